@@ -1,0 +1,43 @@
+//! The contract of the chat service as Rust types: what `proto/` says, generated.
+//!
+//! Every request type implements [`Rpc`], which names its response and its path, so that one type is enough to call,
+//! to serve and to route an RPC. All types also speak protobuf's JSON mapping through `serde`.
+//!
+//! The generated files are committed. After a change in `proto/`, run the tests of this crate: they write the files
+//! anew, and fail once to say so. This crate never holds logic.
+
+use prost::Message;
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use pbjson_types::{Duration, FieldMask, Timestamp};
+
+/// A request of the contract, with all that calling or serving it needs to know.
+pub trait Rpc: Message + Default + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// What answers it.
+    type Response: Message + Default + Serialize + DeserializeOwned + Send + Sync + 'static;
+
+    /// The full name of its service, such as `chat.v1.MessageService`.
+    const SERVICE: &'static str;
+
+    /// The RPC's name, such as `SendMessage`.
+    const NAME: &'static str;
+
+    /// The path of its HTTP request, such as `/chat.v1.MessageService/SendMessage`.
+    const PATH: &'static str;
+}
+
+macro_rules! generated {
+    ($($file:literal),+) => {
+        $(include!(concat!("generated/", $file));)+
+    };
+}
+
+/// The types of `chat.v1`.
+pub mod v1 {
+    generated!("chat.v1.rs", "chat.v1.serde.rs");
+}
+
+/// The types of the standard `grpc.health.v1`.
+pub mod health {
+    generated!("grpc.health.v1.rs", "grpc.health.v1.serde.rs");
+}
