@@ -1,1 +1,26 @@
+//! The rules of chat that need no IO: typed ids, validated text, limits, pages and order.
+//!
+//! Values of these types were checked when they were made, so code that holds one never checks again. This crate imports
+//! none of ours and does no IO; what it refuses, it refuses with a [`Violation`] whose text can be shown to the caller.
 
+mod content;
+mod ids;
+mod limits;
+mod page;
+
+pub use content::{AvatarUrl, DisplayName, MessageText, content_hash, excerpt};
+pub use ids::{ClientMessageId, ConversationId, MessageId, UserId};
+pub use limits::*;
+pub use page::{PageSize, PageToken};
+
+/// Why a value was refused, in words for the person who sent it: what is wrong and what is allowed.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct Violation(String);
+
+impl Violation {
+    /// A violation with this description.
+    pub fn new(description: impl Into<String>) -> Self {
+        Self(description.into())
+    }
+}

@@ -1,1 +1,2 @@
-
+mod settings;
+pub use settings::{Settings, SettingsError};

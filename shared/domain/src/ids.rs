@@ -1,0 +1,155 @@
+//! Typed ids.
+
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+use crate::{CLIENT_MESSAGE_ID_BYTES_MAX, USER_ID_BYTES_MAX, Violation};
+
+/// Reads 1 to `bytes_max` visible ASCII characters.
+fn visible_ascii(value: &str, bytes_max: usize) -> Result<String, Violation> {
+    if value.is_empty() {
+        Err(Violation::new("must not be empty"))
+    } else if value.len() > bytes_max {
+        Err(Violation::new(format!("has {} bytes; at most {bytes_max} are allowed", value.len())))
+    } else if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Err(Violation::new("may only have visible ASCII characters, without spaces"))
+    } else {
+        Ok(value.to_owned())
+    }
+}
+
+macro_rules! ascii_id {
+    ($(#[$doc:meta])+ $name:ident, $bytes_max:expr) => {
+        $(#[$doc])+
+        #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Violation;
+
+            fn from_str(value: &str) -> Result<Self, Violation> {
+                visible_ascii(value, $bytes_max).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+    };
+}
+
+ascii_id! {
+    /// A user: the subject of their token, 1 to 128 visible ASCII characters.
+    UserId, USER_ID_BYTES_MAX
+}
+
+ascii_id! {
+    /// The id that a sender chose for a message, unique for ever per conversation and sender: 1 to 64 visible ASCII
+    /// characters.
+    ClientMessageId, CLIENT_MESSAGE_ID_BYTES_MAX
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])+ $name:ident) => {
+        $(#[$doc])+
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A fresh id, ordered by the time of its making.
+            pub fn generate() -> Self {
+                Self(Uuid::now_v7())
+            }
+
+            /// The id as a UUID.
+            pub fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(value: Uuid) -> Self {
+                Self(value)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Violation;
+
+            /// Takes the hyphenated form only, in either case, so that an id has one spelling in logs and caches.
+            fn from_str(value: &str) -> Result<Self, Violation> {
+                if value.is_empty() {
+                    return Err(Violation::new("must not be empty"));
+                }
+                match Uuid::try_parse(value) {
+                    Ok(uuid) if value.len() == uuid::fmt::Hyphenated::LENGTH => Ok(Self(uuid)),
+                    _ => Err(Violation::new("must be a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057")),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(formatter)
+            }
+        }
+    };
+}
+
+uuid_id! {
+    /// A conversation.
+    ConversationId
+}
+
+uuid_id! {
+    /// A message.
+    MessageId
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_id_is_visible_ascii_of_bounded_length() {
+        for good in ["alice", "auth0|5f7c8ec7c33c6c004bbafe82", &"x".repeat(128)] {
+            assert_eq!(good.parse::<UserId>().map(|id| id.to_string()), Ok(good.to_owned()));
+        }
+        for bad in ["", "a b", "a\n", "ålice", "\u{0}", &"x".repeat(129)] {
+            assert!(bad.parse::<UserId>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_message_id_has_at_most_64_bytes() {
+        assert!("x".repeat(64).parse::<ClientMessageId>().is_ok());
+        assert!("x".repeat(65).parse::<ClientMessageId>().is_err());
+    }
+
+    #[test]
+    fn a_uuid_id_has_the_hyphenated_form_only() {
+        let id = ConversationId::generate();
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(id.to_string().to_uppercase().parse(), Ok(id));
+        for bad in ["", "x", &id.uuid().simple().to_string(), &format!("{{{id}}}"), &format!("urn:uuid:{id}")] {
+            assert!(bad.parse::<ConversationId>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn generated_ids_sort_by_their_making() {
+        let ids: Vec<_> = (0..100).map(|_| MessageId::generate()).collect();
+        assert!(ids.is_sorted());
+    }
+}
