@@ -1,0 +1,55 @@
+//! The commands of `cargo chat`.
+
+mod environment;
+mod signals;
+mod stack;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use self::environment::Environment;
+
+/// Run and test the chat service on this machine, with real databases.
+#[derive(Debug, Parser)]
+#[command(name = "cargo chat", bin_name = "cargo chat", version, arg_required_else_help = true)]
+pub struct Arguments {
+    /// Keep data, logs and fetched servers here instead of in .chat/ of the checkout.
+    #[arg(long, value_name = "PATH", global = true)]
+    folder: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start only databases for tests, print their addresses as shell exports, and stay until Ctrl-C.
+    Stack,
+}
+
+impl Arguments {
+    /// Does what was asked, and returns the process's exit code: 0, 1 after an error that was shown, or that of the
+    /// program that was run.
+    pub fn run(self) -> ExitCode {
+        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return fail(&format!("cannot start: {error}")),
+        };
+        runtime.block_on(async {
+            let environment = Environment::new(self.folder);
+            let result = match self.command {
+                Command::Stack => stack::run(&environment).await,
+            };
+            result.unwrap_or_else(|error| fail(&error.to_string()))
+        })
+    }
+}
+
+/// Shows an error. A standard error that is gone cannot be complained to.
+fn fail(message: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "error: {message}");
+    ExitCode::FAILURE
+}

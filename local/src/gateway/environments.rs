@@ -1,0 +1,158 @@
+//! Execution environments as Lambda keeps them: each serves one invocation at a time, is built when it is first needed,
+//! stays busy until the work after its answer is done, and goes when nobody needed it for a while.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chat_runtime::{Environment, Function, Settings};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
+
+use super::Limits;
+
+/// Why an invocation has no response.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum CallError {
+    /// Every environment is busy and the queue for them is full.
+    Busy,
+    /// The deadline passed.
+    TimedOut,
+    /// The function failed; the log says how.
+    Failed,
+}
+
+/// The environments of one function.
+pub(crate) struct Environments {
+    function: Function,
+    settings: Settings,
+    limits: Limits,
+    /// A stack, the most recently used on top, so that what load no longer needs grows cold at the bottom.
+    idle: Mutex<Vec<Idle>>,
+    /// One permit for each environment that may be busy.
+    places: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    tasks: TaskTracker,
+}
+
+struct Idle {
+    environment: Environment,
+    since: Instant,
+}
+
+impl Environments {
+    pub(crate) fn new(function: Function, settings: Settings, limits: Limits, tasks: TaskTracker) -> Arc<Self> {
+        let places = Arc::new(Semaphore::new(limits.environments_max));
+        Arc::new(Self { function, settings, limits, idle: Mutex::default(), places, waiting: AtomicUsize::new(0), tasks })
+    }
+
+    /// Invokes the function with an event and answers the JSON that it returned. The invocation goes on when the caller
+    /// is no longer there to hear of it, as it does on AWS.
+    pub(crate) async fn call(self: &Arc<Self>, event: Vec<u8>, deadline: Instant) -> Result<Vec<u8>, CallError> {
+        let place = self.place(deadline).await?;
+        let environment = self.environment()?;
+        let (answer, answered) = oneshot::channel();
+        self.tasks.spawn(Arc::clone(self).run(environment, place, event, deadline, answer));
+        // A dropped sender means that the task panicked.
+        timeout_at(deadline, answered).await.map_err(|_| CallError::TimedOut)?.unwrap_or(Err(CallError::Failed))
+    }
+
+    /// Drops environments that nobody needed since `limits.environment_idle` before `now`.
+    pub(crate) fn reap(&self, now: Instant) {
+        let mut idle = self.idle();
+        let kept_from = idle.partition_point(|idle| now.duration_since(idle.since) >= self.limits.environment_idle);
+        let dropped: Vec<_> = idle.drain(..kept_from).collect();
+        // Closing connections is not for under the lock.
+        drop(idle);
+        drop(dropped);
+    }
+
+    /// Drops all that are idle.
+    pub(crate) fn clear(&self) {
+        let dropped = std::mem::take(&mut *self.idle());
+        drop(dropped);
+    }
+
+    /// Waits for the right to keep an environment busy, first come first served.
+    async fn place(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, CallError> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(place);
+        }
+        let _waiting = Waiting::join(&self.waiting, self.limits.waiting_max).ok_or(CallError::Busy)?;
+        match timeout_at(deadline, Arc::clone(&self.places).acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            // The semaphore is never closed.
+            Ok(Err(_)) => Err(CallError::Failed),
+            Err(_) => Err(CallError::TimedOut),
+        }
+    }
+
+    fn environment(&self) -> Result<Environment, CallError> {
+        if let Some(warm) = self.idle().pop() {
+            return Ok(warm.environment);
+        }
+        self.function.environment(&self.settings).map_err(|error| {
+            tracing::error!(function = self.function.name(), %error, "a function cannot start");
+            CallError::Failed
+        })
+    }
+
+    async fn run(
+        self: Arc<Self>,
+        mut environment: Environment,
+        place: OwnedSemaphorePermit,
+        event: Vec<u8>,
+        deadline: Instant,
+        answer: oneshot::Sender<Result<Vec<u8>, CallError>>,
+    ) {
+        let function = self.function.name();
+        // Whoever asked may be gone; the result of sending does not matter.
+        match timeout_at(deadline, environment.invoke(&event, deadline.into_std())).await {
+            Ok(Ok(invocation)) => {
+                let _ = answer.send(if invocation.response.len() > self.limits.payload_bytes_max {
+                    tracing::error!(function, bytes = invocation.response.len(), "a function's response is too large");
+                    Err(CallError::Failed)
+                } else {
+                    Ok(invocation.response)
+                });
+                if timeout_at(deadline, invocation.after_answer).await.is_ok() {
+                    self.idle().push(Idle { environment, since: Instant::now() });
+                } else {
+                    tracing::warn!(function, "the work after an answer ran into the time limit");
+                }
+            }
+            // Lambda, too, starts afresh after a crash, and kills what runs over its time.
+            Ok(Err(error)) => {
+                tracing::error!(function, %error, "a function failed");
+                let _ = answer.send(Err(CallError::Failed));
+            }
+            Err(_) => {
+                tracing::error!(function, "a function ran into the time limit");
+                let _ = answer.send(Err(CallError::TimedOut));
+            }
+        }
+        // Only now: whoever waits for the place finds this environment idle.
+        drop(place);
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the queue for environments.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn join(waiting: &'a AtomicUsize, max: usize) -> Option<Self> {
+        let joined = Self(waiting);
+        // Leaving happens on drop, also for the one that found the queue full.
+        (waiting.fetch_add(1, Ordering::Relaxed) < max).then_some(joined)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

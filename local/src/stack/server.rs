@@ -1,0 +1,318 @@
+//! A server process: started in its own process group, watched while it starts, and stopped the way it likes.
+
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::StackError;
+use super::account::RunAs;
+use super::progress::Step;
+
+/// How long a server may take until it answers. Recovery after a crash can take long, a hang must not last for ever.
+const START_PATIENCE: Duration = Duration::from_secs(90);
+/// How long a server may take to end after it was asked to, before it is killed.
+const STOP_PATIENCE: Duration = Duration::from_secs(20);
+/// How long a killed process may take to be gone.
+const KILL_PATIENCE: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(40);
+/// As much of a log's end as is read to find out why a server ended.
+const LOG_TAIL_BYTES: usize = 16 * 1024;
+
+/// Everything that is needed to start a server, as often as need be.
+#[derive(Clone)]
+pub(super) struct Launch {
+    /// What people call it.
+    pub name: &'static str,
+    /// The executable.
+    pub program: PathBuf,
+    /// Its arguments. `marker` is among them.
+    pub args: Vec<OsString>,
+    /// Its whole environment besides what every program needs.
+    pub environment: Vec<(&'static str, OsString)>,
+    /// Where its log and pid file are.
+    pub folder: PathBuf,
+    /// Text in its arguments that no other process has: how a leftover is told from a stranger with the same pid.
+    pub marker: OsString,
+    /// More files whose first line is the pid of a process that may have been left over.
+    pub pid_files: Vec<PathBuf>,
+    /// Under which account.
+    pub run_as: RunAs,
+    /// The signal that makes it end in good order.
+    pub stop_signal: Signal,
+}
+
+impl Launch {
+    fn pid_file(&self) -> PathBuf {
+        self.folder.join("pid")
+    }
+
+    /// Where its output goes. The log of the run before is kept beside it.
+    pub(super) fn log(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
+    /// Stops what an earlier, killed run of ours left running, and removes pid files that name a stranger.
+    pub(super) async fn stop_leftover(&self, step: &Step) -> Result<(), StackError> {
+        let own = self.pid_file();
+        for file in self.pid_files.iter().chain([&own]) {
+            let Ok(text) = tokio::fs::read_to_string(file).await else { continue };
+            if let Some(pid) = text.lines().next().and_then(|line| line.trim().parse().ok()).and_then(Pid::from_raw)
+                && self.owns(pid).await
+            {
+                step.say(format_args!("stopping what an earlier run left running (pid {pid})"));
+                self.end_leftover(pid).await?;
+            }
+            // The number now belongs to nobody or to a stranger; a server that finds it would refuse to start.
+            match tokio::fs::remove_file(file).await {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StackError::File { action: "remove", path: file.clone(), source });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn end_leftover(&self, pid: Pid) -> Result<(), StackError> {
+        for (signal, patience) in [(self.stop_signal, STOP_PATIENCE), (Signal::KILL, KILL_PATIENCE)] {
+            // It may end by itself between the look and the signal.
+            let _ = rustix::process::kill_process(pid, signal);
+            let deadline = Instant::now() + patience;
+            while Instant::now() < deadline {
+                if !self.owns(pid).await {
+                    return Ok(());
+                }
+                sleep(POLL_INTERVAL).await;
+            }
+        }
+        Err(StackError::Failed {
+            program: format!("stopping the {} of an earlier run (pid {pid})", self.name),
+            reason: "it does not end".to_owned(),
+        })
+    }
+
+    /// Whether a process is this server. A zombie has no command line, so it is nobody's.
+    async fn owns(&self, pid: Pid) -> bool {
+        let pid = pid.as_raw_nonzero().get();
+        let line = if Path::new("/proc/self/cmdline").exists() {
+            tokio::fs::read(format!("/proc/{pid}/cmdline")).await.unwrap_or_default()
+        } else {
+            let ps = Command::new("ps").args(["-ww", "-o", "command=", "-p", &pid.to_string()]).output().await;
+            ps.map(|output| output.stdout).unwrap_or_default()
+        };
+        let marker = self.marker.as_encoded_bytes();
+        line.windows(marker.len().max(1)).any(|window| window == marker)
+    }
+
+    /// Starts the process.
+    pub(super) fn spawn(self) -> Result<Server, StackError> {
+        let log = self.log();
+        if log.exists() {
+            let _ = std::fs::rename(&log, self.folder.join("log.before"));
+        }
+        let output = std::fs::File::create(&log).map_err(StackError::file("create", &log))?;
+        let errors = output.try_clone().map_err(StackError::file("create", &log))?;
+        let child = self
+            .run_as
+            .command(&self.program)
+            .args(&self.args)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            .spawn()
+            .map_err(|source| StackError::Spawn { program: self.program.display().to_string(), source })?;
+        if let Some(pid) = child.id() {
+            super::folder::replace(&self.pid_file(), format!("{pid}\n").as_bytes(), 0o644)?;
+        }
+        Ok(Server { launch: self, child })
+    }
+}
+
+/// A running server. Whoever holds it stops it; one that is dropped is killed.
+pub(super) struct Server {
+    launch: Launch,
+    child: Child,
+}
+
+impl Server {
+    /// What people call it.
+    pub(super) fn name(&self) -> &'static str {
+        self.launch.name
+    }
+
+    /// How it was started, to start it again.
+    pub(super) fn launch(&self) -> &Launch {
+        &self.launch
+    }
+
+    /// Calls `probe` until it succeeds. A server that ends, stays silent, or is no longer wanted is stopped.
+    pub(super) async fn ready<P>(self, stop: &CancellationToken, mut probe: P) -> Result<Self, StackError>
+    where
+        P: AsyncFnMut() -> Result<(), String>,
+    {
+        let name = self.launch.name;
+        let log = self.launch.log();
+        self.guard(stop, async {
+            let deadline = Instant::now() + START_PATIENCE;
+            loop {
+                match timeout(START_PATIENCE, probe()).await {
+                    Ok(Ok(())) => return Ok(()),
+                    Ok(Err(reason)) if Instant::now() > deadline => {
+                        return Err(StackError::Silent { name, waited: START_PATIENCE, reason, log });
+                    }
+                    Err(_) => {
+                        let reason = "it accepts connections but says nothing".to_owned();
+                        return Err(StackError::Silent { name, waited: START_PATIENCE, reason, log });
+                    }
+                    Ok(Err(_)) => sleep(POLL_INTERVAL).await,
+                }
+            }
+        })
+        .await
+    }
+
+    /// Does something with the starting server, and stops the server when that fails.
+    pub(super) async fn guard<W>(mut self, stop: &CancellationToken, work: W) -> Result<Self, StackError>
+    where
+        W: Future<Output = Result<(), StackError>>,
+    {
+        let result = tokio::select! {
+            result = work => result,
+            status = self.child.wait() => Err(StackError::Ended {
+                name: self.launch.name,
+                status: describe(status.ok()),
+                reason: last_complaint(&self.launch.log()).await,
+                log: self.launch.log(),
+            }),
+            () = stop.cancelled() => Err(StackError::Interrupted),
+        };
+        match result {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                self.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits until the process ends by itself, and says how.
+    pub(super) async fn ended(&mut self) -> String {
+        let status = describe(self.child.wait().await.ok());
+        format!("{} ended ({status}): {}", self.launch.name, last_complaint(&self.launch.log()).await)
+    }
+
+    /// Ends the process: by its own signal, and by force if it does not listen.
+    pub(super) async fn stop(mut self) {
+        // `id` is none once the process was waited for, so a stranger with its number is never signalled.
+        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = rustix::process::kill_process(pid, self.launch.stop_signal);
+            if timeout(STOP_PATIENCE, self.child.wait()).await.is_err() {
+                let _ = timeout(KILL_PATIENCE, self.child.kill()).await;
+            }
+        }
+        let _ = tokio::fs::remove_file(self.launch.pid_file()).await;
+    }
+}
+
+fn describe(status: Option<ExitStatus>) -> String {
+    match status.map(|status| (status.code(), status.signal())) {
+        Some((Some(code), _)) => format!("exit status {code}"),
+        Some((None, Some(signal))) => format!("signal {signal}"),
+        _ => "unknown exit status".to_owned(),
+    }
+}
+
+/// The line of a log that most likely says why a server ended: its last error, else its last line.
+async fn last_complaint(log: &Path) -> String {
+    let text = tokio::fs::read(log).await.unwrap_or_default();
+    let tail = text.get(text.len().saturating_sub(LOG_TAIL_BYTES)..).unwrap_or_default();
+    complaint(&String::from_utf8_lossy(tail))
+}
+
+/// The most telling line of a program's output.
+pub(super) fn complaint(output: &str) -> String {
+    let lines = || output.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+    lines()
+        .find_map(|line| mongod_error(line).or_else(|| is_error(line).then(|| line.to_owned())))
+        .or_else(|| lines().next().map(str::to_owned))
+        .unwrap_or_else(|| "it said nothing".to_owned())
+}
+
+fn is_error(line: &str) -> bool {
+    ["FATAL", "PANIC", "ERROR", "error:", "Error:"].iter().any(|word| line.contains(word)) && !line.starts_with('{')
+}
+
+/// mongod logs JSON; its errors have severity `E` or `F`.
+fn mongod_error(line: &str) -> Option<String> {
+    let entry: serde_json::Value = serde_json::from_str(line).ok()?;
+    if !matches!(entry.get("s")?.as_str()?, "E" | "F") {
+        return None;
+    }
+    let message = entry.get("msg")?.as_str()?;
+    let detail = entry.get("attr").and_then(|attr| attr.get("error")).and_then(|error| error.as_str());
+    Some(detail.map_or_else(|| message.to_owned(), |detail| format!("{message}: {detail}")))
+}
+
+/// Runs a program that ends by itself, and returns what it printed.
+pub(super) async fn run_to_end(
+    what: &str,
+    command: &mut Command,
+    stop: &CancellationToken,
+) -> Result<String, StackError> {
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|source| StackError::Spawn { program: what.to_owned(), source })?;
+    let output = tokio::select! {
+        output = child.wait_with_output() => output,
+        () = stop.cancelled() => return Err(StackError::Interrupted),
+    };
+    let output = output.map_err(|source| StackError::Spawn { program: what.to_owned(), source })?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
+    said.push_str(&String::from_utf8_lossy(&output.stderr));
+    Err(StackError::Failed { program: what.to_owned(), reason: complaint(&said) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_error_of_a_log_is_its_complaint() {
+        assert_eq!(
+            complaint("LOG:  starting\nFATAL:  could not create lock file\nLOG:  database system is shut down\n"),
+            "FATAL:  could not create lock file"
+        );
+        assert_eq!(complaint("one\n\ntwo\n\n"), "two");
+        assert_eq!(complaint(""), "it said nothing");
+    }
+
+    #[test]
+    fn a_mongod_log_gives_its_message_and_cause() {
+        let log = concat!(
+            r#"{"s":"I","msg":"Starting"}"#,
+            "\n",
+            r#"{"s":"E","msg":"Error setting up listener","attr":{"error":"Address already in use"}}"#,
+            "\n",
+            r#"{"s":"I","msg":"Now exiting"}"#,
+        );
+        assert_eq!(complaint(log), "Error setting up listener: Address already in use");
+    }
+}
