@@ -1,2 +1,14 @@
+//! The stores: Postgres (who may, in what order), MongoDB (what was said), DynamoDB (who is connected).
+//!
+//! Handles are concrete, made from [`Settings`] without IO, and connect at first use; an execution environment has its
+//! own. Calls answer typed rows, `Option` for absence and [`StoreError`] for failure. This crate never sees the contract
+//! and never decides who may: the rules that need a lock are in Postgres' functions, the others in the operations.
+
+pub mod dynamo;
+mod error;
+pub mod mongo;
+pub mod postgres;
 mod settings;
+
+pub use error::{StoreError, StoreErrorKind};
 pub use settings::{Settings, SettingsError};

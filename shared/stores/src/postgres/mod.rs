@@ -1,0 +1,203 @@
+//! Postgres: people, conversations, members, and the sequencer that gives every change its place.
+//!
+//! Each call is one round trip on one held connection: a statement, or a function where a lock must come first. All of
+//! them may be repeated, so a connection that turns out to be dead is replaced once, silently.
+
+mod conversations;
+mod people;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
+use sqlx::query::QueryAs;
+use sqlx::{ConnectOptions, Connection as _, FromRow, PgConnection};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use crate::{Settings, SettingsError, StoreError, StoreErrorKind};
+
+pub use conversations::{
+    Append, Appended, ConversationRow, LastMessage, MemberRow, Membership, OpenedDirect, Place, ReadPosition, SyncRow,
+};
+pub use people::{FriendAnswer, Friendship, FriendshipState, ProfileRow, ProfileUpdate};
+
+/// How long a connection may take to be made. A thawed function has to fit it into an answer that is still of use.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+const STORE: &str = "Postgres";
+
+/// The setting that names the database.
+const DATABASE_URL: &str = "DATABASE_URL";
+const DATABASE_URL_FORM: &str = "a Postgres URL such as postgres://user:password@host:5432/chat";
+
+/// A handle to Postgres with at most one connection, made at first use.
+#[derive(Debug)]
+pub struct Postgres {
+    options: PgConnectOptions,
+    // Taken out while in use: a call that is dropped half-way drops the connection with it, whose state nobody knows.
+    connection: Mutex<Option<PgConnection>>,
+}
+
+impl Postgres {
+    /// A handle to the database that `DATABASE_URL` names. Does no IO.
+    pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        Ok(Self { options: connect_options(settings)?, connection: Mutex::new(None) })
+    }
+
+    /// Checks that the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.fetch_optional::<(i32,)>("answer a ping", || sqlx::query_as("SELECT 1")).await.map(drop)
+    }
+
+    /// Runs a statement that answers at most one row.
+    async fn fetch_optional<'q, R>(
+        &self,
+        action: &'static str,
+        query: impl Fn() -> QueryAs<'q, sqlx::Postgres, R, PgArguments>,
+    ) -> Result<Option<R>, StoreError>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        Ok(self.fetch_all(action, query).await?.pop())
+    }
+
+    /// Runs a statement that always answers one row.
+    async fn fetch_one<'q, R>(
+        &self,
+        action: &'static str,
+        query: impl Fn() -> QueryAs<'q, sqlx::Postgres, R, PgArguments>,
+    ) -> Result<R, StoreError>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let row = self.fetch_optional(action, query).await?;
+        row.ok_or_else(|| StoreError::new(StoreErrorKind::Corrupt, STORE, action, "it answered no row"))
+    }
+
+    /// Runs a statement. Bounding the rows is the statement's business.
+    async fn fetch_all<'q, R>(
+        &self,
+        action: &'static str,
+        query: impl Fn() -> QueryAs<'q, sqlx::Postgres, R, PgArguments>,
+    ) -> Result<Vec<R>, StoreError>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let mut slot = self.connection.lock().await;
+        let mut repeated = false;
+        loop {
+            let held = slot.take();
+            let was_held = held.is_some();
+            let mut connection = match held {
+                Some(connection) => connection,
+                None => connect(&self.options).await?,
+            };
+            match query().fetch_all(&mut connection).await {
+                Ok(rows) => {
+                    *slot = Some(connection);
+                    return Ok(rows);
+                }
+                Err(error) => {
+                    let verdict = Verdict::of(&error);
+                    if !verdict.connection_lost {
+                        *slot = Some(connection);
+                    }
+                    // A held connection may have died while the function was frozen; that says nothing about the server.
+                    if !repeated && (verdict.repeat || (verdict.connection_lost && was_held)) {
+                        repeated = true;
+                        continue;
+                    }
+                    return Err(StoreError::new(verdict.kind, STORE, action, error));
+                }
+            }
+        }
+    }
+}
+
+/// Applies all migrations to the database that `DATABASE_URL` names, and bounds how long its users' statements and locks
+/// may take. Repeating it changes nothing.
+pub async fn migrate(settings: &Settings) -> Result<(), MigrateError> {
+    let mut connection = connect(&connect_options(settings)?).await?;
+    sqlx::migrate!("./migrations").run(&mut connection).await.map_err(|error| {
+        StoreError::new(StoreErrorKind::Corrupt, STORE, "migrate", error)
+    })?;
+    // On the role, not per session: a SET would cost a round trip and pin the connection in RDS Proxy.
+    let bounds = "DO $$ BEGIN
+        EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET statement_timeout = ''10s''', current_database());
+        EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET lock_timeout = ''5s''', current_database());
+        EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET idle_in_transaction_session_timeout = ''15s''', current_database());
+        EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET synchronous_commit = on', current_database());
+    END $$";
+    sqlx::query(bounds).execute(&mut connection).await.map_err(|error| {
+        StoreError::new(StoreErrorKind::Corrupt, STORE, "set the role's timeouts", error)
+    })?;
+    connection.close().await.ok();
+    Ok(())
+}
+
+/// Why the database could not be brought to the schema of this version.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The settings do not say which database.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn connect_options(settings: &Settings) -> Result<PgConnectOptions, SettingsError> {
+    let url = settings.require(DATABASE_URL, DATABASE_URL_FORM)?;
+    let options = PgConnectOptions::from_str(url).map_err(|error| SettingsError::Invalid {
+        name: DATABASE_URL,
+        expected: DATABASE_URL_FORM,
+        problem: error.to_string(),
+    })?;
+    // Statements carry what people wrote; they never go to a log.
+    Ok(options.application_name("chat").disable_statement_logging())
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+    match timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) => Err(StoreError::new(StoreErrorKind::Unavailable, STORE, "accept a connection", error)),
+        Err(elapsed) => Err(StoreError::new(StoreErrorKind::Unavailable, STORE, "accept a connection in time", elapsed)),
+    }
+}
+
+/// What an error means for the connection and for the caller.
+struct Verdict {
+    kind: StoreErrorKind,
+    /// Whether the connection is of no further use.
+    connection_lost: bool,
+    /// Whether doing the same again is likely to work, whatever connection it was.
+    repeat: bool,
+}
+
+impl Verdict {
+    fn of(error: &sqlx::Error) -> Self {
+        let lost = Self { kind: StoreErrorKind::Unavailable, connection_lost: true, repeat: false };
+        let sqlx::Error::Database(database) = error else {
+            return match error {
+                // The answer arrived whole, but not in the shape that this version expects.
+                sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Decode(_) => {
+                    Self { kind: StoreErrorKind::Corrupt, connection_lost: false, repeat: false }
+                }
+                _ => lost,
+            };
+        };
+        let code = database.code().unwrap_or_default();
+        match &*code {
+            // Deadlock and serialisation failure: the server rolled back, and the twin has gone on.
+            "40P01" | "40001" => Self { kind: StoreErrorKind::Unavailable, connection_lost: false, repeat: true },
+            // Statement or lock timeout.
+            "57014" | "55P03" => Self { kind: StoreErrorKind::Timeout, connection_lost: false, repeat: false },
+            // The schema changed under a prepared statement: forget it together with its connection.
+            "0A000" | "26000" => Self { repeat: true, ..lost },
+            // Connection trouble, shutdown, a standby, too many connections, out of resources.
+            code if code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") || code == "25006" => lost,
+            _ => Self { kind: StoreErrorKind::Corrupt, connection_lost: false, repeat: false },
+        }
+    }
+}
