@@ -1,0 +1,392 @@
+//! The registry of connections against a real DynamoDB API. Each test has a table of its own.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test may panic")]
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use chat_domain::{CONNECTION_LIFETIME, CONNECTIONS_PER_USER_MAX, TICKET_LIFETIME, UserId};
+use chat_stores::dynamo::{Aws, Connection, Patience, Registration, Registry, TicketId};
+use chat_stores::{Settings, StoreErrorKind};
+use chrono::{DateTime, Utc};
+use futures::future::join_all;
+
+struct Fixture {
+    registry: Registry,
+    settings: Settings,
+    table: String,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let endpoint = std::env::var("AWS_ENDPOINT_URL")
+            .expect("AWS_ENDPOINT_URL is not set; run the tests with `cargo chat test`, or point it at a DynamoDB API");
+        let table = format!("registry-{}", TicketId::generate());
+        let settings = settings(&endpoint, &table);
+        let registry = Registry::new(&settings).unwrap();
+        registry.create_table().await.unwrap();
+        Self {
+            registry,
+            settings,
+            table,
+        }
+    }
+
+    async fn register(&self, connection: &Connection) -> Registration {
+        self.registry.register(connection, now()).await.unwrap()
+    }
+
+    async fn unregister(&self, connection: &Connection, now: DateTime<Utc>) -> bool {
+        let Connection {
+            user,
+            ticket,
+            id,
+            ticket_until,
+            ..
+        } = connection;
+        self.registry
+            .unregister(user, *ticket, id, *ticket_until, now)
+            .await
+            .unwrap()
+    }
+
+    async fn connections_of(&self, names: &[&str]) -> Vec<Connection> {
+        let users = names.iter().map(|name| user(name)).collect();
+        let mut connections = self.registry.connections_of(&users, now()).await.unwrap();
+        connections.sort_by_key(|connection| connection.ticket);
+        connections
+    }
+
+    /// The item as DynamoDB has it.
+    async fn item(&self, name: &str) -> Option<HashMap<String, AttributeValue>> {
+        let patience = Patience {
+            connect: Duration::from_secs(1),
+            attempt: Duration::from_secs(5),
+            operation: Duration::from_secs(5),
+            attempts: 1,
+        };
+        let config = Aws::new(&self.settings)
+            .unwrap()
+            .sdk_config(self.settings.get("AWS_ENDPOINT_URL"), patience);
+        aws_sdk_dynamodb::Client::new(&config)
+            .get_item()
+            .table_name(&self.table)
+            .key("user_id", AttributeValue::S(name.to_owned()))
+            .consistent_read(true)
+            .send()
+            .await
+            .unwrap()
+            .item
+    }
+}
+
+fn settings(endpoint: &str, table: &str) -> Settings {
+    [
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("LIVE_TABLE", table),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into_iter()
+    .collect()
+}
+
+/// The fixed present of these tests.
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+fn user(name: &str) -> UserId {
+    name.parse().unwrap()
+}
+
+/// A connection of a ticket that was made just now.
+fn connection(name: &str) -> Connection {
+    let ticket = TicketId::generate();
+    Connection {
+        user: user(name),
+        ticket,
+        id: format!("connection-{ticket}").parse().unwrap(),
+        since: now(),
+        until: now() + CONNECTION_LIFETIME,
+        ticket_until: now() + TICKET_LIFETIME,
+    }
+}
+
+fn count(registrations: &[Registration], wanted: Registration) -> usize {
+    registrations
+        .iter()
+        .filter(|registration| **registration == wanted)
+        .count()
+}
+
+#[tokio::test]
+async fn a_registered_connection_is_found_until_it_is_removed() {
+    let fixture = Fixture::new().await;
+    let (first, second) = (connection("alice"), connection("alice"));
+    assert_eq!(fixture.register(&first).await, Registration::Registered);
+    assert_eq!(fixture.register(&second).await, Registration::Registered);
+    assert_eq!(
+        fixture.connections_of(&["alice"]).await,
+        [first.clone(), second.clone()]
+    );
+    assert!(fixture.unregister(&first, now()).await);
+    assert_eq!(fixture.connections_of(&["alice"]).await, [second]);
+    assert!(!fixture.unregister(&first, now()).await, "it is gone already");
+}
+
+#[tokio::test]
+async fn of_eight_at_once_one_uses_the_ticket_up() {
+    let fixture = Fixture::new().await;
+    for name in ["new-here", "been-here"] {
+        if name == "been-here" {
+            fixture.register(&connection(name)).await;
+        }
+        let ticket = connection(name);
+        let rivals: Vec<_> = (0..8)
+            .map(|number| Connection {
+                id: format!("rival-{number}").parse().unwrap(),
+                ..ticket.clone()
+            })
+            .collect();
+        let registrations = join_all(rivals.iter().map(|rival| fixture.register(rival))).await;
+        assert_eq!(count(&registrations, Registration::Registered), 1, "{registrations:?}");
+        assert_eq!(count(&registrations, Registration::TicketUsed), 7, "{registrations:?}");
+        let winner = registrations
+            .iter()
+            .position(|one| *one == Registration::Registered)
+            .unwrap();
+        assert!(fixture.connections_of(&[name]).await.contains(&rivals[winner]));
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_registration_of_the_same_connection_is_no_replay() {
+    let fixture = Fixture::new().await;
+    let connection = connection("alice");
+    assert_eq!(fixture.register(&connection).await, Registration::Registered);
+    assert_eq!(fixture.register(&connection).await, Registration::Registered);
+    assert_eq!(fixture.connections_of(&["alice"]).await, [connection]);
+}
+
+#[tokio::test]
+async fn a_ticket_cannot_be_replayed_after_its_connection_closed() {
+    let fixture = Fixture::new().await;
+    let first = connection("alice");
+    fixture.register(&first).await;
+    // To the last second of the ticket, and a while longer, for clocks that differ.
+    fixture
+        .unregister(&first, first.ticket_until + Duration::from_secs(59))
+        .await;
+    let replay = Connection {
+        id: "replay".parse().unwrap(),
+        ..first.clone()
+    };
+    assert_eq!(fixture.register(&replay).await, Registration::TicketUsed);
+    assert!(fixture.connections_of(&["alice"]).await.is_empty());
+    // Its own connection cannot come back either.
+    assert_eq!(fixture.register(&first).await, Registration::TicketUsed);
+}
+
+#[tokio::test]
+async fn no_mark_is_left_when_the_ticket_can_no_longer_be_presented() {
+    let fixture = Fixture::new().await;
+    let first = connection("alice");
+    fixture.register(&first).await;
+    fixture
+        .unregister(&first, first.ticket_until + Duration::from_mins(1))
+        .await;
+    let item = fixture.item("alice").await.unwrap();
+    assert!(item["open"].as_m().unwrap().is_empty());
+    assert!(item["closed"].as_m().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_seventeenth_connection_is_refused_until_another_closes() {
+    let fixture = Fixture::new().await;
+    let connections: Vec<_> = (0..CONNECTIONS_PER_USER_MAX).map(|_| connection("alice")).collect();
+    for connection in &connections {
+        assert_eq!(fixture.register(connection).await, Registration::Registered);
+    }
+    let one_more = connection("alice");
+    assert_eq!(fixture.register(&one_more).await, Registration::TooManyConnections);
+    assert_eq!(fixture.connections_of(&["alice"]).await, connections);
+    assert_eq!(
+        fixture.register(&connection("bob")).await,
+        Registration::Registered,
+        "others have room of their own"
+    );
+    // The mark of a closed connection takes no room.
+    fixture.unregister(&connections[0], now()).await;
+    assert_eq!(fixture.register(&one_more).await, Registration::Registered);
+}
+
+#[tokio::test]
+async fn of_many_at_once_only_as_many_as_allowed_get_in() {
+    let fixture = Fixture::new().await;
+    let connections: Vec<_> = (0..24).map(|_| connection("alice")).collect();
+    let registrations = join_all(connections.iter().map(|connection| fixture.register(connection))).await;
+    assert_eq!(
+        count(&registrations, Registration::Registered),
+        CONNECTIONS_PER_USER_MAX
+    );
+    assert_eq!(
+        count(&registrations, Registration::TooManyConnections),
+        24 - CONNECTIONS_PER_USER_MAX
+    );
+    assert_eq!(fixture.connections_of(&["alice"]).await.len(), CONNECTIONS_PER_USER_MAX);
+}
+
+#[tokio::test]
+async fn expired_leases_make_room_and_are_cleared_away() {
+    let fixture = Fixture::new().await;
+    let lasting: Vec<_> = (0..2).map(|_| connection("alice")).collect();
+    for connection in &lasting {
+        fixture.register(connection).await;
+    }
+    for _ in lasting.len()..CONNECTIONS_PER_USER_MAX {
+        let expired = Connection {
+            until: now(),
+            ..connection("alice")
+        };
+        assert_eq!(fixture.register(&expired).await, Registration::Registered);
+    }
+    assert_eq!(
+        fixture.connections_of(&["alice"]).await,
+        lasting,
+        "a lease that has ended is no connection"
+    );
+    // Rivals for the room never get in together.
+    let rivals: Vec<_> = (0..20).map(|_| connection("alice")).collect();
+    let registrations = join_all(rivals.iter().map(|rival| fixture.register(rival))).await;
+    assert_eq!(
+        count(&registrations, Registration::Registered),
+        CONNECTIONS_PER_USER_MAX - lasting.len()
+    );
+    let item = fixture.item("alice").await.unwrap();
+    assert_eq!(item["open"].as_m().unwrap().len(), CONNECTIONS_PER_USER_MAX);
+}
+
+#[tokio::test]
+async fn marks_are_bounded_and_fade() {
+    let fixture = Fixture::new().await;
+    for _ in 0..64 {
+        let short = connection("alice");
+        assert_eq!(fixture.register(&short).await, Registration::Registered);
+        fixture.unregister(&short, now()).await;
+    }
+    let next = connection("alice");
+    assert_eq!(fixture.register(&next).await, Registration::TooManyConnections);
+    let later = next.ticket_until + Duration::from_mins(1);
+    assert_eq!(
+        fixture.registry.register(&next, later).await.unwrap(),
+        Registration::Registered
+    );
+    let item = fixture.item("alice").await.unwrap();
+    assert!(item["closed"].as_m().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn removing_what_is_not_there_writes_nothing() {
+    let fixture = Fixture::new().await;
+    let nobody = connection("nobody");
+    for now in [now(), nobody.ticket_until + Duration::from_mins(1)] {
+        assert!(!fixture.unregister(&nobody, now).await);
+        assert_eq!(fixture.item("nobody").await, None);
+    }
+}
+
+#[tokio::test]
+async fn only_the_connection_with_the_id_is_removed() {
+    let fixture = Fixture::new().await;
+    let connection = connection("alice");
+    fixture.register(&connection).await;
+    let other = Connection {
+        id: "another".parse().unwrap(),
+        ..connection.clone()
+    };
+    assert!(!fixture.unregister(&other, now()).await);
+    assert_eq!(fixture.connections_of(&["alice"]).await, [connection]);
+}
+
+#[tokio::test]
+async fn more_users_than_one_batch_takes_are_read() {
+    let fixture = Fixture::new().await;
+    let names: Vec<_> = (0..230).map(|number| format!("user-{number}")).collect();
+    let online: Vec<_> = names.iter().step_by(23).map(|name| connection(name)).collect();
+    join_all(online.iter().map(|connection| fixture.register(connection))).await;
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    assert_eq!(fixture.connections_of(&names).await, online);
+    assert!(fixture.connections_of(&[]).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_item_outlives_its_latest_lease() {
+    let fixture = Fixture::new().await;
+    let long = connection("alice");
+    let short = Connection {
+        until: now() + Duration::from_mins(1),
+        ..connection("alice")
+    };
+    for connection in [&long, &short] {
+        fixture.register(connection).await;
+        let ttl: i64 = fixture.item("alice").await.unwrap()["ttl"]
+            .as_n()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!(ttl > long.until.timestamp());
+    }
+}
+
+#[tokio::test]
+async fn a_connection_takes_at_most_200_bytes() {
+    let fixture = Fixture::new().await;
+    let longest = Connection {
+        id: "x".repeat(100).parse().unwrap(),
+        ..connection("alice")
+    };
+    fixture.register(&longest).await;
+    let item = fixture.item("alice").await.unwrap();
+    let (ticket, entry) = item["open"].as_m().unwrap().iter().next().unwrap();
+    // DynamoDB counts names, values, and 3 bytes and 1 an element for a map; a number of 10 digits takes 6.
+    let fields = entry.as_m().unwrap().iter();
+    let bytes: usize = fields
+        .map(|(name, value)| 1 + name.len() + value.as_s().map_or(6, String::len))
+        .sum();
+    assert!(ticket.len() + 3 + bytes <= 200, "{}", ticket.len() + 3 + bytes);
+}
+
+#[tokio::test]
+async fn making_the_table_again_keeps_what_is_in_it() {
+    let fixture = Fixture::new().await;
+    let connection = connection("alice");
+    fixture.register(&connection).await;
+    fixture.registry.create_table().await.unwrap();
+    assert_eq!(fixture.connections_of(&["alice"]).await, [connection]);
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_and_a_table_that_is_missing_are_told_apart() {
+    let fixture = Fixture::new().await;
+    let missing = Registry::new(&fixture.settings.clone().with("LIVE_TABLE", "missing-table")).unwrap();
+    let error = missing.register(&connection("alice"), now()).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Corrupt);
+    assert_eq!(
+        error.to_string(),
+        "the registry of connections (DynamoDB) failed to register a connection"
+    );
+
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let away = Registry::new(&settings(&format!("http://{closed}"), "any")).unwrap();
+    let error = away
+        .connections_of(&BTreeSet::from([user("alice")]), now())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+}
