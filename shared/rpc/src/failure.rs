@@ -1,0 +1,203 @@
+//! What a client gets instead of an answer.
+
+use std::collections::HashMap;
+use std::error::Error;
+
+use chat_domain::Violation;
+use chat_stores::{StoreError, StoreErrorKind};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+/// The domain of every reason: the package of the contract.
+const DOMAIN: &str = "chat.v1";
+
+/// Field violations that one refusal names, at most: a status travels in headers, of which gateways take some 10 KB.
+pub const VIOLATIONS_MAX: usize = 16;
+
+/// Bytes of a message, at most, for the same reason.
+const MESSAGE_BYTES_MAX: usize = 1024;
+
+/// Errors below an error that are logged, at most.
+const ERROR_CHAIN_MAX: usize = 16;
+
+/// A refusal or failure, as the client gets it: a gRPC code, a reason to act on, and a message to read.
+///
+/// It never holds text of a database. Displayed, it is the message.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    code: Code,
+    reason: &'static str,
+    message: String,
+    metadata: Vec<(&'static str, String)>,
+    violations: Vec<FieldViolation>,
+}
+
+macro_rules! constructors {
+    ($($(#[$doc:meta])+ $name:ident => $code:ident;)+) => {
+        $(
+            $(#[$doc])+
+            ///
+            /// `reason` is a constant in `UPPER_SNAKE_CASE`, `message` one line for a person.
+            pub fn $name(reason: &'static str, message: impl Into<String>) -> Self {
+                Self::new(Code::$code, reason, message)
+            }
+        )+
+    };
+}
+
+impl Failure {
+    fn new(code: Code, reason: &'static str, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+        Self {
+            code,
+            reason,
+            message,
+            metadata: Vec::new(),
+            violations: Vec::new(),
+        }
+    }
+
+    constructors! {
+        /// The request can never be right, whatever the state. Fields are refused with [`Fields`].
+        invalid_argument => InvalidArgument;
+        /// There is no such thing, or the caller may not see it.
+        not_found => NotFound;
+        /// There is such a thing already, and it is another one.
+        already_exists => AlreadyExists;
+        /// The caller may see the thing but may not do this to it.
+        permission_denied => PermissionDenied;
+        /// The state does not allow it now; repeating alone does not help.
+        failed_precondition => FailedPrecondition;
+        /// The caller lost a race; look at the state and decide anew.
+        aborted => Aborted;
+        /// A limit is reached.
+        resource_exhausted => ResourceExhausted;
+        /// There is no token, or it names nobody.
+        unauthenticated => Unauthenticated;
+        /// The feature is not there.
+        unimplemented => Unimplemented;
+        /// Whether it happened is not known; repeat with the same id.
+        unavailable => Unavailable;
+        /// The time was up. Whether it happened is not known; repeat with the same id.
+        deadline_exceeded => DeadlineExceeded;
+        /// A defect of the service.
+        internal => Internal;
+    }
+
+    /// The one NOT_FOUND both for a conversation that does not exist and for one that the caller may not see.
+    pub fn conversation_not_found() -> Self {
+        Self::not_found(
+            "CONVERSATION_NOT_FOUND",
+            "there is no such conversation, or you are not a member of it",
+        )
+    }
+
+    /// The same failure with a fact for programs, such as a limit.
+    #[must_use]
+    pub fn with_metadata(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.metadata.push((key, value.into()));
+        self
+    }
+
+    /// The gRPC code.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// Why, as a constant in `UPPER_SNAKE_CASE`.
+    pub fn reason(&self) -> &str {
+        self.reason
+    }
+
+    /// The fields at fault; empty unless the code is INVALID_ARGUMENT.
+    pub fn violations(&self) -> &[FieldViolation] {
+        &self.violations
+    }
+
+    /// The failure as a status with `google.rpc.ErrorInfo` and, for refused fields, `google.rpc.BadRequest`.
+    pub fn into_status(self) -> Status {
+        let metadata: HashMap<String, String> = self
+            .metadata
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect();
+        let mut details = ErrorDetails::with_error_info(self.reason, DOMAIN, metadata);
+        if !self.violations.is_empty() {
+            details.set_bad_request(self.violations);
+        }
+        Status::with_error_details(self.code, self.message, details)
+    }
+}
+
+impl From<Failure> for Status {
+    fn from(failure: Failure) -> Self {
+        failure.into_status()
+    }
+}
+
+/// A store failed: the chain of causes is logged here, once, and the client learns only whether to repeat.
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let causes: Vec<String> = std::iter::successors(error.source(), |&cause| cause.source())
+            .take(ERROR_CHAIN_MAX)
+            .map(ToString::to_string)
+            .collect();
+        tracing::error!(error = %error, causes = causes.join(": "), "a store failed");
+        match error.kind() {
+            StoreErrorKind::Unavailable => Self::unavailable(
+                "STORE_UNAVAILABLE",
+                "a database did not answer; repeat the call with the same ids",
+            ),
+            StoreErrorKind::Timeout => Self::deadline_exceeded(
+                "STORE_TIMEOUT",
+                "a database did not answer in time; repeat the call with the same ids",
+            ),
+            StoreErrorKind::Corrupt => Self::internal("STORE_CORRUPT", "stored data cannot be read"),
+        }
+    }
+}
+
+/// Refuses a body that is not what the content type says.
+pub(crate) fn malformed_request(problem: impl std::fmt::Display) -> Failure {
+    Failure::invalid_argument("MALFORMED_REQUEST", format!("the request cannot be read: {problem}"))
+}
+
+/// Collects what is wrong with a request's fields, so that the caller learns all of it at once.
+#[derive(Debug, Default)]
+pub struct Fields {
+    violations: Vec<FieldViolation>,
+}
+
+impl Fields {
+    /// The value, or none and a note of the violation. `field` is the path in the request, such as `cursors.revision`.
+    pub fn take<T>(&mut self, field: &'static str, value: Result<T, Violation>) -> Option<T> {
+        value
+            .map_err(|violation| self.violations.push(FieldViolation::new(field, violation.to_string())))
+            .ok()
+    }
+
+    /// The value, when nothing was wrong; else the refusal of the request.
+    pub fn accept<T>(self, value: T) -> Result<T, Failure> {
+        if self.violations.is_empty() {
+            Ok(value)
+        } else {
+            Err(self.refuse())
+        }
+    }
+
+    /// The refusal of the request: it names the fields and their problems, the first [`VIOLATIONS_MAX`] of them.
+    pub fn refuse(mut self) -> Failure {
+        self.violations.truncate(VIOLATIONS_MAX);
+        let problems: Vec<String> = self
+            .violations
+            .iter()
+            .map(|violation| format!("{} {}", violation.field, violation.description))
+            .collect();
+        Failure {
+            violations: self.violations,
+            ..Failure::invalid_argument("INVALID_FIELDS", problems.join("; "))
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! An RPC's implementation.
+
+use std::future::Future;
+
+use chat_contract::Rpc;
+use chat_delivery::Notice;
+use chat_stores::{Settings, SettingsError};
+
+use crate::{CallContext, Failure};
+
+/// An RPC's implementation: a plain struct of its dependencies and one call.
+pub trait Operation: Sized + Send + Sync + 'static {
+    /// The request of the RPC, which also names its response and its path.
+    type Request: Rpc;
+
+    /// Whether it hands out notices. A function of an operation that does not never links delivery, and notices of such
+    /// an operation are not delivered.
+    const DELIVERS: bool = false;
+
+    /// Whether it may be called without a token.
+    const PUBLIC: bool = false;
+
+    /// Builds it with clients of its own. No IO happens here; clients connect at first use.
+    fn new(settings: &Settings) -> Result<Self, SettingsError>;
+
+    /// Answers one request.
+    ///
+    /// The call is dropped at the context's deadline, wherever it waits at that moment, and may be repeated by the caller.
+    fn call(
+        &self,
+        context: &CallContext,
+        request: Self::Request,
+    ) -> impl Future<Output = Result<Answer<<Self::Request as Rpc>::Response>, Failure>> + Send;
+}
+
+/// What an operation answers, and whom to tell about it afterwards.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer<R> {
+    /// The response for the caller.
+    pub response: R,
+    /// What to deliver once the caller has the response.
+    pub notices: Vec<Notice>,
+}
+
+impl<R> Answer<R> {
+    /// An answer that concerns nobody but the caller.
+    pub fn new(response: R) -> Self {
+        Self {
+            response,
+            notices: Vec::new(),
+        }
+    }
+
+    /// The same answer with one more notice.
+    #[must_use]
+    pub fn notify(mut self, notice: Notice) -> Self {
+        self.notices.push(notice);
+        self
+    }
+}
+
+impl<R> From<R> for Answer<R> {
+    fn from(response: R) -> Self {
+        Self::new(response)
+    }
+}

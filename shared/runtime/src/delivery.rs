@@ -1,0 +1,122 @@
+//! What follows an answer: the delivery of the notices that the operation left.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use chat_delivery::{Deliverer, Notice};
+use chat_rpc::Operation;
+use chat_stores::{Settings, SettingsError};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use lambda_runtime::LambdaInvocation;
+use tower::{Layer, Service};
+use tracing::Instrument;
+
+type Deliver = dyn Fn(Vec<Notice>, Instant) -> BoxFuture<'static, ()> + Send + Sync;
+
+/// The notices of the invocation in hand and, for operations that deliver, the way to their recipients. Clones share both;
+/// an environment serves one invocation at a time, so there is one slot.
+#[derive(Clone, Default)]
+pub(crate) struct Delivery {
+    deliver: Option<Arc<Deliver>>,
+    slot: Arc<Mutex<Option<(Vec<Notice>, Instant)>>>,
+}
+
+impl Delivery {
+    /// The delivery of an operation. Of one that does not deliver, it neither needs settings nor links the clients.
+    pub(crate) fn of<O: Operation>(settings: &Settings) -> Result<Self, SettingsError> {
+        let deliver = if O::DELIVERS { Some(deliver(settings)?) } else { None };
+        Ok(Self {
+            deliver,
+            slot: Arc::default(),
+        })
+    }
+
+    /// Leaves notices for after the answer. The deadline is the one of the invocation's work.
+    pub(crate) fn leave(&self, notices: Vec<Notice>, deadline: Instant) {
+        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((notices, deadline));
+    }
+
+    /// Takes what was left: the work of delivering it, which ends by the deadline and never panics.
+    pub(crate) fn take(&self) -> BoxFuture<'static, ()> {
+        let left = self.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (Some(deliver), Some((notices, deadline))) = (self.deliver.clone(), left) else {
+            return futures::future::ready(()).boxed();
+        };
+        Box::pin(async move {
+            let delivery = AssertUnwindSafe(async { deliver(notices, deadline).await }).catch_unwind();
+            match tokio::time::timeout_at(deadline.into(), delivery).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_panic)) => tracing::error!("delivery panicked; clients recover by syncing"),
+                Err(_elapsed) => tracing::warn!("delivery was cut off at the deadline; clients recover by syncing"),
+            }
+        })
+    }
+}
+
+fn deliver(settings: &Settings) -> Result<Arc<Deliver>, SettingsError> {
+    let deliverer = Arc::new(Deliverer::new(settings)?);
+    Ok(Arc::new(move |notices, deadline| {
+        let deliverer = Arc::clone(&deliverer);
+        Box::pin(async move { deliverer.deliver(notices, deadline).await })
+    }))
+}
+
+/// Wraps Lambda's whole handling of an invocation: gives its log lines their context, and delivers once the inner future
+/// has ended, which it does when the answer is with Lambda. The next event is not polled before delivery is done.
+pub(crate) struct InvocationLayer {
+    pub(crate) function: Arc<str>,
+    pub(crate) delivery: Delivery,
+}
+
+impl<S> Layer<S> for InvocationLayer {
+    type Service = InvocationService<S>;
+
+    fn layer(&self, inner: S) -> InvocationService<S> {
+        InvocationService {
+            inner,
+            function: Arc::clone(&self.function),
+            delivery: self.delivery.clone(),
+        }
+    }
+}
+
+pub(crate) struct InvocationService<S> {
+    inner: S,
+    function: Arc<str>,
+    delivery: Delivery,
+}
+
+impl<S> Service<LambdaInvocation> for InvocationService<S>
+where
+    S: Service<LambdaInvocation, Response = ()>,
+    S::Future: 'static,
+{
+    type Response = ();
+    type Error = S::Error;
+    type Future = futures::future::LocalBoxFuture<'static, Result<(), S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, invocation: LambdaInvocation) -> Self::Future {
+        let span = tracing::info_span!(
+            "invocation",
+            function = &*self.function,
+            request_id = invocation.context.request_id,
+            xray_trace_id = invocation.context.xray_trace_id,
+        );
+        let answer = span.in_scope(|| self.inner.call(invocation));
+        let delivery = self.delivery.clone();
+        let work = async move {
+            let answered = answer.await;
+            // Also when the answer did not arrive: what it tells of has happened.
+            delivery.take().await;
+            answered
+        };
+        Box::pin(work.instrument(span))
+    }
+}

@@ -1,0 +1,149 @@
+//! Functions behind the HTTP API: an event becomes a request to the operation's endpoint, and its response an answer.
+
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use chat_rpc::{Claims, Deadline, Endpoint, Notices, Operation};
+use chat_stores::{Settings, SettingsError};
+use futures::future::BoxFuture;
+use lambda_http::http::header::CONTENT_TYPE;
+use lambda_http::http::{HeaderMap, Request, Response};
+use lambda_http::request::{LambdaRequest, RequestContext};
+use lambda_http::{Adapter, Body, IntoResponse, LambdaEvent};
+use tower::Service;
+
+use crate::clock;
+use crate::delivery::Delivery;
+use crate::environment::{Environment, Invocation, InvocationError, Invoke};
+
+/// Content types whose bodies are UTF-8: they travel in the event's JSON as they are. All others travel as base64.
+const TEXT_TYPES: [&str; 3] = ["application/grpc-web-text", "application/json", "text/"];
+
+/// An operation as lambda_http calls it. Notices of an answer are left with the delivery, for after the answer.
+pub(crate) struct HttpService<O> {
+    endpoint: Endpoint<O>,
+    delivery: Delivery,
+}
+
+impl<O: Operation> HttpService<O> {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        Ok(Self {
+            endpoint: Endpoint::new(O::new(settings)?),
+            delivery: Delivery::of::<O>(settings)?,
+        })
+    }
+
+    pub(crate) fn delivery(&self) -> Delivery {
+        self.delivery.clone()
+    }
+}
+
+impl<O> Clone for HttpService<O> {
+    fn clone(&self) -> Self {
+        Self {
+            endpoint: self.endpoint.clone(),
+            delivery: self.delivery.clone(),
+        }
+    }
+}
+
+impl<O: Operation> Service<lambda_http::Request> for HttpService<O> {
+    type Response = WholeResponse;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<WholeResponse, Infallible>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: lambda_http::Request) -> Self::Future {
+        let (mut parts, body) = request.into_parts();
+        let deadline_ms = parts
+            .extensions
+            .get::<lambda_http::Context>()
+            .map_or(0, |context| context.deadline);
+        let deadline = clock::work_deadline(deadline_ms);
+        parts.extensions.insert(Deadline(deadline));
+        if let Some(claims) = parts.extensions.remove::<RequestContext>().and_then(claims) {
+            parts.extensions.insert(claims);
+        }
+        let body = match body {
+            Body::Text(text) => text.into_bytes().into(),
+            Body::Binary(bytes) => bytes.into(),
+            // The enum is open; an empty body is the only other there is.
+            _ => Bytes::new(),
+        };
+        let call = self.endpoint.call(Request::from_parts(parts, body));
+        let delivery = self.delivery.clone();
+        Box::pin(async move {
+            let mut response = call.await?;
+            if let Some(Notices(notices)) = response.extensions_mut().remove() {
+                delivery.leave(notices, deadline);
+            }
+            Ok(WholeResponse(response.map(Bytes::into)))
+        })
+    }
+}
+
+/// The claims that the gateway's JWT authorizer read from the token that it verified.
+fn claims(context: RequestContext) -> Option<Claims> {
+    let RequestContext::ApiGatewayV2(context) = context else {
+        return None;
+    };
+    Some(Claims(context.authorizer?.jwt?.claims.into_iter().collect()))
+}
+
+/// A response whose body is in memory, so that it is turned into an event's body without a stream in between.
+pub(crate) struct WholeResponse(Response<Vec<u8>>);
+
+impl IntoResponse for WholeResponse {
+    fn into_response(self) -> BoxFuture<'static, Response<Body>> {
+        let (parts, body) = self.0.into_parts();
+        let body = if body.is_empty() {
+            Body::Empty
+        } else if is_text(&parts.headers) {
+            String::from_utf8(body).map_or_else(|error| Body::Binary(error.into_bytes()), Body::Text)
+        } else {
+            Body::Binary(body)
+        };
+        Box::pin(std::future::ready(Response::from_parts(parts, body)))
+    }
+}
+
+fn is_text(headers: &HeaderMap) -> bool {
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    TEXT_TYPES.iter().any(|prefix| content_type.starts_with(prefix))
+}
+
+/// Builds an environment of an operation.
+pub(crate) fn environment<O: Operation>(settings: &Settings) -> Result<Environment, SettingsError> {
+    Ok(Environment::new(HttpService::<O>::new(settings)?))
+}
+
+impl<O: Operation> Invoke for HttpService<O> {
+    fn invoke<'a>(
+        &'a mut self,
+        event: &'a [u8],
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Invocation, InvocationError>> {
+        Box::pin(async move {
+            let request: LambdaRequest =
+                serde_json::from_slice(event).map_err(|error| InvocationError::Event(error.to_string()))?;
+            let mut context = lambda_http::Context::default();
+            context.deadline = clock::epoch_ms(deadline);
+            let Ok(answer) = Adapter::from(self.clone())
+                .call(LambdaEvent::new(request, context))
+                .await;
+            let response = serde_json::to_vec(&answer).map_err(|error| InvocationError::Answer(error.to_string()))?;
+            Ok(Invocation {
+                response,
+                after_answer: self.delivery.take(),
+            })
+        })
+    }
+}
