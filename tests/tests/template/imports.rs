@@ -1,0 +1,171 @@
+//! Keeps the layout's import rules, from what the manifests declare and what `Cargo.lock` holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{root, workspace_packages};
+
+/// Does input or output, or knows a wire: not for pure rules.
+const OUTSIDE_WORLD: &[&str] = &[
+    "aws-sdk-apigatewaymanagement",
+    "aws-sdk-dynamodb",
+    "aws_lambda_events",
+    "axum",
+    "http",
+    "hyper",
+    "lambda_http",
+    "lambda_runtime",
+    "mongodb",
+    "prost",
+    "reqwest",
+    "sqlx",
+    "tokio",
+    "tonic",
+    "tower",
+];
+
+/// Second TLS libraries, and what drags them in. `deny.toml` bans the same and says why.
+const BANNED: &[&str] = &[
+    "aws-config",
+    "aws-lc-fips-sys",
+    "aws-lc-rs",
+    "aws-lc-sys",
+    "native-tls",
+    "openssl",
+    "openssl-sys",
+];
+
+struct Package {
+    folder: String,
+    /// What it links, tests and build scripts apart.
+    imports: BTreeSet<String>,
+}
+
+impl Package {
+    fn imports_any(&self, names: &[&str]) -> Vec<String> {
+        self.imports
+            .iter()
+            .filter(|import| names.contains(&import.as_str()))
+            .cloned()
+            .collect()
+    }
+
+    fn ours(&self) -> Vec<&str> {
+        self.imports
+            .iter()
+            .map(String::as_str)
+            .filter(|import| import.starts_with("chat-"))
+            .collect()
+    }
+}
+
+fn packages() -> BTreeMap<String, Package> {
+    let root = root();
+    workspace_packages()
+        .iter()
+        .map(|package| {
+            let manifest = std::path::Path::new(package["manifest_path"].as_str().unwrap());
+            let folder = manifest
+                .strip_prefix(&root)
+                .unwrap()
+                .parent()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
+            let imports = package["dependencies"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|dependency| dependency["kind"].is_null())
+                .map(|dependency| dependency["name"].as_str().unwrap().to_owned())
+                .collect();
+            (
+                package["name"].as_str().unwrap().to_owned(),
+                Package { folder, imports },
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn the_domain_is_pure_rules() {
+    let domain = &packages()["chat-domain"];
+    assert_eq!(
+        domain.ours(),
+        <[&str; 0]>::default(),
+        "chat-domain imports none of our crates"
+    );
+    assert_eq!(
+        domain.imports_any(OUTSIDE_WORLD),
+        <[&str; 0]>::default(),
+        "chat-domain does no input or output"
+    );
+}
+
+#[test]
+fn the_contract_imports_none_of_our_crates() {
+    assert_eq!(packages()["chat-contract"].ours(), <[&str; 0]>::default());
+}
+
+#[test]
+fn stores_never_see_the_contract() {
+    let imports = packages()["chat-stores"].imports_any(&["chat-contract", "chat-rpc", "prost", "tonic"]);
+    assert_eq!(
+        imports,
+        <[&str; 0]>::default(),
+        "what the stores hold does not change with the wire"
+    );
+}
+
+#[test]
+fn only_the_runtime_knows_the_lambda_runtime() {
+    for (name, package) in packages() {
+        if name != "chat-runtime" {
+            let imports = package.imports_any(&["lambda_http", "lambda_runtime", "lambda_runtime_api_client"]);
+            assert_eq!(imports, <[&str; 0]>::default(), "{name}: leave it to chat-runtime");
+        }
+    }
+}
+
+#[test]
+fn shared_crates_never_import_functions_and_functions_never_import_each_other() {
+    let packages = packages();
+    for (name, package) in &packages {
+        if package.folder == "local" || package.folder == "tests" {
+            continue;
+        }
+        for import in package.ours() {
+            let folder = &packages[import].folder;
+            assert!(
+                folder.starts_with("shared/"),
+                "{name} imports {import} of {folder}; share it in shared/ instead"
+            );
+        }
+    }
+}
+
+#[test]
+fn functions_never_import_what_is_for_tests_and_clients() {
+    for (name, package) in packages() {
+        if package.folder.starts_with("functions/") {
+            let imports = package.imports_any(&["chat-client", "chat-testing"]);
+            assert_eq!(imports, <[&str; 0]>::default(), "{name} would ship it");
+        }
+    }
+}
+
+#[test]
+fn ring_is_the_only_tls_provider() {
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let locked: BTreeSet<&str> = lock
+        .lines()
+        .filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
+        .collect();
+    assert!(locked.contains("ring"), "Cargo.lock was not understood");
+    for banned in BANNED {
+        assert!(
+            !locked.contains(banned),
+            "{banned} is in Cargo.lock: `cargo tree -i {banned}` says through what"
+        );
+    }
+}
