@@ -4,4 +4,5 @@
 //! type. Nothing here is ever deployed.
 
 pub mod commands;
+pub mod gateway;
 pub mod stack;

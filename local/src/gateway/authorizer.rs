@@ -55,9 +55,10 @@ pub(crate) struct JwtAuthorizer {
 impl JwtAuthorizer {
     /// Keys that it cannot use are left out, as AWS does.
     pub(crate) fn new(issuer: &str, audience: &str, jwks: &JwkSet) -> Self {
-        let keys = jwks.keys.iter().filter_map(|jwk| {
-            Some((jwk.common.key_id.clone()?, DecodingKey::from_jwk(jwk).ok()?))
-        });
+        let keys = jwks
+            .keys
+            .iter()
+            .filter_map(|jwk| Some((jwk.common.key_id.clone()?, DecodingKey::from_jwk(jwk).ok()?)));
         // Only the signature is the library's to check: AWS has rules of its own for the claims.
         let mut validation = Validation::new(Algorithm::RS256);
         validation.required_spec_claims.clear();
@@ -75,7 +76,11 @@ impl JwtAuthorizer {
     /// Who sent a request with these headers.
     pub(crate) fn authorize(&self, headers: &HeaderMap) -> Result<Arc<Identity>, TokenFault> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
-        let value = values.next().ok_or(TokenFault::Missing)?.to_str().map_err(|_| TokenFault::Invalid)?;
+        let value = values
+            .next()
+            .ok_or(TokenFault::Missing)?
+            .to_str()
+            .map_err(|_| TokenFault::Invalid)?;
         if values.next().is_some() {
             return Err(TokenFault::Invalid);
         }
@@ -85,13 +90,25 @@ impl JwtAuthorizer {
             None => value,
         };
         let now = Utc::now().timestamp();
-        let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner).get(token).map(Arc::clone);
+        let verified = self
+            .verified
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(token)
+            .map(Arc::clone);
         if let Some(identity) = verified {
-            return if now < identity.expires_at { Ok(identity) } else { Err(TokenFault::Expired) };
+            return if now < identity.expires_at {
+                Ok(identity)
+            } else {
+                Err(TokenFault::Expired)
+            };
         }
         let claims = self.verify(token)?;
         let expires_at = check(&claims, &self.issuer, &self.audience, now)?;
-        let identity = Arc::new(Identity { claims: claims_of_strings(&claims), expires_at });
+        let identity = Arc::new(Identity {
+            claims: claims_of_strings(&claims),
+            expires_at,
+        });
         let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         if verified.len() >= VERIFIED_MAX {
             verified.retain(|_, identity| now < identity.expires_at);
@@ -105,7 +122,10 @@ impl JwtAuthorizer {
 
     fn verify(&self, token: &str) -> Result<Map<String, Value>, TokenFault> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenFault::Invalid)?;
-        let key = header.kid.and_then(|key_id| self.keys.get(&key_id)).ok_or(TokenFault::Key)?;
+        let key = header
+            .kid
+            .and_then(|key_id| self.keys.get(&key_id))
+            .ok_or(TokenFault::Key)?;
         if header.alg != Algorithm::RS256 {
             return Err(TokenFault::Key);
         }
@@ -146,14 +166,19 @@ fn check(claims: &Map<String, Value>, issuer: &str, audience: &str, now: i64) ->
 /// A time claim in whole seconds; fractions, which JWT allows, are cut off.
 fn seconds(claim: Option<&Value>) -> Option<i64> {
     let claim = claim?;
-    #[expect(clippy::cast_possible_truncation, reason = "a time beyond i64 saturates, which compares as it should")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a time beyond i64 saturates, which compares as it should"
+    )]
     claim.as_i64().or_else(|| claim.as_f64().map(|seconds| seconds as i64))
 }
 
 /// The claims in the form that the event carries them: every value a string, a list as in `[a b]`.
 fn claims_of_strings(claims: &Map<String, Value>) -> Box<RawValue> {
-    let strings: Map<String, Value> =
-        claims.iter().map(|(name, claim)| (name.clone(), Value::String(claim_text(claim)))).collect();
+    let strings: Map<String, Value> = claims
+        .iter()
+        .map(|(name, claim)| (name.clone(), Value::String(claim_text(claim))))
+        .collect();
     // A map of strings always serialises; null stands for no claims, which no function takes for an identity.
     serde_json::value::to_raw_value(&strings).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
@@ -224,7 +249,8 @@ mod tests {
 
     #[test]
     fn every_claim_becomes_a_string() {
-        let claims = json!({"a": ["x", "y z", 1], "b": true, "c": 1_700_000_000, "d": {"e": ["f"]}, "g": "h", "i": null});
+        let claims =
+            json!({"a": ["x", "y z", 1], "b": true, "c": 1_700_000_000, "d": {"e": ["f"]}, "g": "h", "i": null});
         let strings = claims_of_strings(claims.as_object().expect("an object"));
         assert_eq!(
             strings.get(),

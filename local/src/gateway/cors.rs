@@ -5,14 +5,15 @@ use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HeaderMap, HeaderValue, ORIGIN,
 };
 
-/// Any page may call: what it may do depends on the token that it sends, never on a cookie.
+/// Any page may call: what it may do depends on the token that it sends, never on a cookie. The other values are those
+/// of the deployment's template.
 const ALLOW_ORIGIN: HeaderValue = HeaderValue::from_static("*");
-const ALLOW_METHODS: HeaderValue = HeaderValue::from_static("POST,OPTIONS");
+const ALLOW_METHODS: HeaderValue = HeaderValue::from_static("POST");
 const ALLOW_HEADERS: HeaderValue =
-    HeaderValue::from_static("content-type,grpc-timeout,x-grpc-web,x-user-agent,authorization");
-const EXPOSE_HEADERS: HeaderValue = HeaderValue::from_static("grpc-status,grpc-message,grpc-status-details-bin");
+    HeaderValue::from_static("authorization,content-type,grpc-timeout,x-grpc-web,x-user-agent");
+const EXPOSE_HEADERS: HeaderValue = HeaderValue::from_static("grpc-message,grpc-status,grpc-status-details-bin");
 /// How long a browser may remember a preflight's answer, in seconds.
-const MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("86400");
+const MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("7200");
 
 /// Whether a browser sent the request on behalf of a page.
 pub(crate) fn is_cross_origin(headers: &HeaderMap) -> bool {
@@ -42,5 +43,6 @@ pub(crate) fn expose(answer: &mut HeaderMap) {
 
 /// Whether a function's header is the gateway's to write.
 pub(crate) fn is_cors_header(name: &str) -> bool {
-    name.get(..15).is_some_and(|start| start.eq_ignore_ascii_case("access-control-"))
+    name.get(..15)
+        .is_some_and(|start| start.eq_ignore_ascii_case("access-control-"))
 }

@@ -4,12 +4,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chat_runtime::{Environment, Function, Settings};
+use chat_runtime::{Environment, Function, InvocationError, Settings};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
-use tokio_util::task::TaskTracker;
 
-use super::Limits;
+use super::{Limits, Tasks};
 
 /// Why an invocation has no response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,7 +31,7 @@ pub(crate) struct Environments {
     /// One permit for each environment that may be busy.
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
-    tasks: TaskTracker,
+    tasks: Tasks,
 }
 
 struct Idle {
@@ -41,9 +40,17 @@ struct Idle {
 }
 
 impl Environments {
-    pub(crate) fn new(function: Function, settings: Settings, limits: Limits, tasks: TaskTracker) -> Arc<Self> {
+    pub(crate) fn new(function: Function, settings: Settings, limits: Limits, tasks: Tasks) -> Arc<Self> {
         let places = Arc::new(Semaphore::new(limits.environments_max));
-        Arc::new(Self { function, settings, limits, idle: Mutex::default(), places, waiting: AtomicUsize::new(0), tasks })
+        Arc::new(Self {
+            function,
+            settings,
+            limits,
+            idle: Mutex::default(),
+            places,
+            waiting: AtomicUsize::new(0),
+            tasks,
+        })
     }
 
     /// Invokes the function with an event and answers the JSON that it returned. The invocation goes on when the caller
@@ -52,9 +59,13 @@ impl Environments {
         let place = self.place(deadline).await?;
         let environment = self.environment()?;
         let (answer, answered) = oneshot::channel();
-        self.tasks.spawn(Arc::clone(self).run(environment, place, event, deadline, answer));
+        self.tasks
+            .spawn(Arc::clone(self).run(environment, place, event, deadline, answer));
         // A dropped sender means that the task panicked.
-        timeout_at(deadline, answered).await.map_err(|_| CallError::TimedOut)?.unwrap_or(Err(CallError::Failed))
+        timeout_at(deadline, answered)
+            .await
+            .map_err(|_| CallError::TimedOut)?
+            .unwrap_or(Err(CallError::Failed))
     }
 
     /// Drops environments that nobody needed since `limits.environment_idle` before `now`.
@@ -110,22 +121,36 @@ impl Environments {
         match timeout_at(deadline, environment.invoke(&event, deadline.into_std())).await {
             Ok(Ok(invocation)) => {
                 let _ = answer.send(if invocation.response.len() > self.limits.payload_bytes_max {
-                    tracing::error!(function, bytes = invocation.response.len(), "a function's response is too large");
+                    tracing::error!(
+                        function,
+                        bytes = invocation.response.len(),
+                        "a function's response is too large"
+                    );
                     Err(CallError::Failed)
                 } else {
                     Ok(invocation.response)
                 });
                 if timeout_at(deadline, invocation.after_answer).await.is_ok() {
-                    self.idle().push(Idle { environment, since: Instant::now() });
+                    self.idle().push(Idle {
+                        environment,
+                        since: Instant::now(),
+                    });
                 } else {
                     tracing::warn!(function, "the work after an answer ran into the time limit");
                 }
             }
-            // Lambda, too, starts afresh after a crash, and kills what runs over its time.
             Ok(Err(error)) => {
                 tracing::error!(function, %error, "a function failed");
                 let _ = answer.send(Err(CallError::Failed));
+                // What a panic left behind is not to be trusted.
+                if !matches!(error, InvocationError::Panic) {
+                    self.idle().push(Idle {
+                        environment,
+                        since: Instant::now(),
+                    });
+                }
             }
+            // As Lambda does, it ends what runs over its time.
             Err(_) => {
                 tracing::error!(function, "a function ran into the time limit");
                 let _ = answer.send(Err(CallError::TimedOut));

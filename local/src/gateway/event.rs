@@ -96,7 +96,10 @@ impl HttpRequest<'_> {
         let now = Moment::now();
         let domain_name = authority(self.parts);
         let query = uri.query().unwrap_or_default();
-        let content_type = self.content_type.as_ref().or_else(|| headers.get(http::header::CONTENT_TYPE));
+        let content_type = self
+            .content_type
+            .as_ref()
+            .or_else(|| headers.get(http::header::CONTENT_TYPE));
         let text = text_body(content_type, self.body);
         let added = Added::of(headers, self.source_ip, self.port, self.content_type.as_ref());
         let event = HttpEvent {
@@ -105,18 +108,28 @@ impl HttpRequest<'_> {
             raw_path: uri.path(),
             raw_query_string: query,
             cookies: headers.contains_key(COOKIE).then_some(Cookies(headers)),
-            headers: Headers { headers, host: domain_name, added: &added },
+            headers: Headers {
+                headers,
+                host: domain_name,
+                added: &added,
+            },
             query_string_parameters: (!query.is_empty()).then(|| query_parameters(query)),
             request_context: HttpContext {
                 account_id: ACCOUNT_ID,
                 api_id: API_ID,
-                authorizer: self.claims.map(|claims| HttpAuthorizer { jwt: Jwt { claims, scopes: () } }),
+                authorizer: self.claims.map(|claims| HttpAuthorizer {
+                    jwt: Jwt { claims, scopes: () },
+                }),
                 domain_name,
                 domain_prefix: domain_name.split(['.', ':']).next().unwrap_or_default(),
                 http: HttpLine {
                     method: self.parts.method.as_str(),
                     path: uri.path(),
-                    protocol: if self.parts.version == http::Version::HTTP_2 { "HTTP/2.0" } else { "HTTP/1.1" },
+                    protocol: if self.parts.version == http::Version::HTTP_2 {
+                        "HTTP/2.0"
+                    } else {
+                        "HTTP/1.1"
+                    },
                     source_ip: self.source_ip,
                     user_agent: headers.get(USER_AGENT).map(text_of).unwrap_or_default(),
                 },
@@ -142,7 +155,13 @@ impl HttpRequest<'_> {
 /// The host that the request is for: `:authority` with HTTP/2, else the `host` header.
 pub(crate) fn authority(parts: &http::request::Parts) -> &str {
     parts.uri.authority().map_or_else(
-        || parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
+        || {
+            parts
+                .headers
+                .get(http::header::HOST)
+                .and_then(|host| host.to_str().ok())
+                .unwrap_or_default()
+        },
         http::uri::Authority::as_str,
     )
 }
@@ -152,11 +171,25 @@ pub(crate) fn authority(parts: &http::request::Parts) -> &str {
 fn text_body<'a>(content_type: Option<&HeaderValue>, body: &'a [u8]) -> Option<&'a str> {
     const TEXT_TYPES: [&str; 3] = ["application/json", "application/javascript", "application/xml"];
     let textual = content_type.is_none_or(|content_type| {
-        let essence = content_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        essence.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("text/"))
-            || TEXT_TYPES.iter().any(|text_type| essence.eq_ignore_ascii_case(text_type))
+        let essence = content_type
+            .to_str()
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim();
+        essence
+            .get(..5)
+            .is_some_and(|start| start.eq_ignore_ascii_case("text/"))
+            || TEXT_TYPES
+                .iter()
+                .any(|text_type| essence.eq_ignore_ascii_case(text_type))
     });
-    if textual || body.is_empty() { std::str::from_utf8(body).ok() } else { None }
+    if textual || body.is_empty() {
+        std::str::from_utf8(body).ok()
+    } else {
+        None
+    }
 }
 
 /// A header's value; bytes that are not UTF-8 are replaced, since JSON cannot carry them.
@@ -263,7 +296,11 @@ impl Serialize for Cookies<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut cookies = serializer.serialize_seq(None)?;
         for header in self.0.get_all(COOKIE) {
-            for cookie in text_of(header).split(';').map(str::trim).filter(|cookie| !cookie.is_empty()) {
+            for cookie in text_of(header)
+                .split(';')
+                .map(str::trim)
+                .filter(|cookie| !cookie.is_empty())
+            {
                 cookies.serialize_element(cookie)?;
             }
         }
@@ -380,12 +417,29 @@ impl SocketPeer {
         let (headers, query) = match event {
             SocketEvent::Authorize(parts) | SocketEvent::Connect(parts) => {
                 let added = Added::of(&parts.headers, self.source_ip, port, None);
-                let values = canonical_headers(&Headers { headers: &parts.headers, host: authority(parts), added: &added });
+                let values = canonical_headers(&Headers {
+                    headers: &parts.headers,
+                    host: authority(parts),
+                    added: &added,
+                });
                 (Some(values), parts.uri.query().filter(|query| !query.is_empty()))
             }
             SocketEvent::Disconnect(..) => {
-                let values = [("Host", self.domain_name.as_str()), ("x-api-key", ""), ("X-Forwarded-For", ""), ("x-restapi", "")];
-                (Some(values.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect()), None)
+                let values = [
+                    ("Host", self.domain_name.as_str()),
+                    ("x-api-key", ""),
+                    ("X-Forwarded-For", ""),
+                    ("x-restapi", ""),
+                ];
+                (
+                    Some(
+                        values
+                            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                            .into_iter()
+                            .collect(),
+                    ),
+                    None,
+                )
             }
             SocketEvent::Message(_) => (None, None),
         };
@@ -410,7 +464,10 @@ impl SocketPeer {
                 stage: SOCKET_STAGE,
                 connected_at: self.connected_at.epoch_ms(),
                 request_time_epoch: now.epoch_ms(),
-                identity: Identity { user_agent: &self.user_agent, source_ip: self.source_ip },
+                identity: Identity {
+                    user_agent: &self.user_agent,
+                    source_ip: self.source_ip,
+                },
                 request_id: &request_id,
                 domain_name: &self.domain_name,
                 connection_id: &self.connection_id,
@@ -442,7 +499,12 @@ fn canonical_headers(headers: &Headers<'_>) -> BTreeMap<String, String> {
                 "websocket" => "WebSocket".to_owned(),
                 word => {
                     let mut letters = word.chars();
-                    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+                    letters
+                        .next()
+                        .map(|first| first.to_ascii_uppercase())
+                        .into_iter()
+                        .chain(letters)
+                        .collect()
                 }
             })
             .collect::<Vec<String>>()

@@ -79,7 +79,10 @@ impl Issuer {
     /// The issuer with the key in this file, which is made (readable by its owner only) when it is not there. `url` and
     /// `audience` are what the tokens say in `iss` and `aud`. Takes about a second when the key has to be made.
     pub fn load_or_create(key_file: &Path, url: &str, audience: &str) -> Result<Self, IssuerError> {
-        let file = |source| IssuerError::File { path: key_file.to_owned(), source };
+        let file = |source| IssuerError::File {
+            path: key_file.to_owned(),
+            source,
+        };
         let pem = match fs::read_to_string(key_file) {
             Ok(pem) => pem,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -89,7 +92,9 @@ impl Issuer {
             Err(error) => return Err(file(error)),
         };
         if RsaPrivateKey::from_pkcs1_pem(&pem).is_err() {
-            return Err(IssuerError::NotAKey { path: key_file.to_owned() });
+            return Err(IssuerError::NotAKey {
+                path: key_file.to_owned(),
+            });
         }
         Self::with_pem(&pem, url, audience)
     }
@@ -107,7 +112,13 @@ impl Issuer {
         jwk.common.key_id = Some(key_id.clone());
         jwk.common.public_key_use = Some(PublicKeyUse::Signature);
         let jwks = JwkSet { keys: vec![jwk] };
-        Ok(Self(Arc::new(Inner { url: url.to_owned(), audience: audience.to_owned(), key, key_id, jwks })))
+        Ok(Self(Arc::new(Inner {
+            url: url.to_owned(),
+            audience: audience.to_owned(),
+            key,
+            key_id,
+            jwks,
+        })))
     }
 
     /// What the tokens say in `iss`.
@@ -127,15 +138,26 @@ impl Issuer {
     /// A token for this user, good from now on for `ttl`.
     pub fn token(&self, user: &str, ttl: Duration) -> Result<String, IssuerError> {
         let user: UserId = user.parse().map_err(IssuerError::User)?;
-        let seconds = i64::try_from(ttl.as_secs()).ok().filter(|_| ttl.as_secs() > 0 && ttl <= TOKEN_TTL_MAX);
+        let seconds = i64::try_from(ttl.as_secs())
+            .ok()
+            .filter(|_| ttl.as_secs() > 0 && ttl <= TOKEN_TTL_MAX);
         let iat = Utc::now().timestamp();
         let exp = iat + seconds.ok_or(IssuerError::Ttl)?;
-        let claims = Claims { iss: &self.0.url, aud: &self.0.audience, sub: user.as_str(), iat, exp };
+        let claims = Claims {
+            iss: &self.0.url,
+            aud: &self.0.audience,
+            sub: user.as_str(),
+            iat,
+            exp,
+        };
         self.sign(&claims)
     }
 
     fn sign(&self, claims: &impl Serialize) -> Result<String, IssuerError> {
-        let header = Header { kid: Some(self.0.key_id.clone()), ..Header::new(Algorithm::RS256) };
+        let header = Header {
+            kid: Some(self.0.key_id.clone()),
+            ..Header::new(Algorithm::RS256)
+        };
         jsonwebtoken::encode(&header, claims, &self.0.key).map_err(|error| IssuerError::Key(error.into()))
     }
 
@@ -190,8 +212,12 @@ impl Issuer {
 }
 
 fn generate_pem() -> Result<String, IssuerError> {
-    let key = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, KEY_BITS).map_err(|error| IssuerError::Key(error.into()))?;
-    Ok(key.to_pkcs1_pem(LineEnding::LF).map_err(|error| IssuerError::Key(error.into()))?.to_string())
+    let key =
+        RsaPrivateKey::new(&mut rsa::rand_core::OsRng, KEY_BITS).map_err(|error| IssuerError::Key(error.into()))?;
+    Ok(key
+        .to_pkcs1_pem(LineEnding::LF)
+        .map_err(|error| IssuerError::Key(error.into()))?
+        .to_string())
 }
 
 /// Puts the key in its file, whole or not at all. Of several that do so at once, the first one's key stays.
@@ -200,13 +226,18 @@ fn keep_first(path: &Path, pem: &str) -> io::Result<()> {
         fs::create_dir_all(folder)?;
     }
     let draft = path.with_extension(format!("{:016x}.new", rand::random::<u64>()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    let kept = file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| {
-        match fs::hard_link(&draft, path) {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&draft)?;
+    let kept = file
+        .write_all(pem.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| match fs::hard_link(&draft, path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             linked => linked,
-        }
-    });
+        });
     fs::remove_file(&draft)?;
     kept
 }

@@ -20,8 +20,16 @@ use super::grpc::GrpcBody;
 pub(crate) type Answer = Response<Either<Full<Bytes>, GrpcBody>>;
 
 /// Headers that HTTP itself needs and a function cannot set.
-const OWN_HEADERS: [&str; 8] =
-    ["connection", "content-length", "date", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
+const OWN_HEADERS: [&str; 8] = [
+    "connection",
+    "content-length",
+    "date",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// An answer with a JSON body of the form that API Gateway gives its own errors.
 pub(crate) fn message(status: StatusCode, message: &str) -> Answer {
@@ -54,7 +62,9 @@ pub(crate) fn empty(status: StatusCode) -> Answer {
 fn bytes(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Answer {
     let mut answer = Response::new(Either::Left(Full::from(body)));
     *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer
 }
 
@@ -88,10 +98,18 @@ impl Reply {
         };
         let Some(status) = proxy.status_code else {
             serde_json::from_slice::<serde::de::IgnoredAny>(&response)?;
-            let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))].into_iter().collect();
-            return Ok(Self { status: StatusCode::OK, headers, body: response.into() });
+            let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))]
+                .into_iter()
+                .collect();
+            return Ok(Self {
+                status: StatusCode::OK,
+                headers,
+                body: response.into(),
+            });
         };
-        let status = StatusCode::from_u16(status).ok().filter(|status| !status.is_informational());
+        let status = StatusCode::from_u16(status)
+            .ok()
+            .filter(|status| !status.is_informational());
         let status = status.ok_or(ReplyError::Status(proxy.status_code.unwrap_or_default()))?;
         let fields = proxy.headers.unwrap_or_default();
         let mut headers = HeaderMap::with_capacity(fields.len() + 2);
@@ -107,21 +125,33 @@ impl Reply {
             headers.append(SET_COOKIE, HeaderValue::from_str(&cookie.0).map_err(|_| fault())?);
         }
         let body = if proxy.is_base64_encoded {
-            STANDARD.decode(proxy.body.0.as_bytes()).map_err(|_| ReplyError::Base64)?
+            STANDARD
+                .decode(proxy.body.0.as_bytes())
+                .map_err(|_| ReplyError::Base64)?
         } else {
             proxy.body.0.into_owned().into_bytes()
         };
-        Ok(Self { status, headers, body: body.into() })
+        Ok(Self {
+            status,
+            headers,
+            body: body.into(),
+        })
     }
 
     /// The HTTP API's answer: CORS headers are the gateway's alone.
     pub(crate) fn into_answer(mut self) -> Answer {
-        let foreign: Vec<_> =
-            self.headers.keys().filter(|name| cors::is_cors_header(name.as_str())).cloned().collect();
+        let foreign: Vec<_> = self
+            .headers
+            .keys()
+            .filter(|name| cors::is_cors_header(name.as_str()))
+            .cloned()
+            .collect();
         for name in foreign {
             self.headers.remove(name);
         }
-        self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("text/plain; charset=utf-8"));
+        self.headers
+            .entry(CONTENT_TYPE)
+            .or_insert(HeaderValue::from_static("text/plain; charset=utf-8"));
         let mut answer = Response::new(Either::Left(Full::new(self.body)));
         *answer.status_mut() = self.status;
         *answer.headers_mut() = self.headers;
@@ -183,7 +213,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
             }
 
             fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Self::Value, E> {
-                if value.is_finite() { Ok(Text(Cow::Owned(value.to_string()))) } else { Err(E::custom("not a number")) }
+                if value.is_finite() {
+                    Ok(Text(Cow::Owned(value.to_string())))
+                } else {
+                    Err(E::custom("not a number"))
+                }
             }
 
             fn visit_unit<E>(self) -> Result<Self::Value, E> {
