@@ -3,7 +3,10 @@
 mod environment;
 mod signals;
 mod stack;
+mod test;
+mod testbed;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,6 +29,12 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run all tests (cargo test --workspace) with the databases that they need.
+    Test {
+        /// Passed on to cargo test.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        args: Vec<OsString>,
+    },
     /// Start only databases for tests, print their addresses as shell exports, and stay until Ctrl-C.
     Stack,
 }
@@ -41,6 +50,7 @@ impl Arguments {
         runtime.block_on(async {
             let environment = Environment::new(self.folder);
             let result = match self.command {
+                Command::Test { args } => test::run(&environment, &args).await,
                 Command::Stack => stack::run(&environment).await,
             };
             result.unwrap_or_else(|error| fail(&error.to_string()))

@@ -3,16 +3,18 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::stack::StackError;
+
 /// A token that is cancelled by the first signal that asks this process to stop. Later ones change nothing: stopping
 /// is bounded, and databases that are stopping in good order should not be interrupted.
-pub(super) fn stop_token() -> std::io::Result<CancellationToken> {
+pub(super) fn stop_token() -> Result<CancellationToken, StackError> {
     let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
     if !hangup_is_ignored() {
         kinds.push(SignalKind::hangup());
     }
     let token = CancellationToken::new();
     for kind in kinds {
-        let mut stream = signal(kind)?;
+        let mut stream = signal(kind).map_err(StackError::Signals)?;
         let token = token.clone();
         tokio::spawn(async move {
             while stream.recv().await.is_some() {

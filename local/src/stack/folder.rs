@@ -74,6 +74,11 @@ impl Folder {
         Ok(path)
     }
 
+    /// The port that a server had the last time.
+    pub(super) fn last_port(&self, server: &str) -> Option<u16> {
+        self.ports.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(server).copied()
+    }
+
     /// A free loopback port for a server: the one that it had the last time, if that is still free.
     pub(super) fn port(&self, server: &str) -> Result<u16, StackError> {
         let mut ports = self.ports.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

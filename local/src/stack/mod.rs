@@ -90,6 +90,38 @@ impl Given {
             aws_endpoint_url: read("AWS_ENDPOINT_URL"),
         }
     }
+
+    /// Checks that every server that the user named answers.
+    pub async fn check(&self) -> Result<(), StackError> {
+        let postgres = async {
+            match &self.database_url {
+                Some(url) => postgres::check(url).await,
+                None => Ok(()),
+            }
+        };
+        let mongod = async {
+            match &self.mongodb_uri {
+                Some(uri) => mongod::check(uri).await,
+                None => Ok(()),
+            }
+        };
+        let dynamodb = async {
+            match &self.aws_endpoint_url {
+                Some(url) => dynamodb::check(url).await,
+                None => Ok(()),
+            }
+        };
+        tokio::try_join!(postgres, mongod, dynamodb).map(|_| ())
+    }
+
+    /// The endpoints with those that the user named in their place.
+    pub fn instead_of(&self, endpoints: Endpoints) -> Endpoints {
+        Endpoints {
+            database_url: self.database_url.clone().unwrap_or(endpoints.database_url),
+            mongodb_uri: self.mongodb_uri.clone().unwrap_or(endpoints.mongodb_uri),
+            aws_endpoint_url: self.aws_endpoint_url.clone().unwrap_or(endpoints.aws_endpoint_url),
+        }
+    }
 }
 
 /// What every server's start needs to know.
@@ -119,31 +151,17 @@ impl Stack {
         progress: &Progress,
         stop: &CancellationToken,
     ) -> Result<Self, StackError> {
+        tokio::select! {
+            checked = given.check() => checked?,
+            () = stop.cancelled() => return Err(StackError::Interrupted),
+        }
         // The first failure ends the others' starts.
         let stop = stop.child_token();
         let start = Start { folder: &folder, profile, tools, progress, stop: &stop };
-        let postgres = async {
-            match &given.database_url {
-                Some(url) => postgres::check(url).await.map(|()| (None, url.clone())),
-                None => postgres::start(&start).await.map(|(server, url)| (Some(server), url)),
-            }
-        };
-        let mongod = async {
-            match &given.mongodb_uri {
-                Some(uri) => mongod::check(uri).await.map(|()| (None, uri.clone())),
-                None => mongod::start(&start).await.map(|(server, uri)| (Some(server), uri)),
-            }
-        };
-        let dynamodb = async {
-            match &given.aws_endpoint_url {
-                Some(url) => dynamodb::check(url).await.map(|()| (None, url.clone())),
-                None => dynamodb::start(&start).await.map(|(server, url)| (Some(server), url)),
-            }
-        };
         let started = tokio::join!(
-            or_cancel(postgres, &stop),
-            or_cancel(mongod, &stop),
-            or_cancel(dynamodb, &stop)
+            unless_given(given.database_url.as_deref(), postgres::start(&start), &stop),
+            unless_given(given.mongodb_uri.as_deref(), mongod::start(&start), &stop),
+            unless_given(given.aws_endpoint_url.as_deref(), dynamodb::start(&start), &stop),
         );
         let mut servers = Vec::new();
         let mut failures = Vec::new();
@@ -181,6 +199,16 @@ impl Stack {
         self.folder.path()
     }
 
+    /// Keeps the servers running: one that ends by itself is started again, where it was. Returns when that is
+    /// hopeless; cancel it by dropping the future.
+    pub async fn keep(&mut self, progress: &Progress) -> StackError {
+        let keeps: Vec<_> = self.servers.iter_mut().map(|server| Box::pin(server.keep(progress))).collect();
+        if keeps.is_empty() {
+            return std::future::pending().await;
+        }
+        futures::future::select_all(keeps).await.0
+    }
+
     /// Stops everything that was started.
     pub async fn stop(self) {
         stop_all(self.servers).await;
@@ -191,15 +219,20 @@ async fn stop_all(servers: Vec<Server>) {
     futures::future::join_all(servers.into_iter().map(Server::stop)).await;
 }
 
-async fn or_cancel<T>(
-    start: impl Future<Output = Result<T, StackError>>,
+/// Starts a server that the user did not name. A failure cancels `stop`.
+async fn unless_given(
+    given: Option<&str>,
+    start: impl Future<Output = Result<(Server, String), StackError>>,
     stop: &CancellationToken,
-) -> Result<T, StackError> {
+) -> Result<(Option<Server>, String), StackError> {
+    if let Some(url) = given {
+        return Ok((None, url.to_owned()));
+    }
     let result = start.await;
     if result.is_err() {
         stop.cancel();
     }
-    result
+    result.map(|(server, url)| (Some(server), url))
 }
 
 /// An error's own text and its causes', in one line, without what is repeated.

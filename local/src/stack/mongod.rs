@@ -59,7 +59,7 @@ pub(super) async fn start(start: &Start<'_>) -> Result<(Server, String), StackEr
     super::folder::create_folder(&data)?;
     let program = find(start, &step).await?;
     let launch = |port| launch(&program, &home, &data, port, start.profile);
-    launch(0).stop_leftover(&step).await?;
+    launch(0).stop_leftover(start.folder.last_port("mongod"), &step).await?;
     step.say("starting");
     let port = start.folder.port("mongod")?;
     let uri = format!("mongodb://127.0.0.1:{port}/?directConnection=true");
@@ -219,12 +219,32 @@ fn code(error: &mongodb::error::Error) -> Option<i32> {
     }
 }
 
-/// A driver error's text, shortened: the driver prints its whole view of the deployment.
+/// A driver error's text, shortened: the driver prints its whole view of the deployment, with the cause inside.
 fn cause(error: &mongodb::error::Error) -> String {
-    if matches!(&*error.kind, ErrorKind::ServerSelection { .. }) {
-        let text = error.to_string();
-        let inner = text.split("Error: ").last().unwrap_or(&text);
-        return inner.split(" }").next().unwrap_or(inner).trim_end_matches([',', ']']).to_owned();
+    match &*error.kind {
+        ErrorKind::ServerSelection { message, .. } => innermost(message).to_owned(),
+        kind => reason(kind),
     }
-    reason(&error.kind)
+}
+
+/// The cause inside the driver's message that no server could be selected.
+fn innermost(message: &str) -> &str {
+    let cause = message.rsplit_once("Error: ").map_or(message, |(_, cause)| cause);
+    let cause = cause.strip_prefix("Kind: ").unwrap_or(cause);
+    cause.split(", labels: ").next().unwrap_or(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_selection_is_told_by_its_cause() {
+        let message = concat!(
+            "Server selection timeout: No available servers. Topology: { Type: Single, Servers: [ { Address: h:1, ",
+            "Type: Unknown, Error: Kind: I/O error: Connection refused (os error 111), labels: {\"A\"}, source: None } ] }"
+        );
+        assert_eq!(innermost(message), "I/O error: Connection refused (os error 111)");
+        assert_eq!(innermost("nothing known"), "nothing known");
+    }
 }

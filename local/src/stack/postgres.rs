@@ -63,7 +63,7 @@ pub(super) async fn start(start: &Start<'_>) -> Result<(Server, String), StackEr
         create(start, &programs, run_as, &home, &data).await?;
     }
     let launch = |port| launch(&programs, run_as, &home, &data, port, start.profile);
-    launch(0).stop_leftover(&step).await?;
+    launch(0).stop_leftover(start.folder.last_port("postgres"), &step).await?;
     step.say("starting");
     let port = start.folder.port("postgres")?;
     let server = launch(port).spawn()?.ready(start.stop, async || probe(port).await).await?;

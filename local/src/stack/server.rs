@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::StackError;
 use super::account::RunAs;
-use super::progress::Step;
+use super::folder::is_free;
+use super::progress::{Progress, Step};
 
 /// How long a server may take until it answers. Recovery after a crash can take long, a hang must not last for ever.
 const START_PATIENCE: Duration = Duration::from_secs(90);
@@ -21,6 +22,9 @@ const START_PATIENCE: Duration = Duration::from_secs(90);
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a killed process may take to be gone.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
+/// How often a server is started again before its end counts as final.
+const RESTARTS_MAX: usize = 10;
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(40);
 /// As much of a log's end as is read to find out why a server ended.
 const LOG_TAIL_BYTES: usize = 16 * 1024;
@@ -58,8 +62,9 @@ impl Launch {
         self.folder.join("log")
     }
 
-    /// Stops what an earlier, killed run of ours left running, and removes pid files that name a stranger.
-    pub(super) async fn stop_leftover(&self, step: &Step) -> Result<(), StackError> {
+    /// Stops what an earlier, killed run of ours left running, and removes pid files that name a stranger. `port` is
+    /// where the leftover would be listening.
+    pub(super) async fn stop_leftover(&self, port: Option<u16>, step: &Step) -> Result<(), StackError> {
         let own = self.pid_file();
         for file in self.pid_files.iter().chain([&own]) {
             let Ok(text) = tokio::fs::read_to_string(file).await else { continue };
@@ -68,6 +73,11 @@ impl Launch {
             {
                 step.say(format_args!("stopping what an earlier run left running (pid {pid})"));
                 self.end_leftover(pid).await?;
+                // The system closes a process's sockets a little after its command line is gone.
+                let deadline = Instant::now() + KILL_PATIENCE;
+                while port.is_some_and(|port| !is_free(port)) && Instant::now() < deadline {
+                    sleep(POLL_INTERVAL).await;
+                }
             }
             // The number now belongs to nobody or to a stranger; a server that finds it would refuse to start.
             match tokio::fs::remove_file(file).await {
@@ -144,16 +154,6 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// What people call it.
-    pub(super) fn name(&self) -> &'static str {
-        self.launch.name
-    }
-
-    /// How it was started, to start it again.
-    pub(super) fn launch(&self) -> &Launch {
-        &self.launch
-    }
-
     /// Calls `probe` until it succeeds. A server that ends, stays silent, or is no longer wanted is stopped.
     pub(super) async fn ready<P>(self, stop: &CancellationToken, mut probe: P) -> Result<Self, StackError>
     where
@@ -204,10 +204,21 @@ impl Server {
         }
     }
 
-    /// Waits until the process ends by itself, and says how.
-    pub(super) async fn ended(&mut self) -> String {
-        let status = describe(self.child.wait().await.ok());
-        format!("{} ended ({status}): {}", self.launch.name, last_complaint(&self.launch.log()).await)
+    /// Keeps the server running: starts it again when it ends by itself, which is what a managed database would do.
+    /// Returns when it ends too often.
+    pub(super) async fn keep(&mut self, progress: &Progress) -> StackError {
+        let (name, log) = (self.launch.name, self.launch.log());
+        for _ in 0..RESTARTS_MAX {
+            let status = describe(self.child.wait().await.ok());
+            progress.line(format_args!("{name} ended ({status}): {}; starting it again", last_complaint(&log).await));
+            // A killed server's helpers need a moment to notice, and hold what the new one needs.
+            sleep(RESTART_PAUSE).await;
+            match self.launch.clone().spawn() {
+                Ok(server) => *self = server,
+                Err(error) => return error,
+            }
+        }
+        StackError::Unstable { name, times: RESTARTS_MAX, log }
     }
 
     /// Ends the process: by its own signal, and by force if it does not listen.

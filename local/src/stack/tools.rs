@@ -15,7 +15,6 @@ use super::folder::create_folder;
 use super::progress::Step;
 use super::server::run_to_end;
 
-const PIP_ADVICE: &str = "install them (Debian, Ubuntu: apt-get install python3-pip)";
 /// How often a fetch that another `cargo chat` is doing is looked at.
 const LOCK_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -127,16 +126,16 @@ pub(super) struct Python {
 impl Python {
     /// Finds python3. `tool` is what it is needed for.
     pub(super) async fn find(tool: &'static str, stop: &CancellationToken) -> Result<Self, StackError> {
-        let missing = |reason: &str| StackError::Python { tool, reason: reason.to_owned(), advice: PIP_ADVICE };
+        let missing = |reason: String| StackError::Python { tool, reason };
         // What is on PATH may be a script that looks for the real one at every call.
         let mut command = Command::new("python3");
         command.args(["-c", "import sys; print(sys.executable)"]);
         match run_to_end("python3", &mut command, stop).await {
             Ok(executable) => Ok(Self { executable: PathBuf::from(executable.trim()) }),
             Err(StackError::Spawn { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                Err(missing("are not on PATH"))
+                Err(missing("there is no python3 on PATH".to_owned()))
             }
-            Err(StackError::Failed { reason, .. }) => Err(missing(&format!("does not run ({reason})"))),
+            Err(StackError::Failed { reason, .. }) => Err(missing(format!("python3 does not run ({reason})"))),
             Err(other) => Err(other),
         }
     }
@@ -151,11 +150,10 @@ impl Python {
         has_pip.args(["-c", "import pip"]);
         if let Err(error) = run_to_end("python3", &mut has_pip, stop).await {
             return Err(match error {
-                StackError::Failed { .. } => StackError::Python {
-                    tool: package.tool,
-                    reason: "has no pip".to_owned(),
-                    advice: PIP_ADVICE,
-                },
+                StackError::Failed { .. } => {
+                    let reason = format!("{} has no pip", self.executable.display());
+                    StackError::Python { tool: package.tool, reason }
+                }
                 other => other,
             });
         }
