@@ -1,1 +1,12 @@
+//! What tests of the chat service share: databases of their own, faults, and a judge of what clients saw.
+//!
+//! - [`Fixture`] gives a test a Postgres database, a Mongo database and a DynamoDB table of its own.
+//! - [`FaultProxy`] stands in front of a real database and cuts, freezes, delays, holds and counts.
 
+#![warn(missing_docs)]
+
+mod fixture;
+mod proxy;
+
+pub use fixture::{Fixture, Proxies};
+pub use proxy::{Counts, Cut, Direction, FaultProxy, Filter, Held, Protocol, WAIT_MAX};

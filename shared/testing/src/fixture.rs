@@ -1,0 +1,493 @@
+//! Databases of a test's own.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_sdk_dynamodb::Client as DynamoDb;
+use chat_stores::dynamo::{Aws, Patience, Registry};
+use chat_stores::mongo::Timeline;
+use chat_stores::{Settings, postgres};
+use mongodb::Client as Mongo;
+use mongodb::options::{ClientOptions, ServerAddress};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use tokio::sync::OnceCell;
+use url::Url;
+
+use crate::{FaultProxy, Protocol};
+
+/// What the names of all databases and tables made here start with.
+const PREFIX: &str = "chat_test_";
+/// What a killed test left behind is swept up once it is this old.
+const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Leftovers swept up by one process, at most, per store.
+const LEFTOVERS_MAX: usize = 1_000;
+/// How long each step of making or dropping databases may take.
+const STEP_TIMEOUT: Duration = Duration::from_secs(30);
+/// An address at which nobody listens.
+const NOWHERE: &str = "127.0.0.1:9";
+/// 32 bytes that sign the tickets of tests, in base64.
+const TICKET_KEY: &str = "dGlja2V0cyBvZiB0ZXN0cyBhcmUgc2lnbmVkIGJ5IHQ=";
+
+/// Settings that name the servers; `cargo chat test` sets them.
+const SERVERS: [&str; 6] = [
+    "DATABASE_URL",
+    "MONGODB_URI",
+    "AWS_ENDPOINT_URL",
+    "AWS_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+];
+
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(2),
+    attempt: Duration::from_secs(10),
+    operation: STEP_TIMEOUT,
+    attempts: 3,
+};
+
+/// A Postgres database, a Mongo database and a DynamoDB table of a test's own, migrated, on the servers that the
+/// environment names. All are dropped with the fixture, also when the test panics.
+///
+/// The settings are complete: every function can be built with them. Live events are posted to where nobody listens,
+/// unless a test sets `LIVE_ENDPOINT` and `LIVE_URL` itself.
+pub struct Fixture {
+    name: String,
+    servers: Settings,
+    settings: Settings,
+}
+
+/// Proxies in front of a fixture's Postgres and Mongo.
+pub struct Proxies {
+    /// In front of Postgres.
+    pub postgres: FaultProxy,
+    /// In front of Mongo.
+    pub mongo: FaultProxy,
+    settings: Settings,
+}
+
+impl Fixture {
+    /// Makes fresh databases.
+    ///
+    /// # Panics
+    /// When the environment names no servers, or one of them fails, with a line that says which.
+    #[expect(clippy::new_without_default, reason = "it is asynchronous")]
+    pub async fn new() -> Self {
+        let servers = servers();
+        static SWEPT: OnceCell<()> = OnceCell::const_new();
+        SWEPT.get_or_init(|| sweep(&servers)).await;
+
+        let name = format!("{PREFIX}{}_{:016x}", unix_seconds(), rand::random::<u64>());
+        let settings = servers
+            .clone()
+            .with("DATABASE_URL", database_url(&servers, &name))
+            .with("MONGODB_DATABASE", &name)
+            .with("LIVE_TABLE", &name)
+            .with("LIVE_ENDPOINT", format!("http://{NOWHERE}/live"))
+            .with("LIVE_URL", format!("ws://{NOWHERE}/live"))
+            .with("TICKET_KEY", TICKET_KEY);
+        // From here on the drop cleans up, whatever was made.
+        let fixture = Self {
+            name,
+            servers,
+            settings,
+        };
+        tokio::join!(
+            step("making a Postgres database", fixture.make_postgres()),
+            step("making a Mongo database", async {
+                Timeline::new(&fixture.settings)?
+                    .create_indexes()
+                    .await
+                    .map_err(Failure::from)
+            }),
+            step("making a DynamoDB table", async {
+                Registry::new(&fixture.settings)?
+                    .create_table()
+                    .await
+                    .map_err(Failure::from)
+            }),
+        );
+        fixture
+    }
+
+    /// What a function needs to know to use these databases.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The name of the Postgres database, the Mongo database and the DynamoDB table.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Puts proxies in front of Postgres and Mongo. The fixture's own settings go on to lead past them.
+    ///
+    /// # Panics
+    /// When a server's address cannot be understood.
+    pub async fn with_proxies(&self) -> Proxies {
+        let upstream = address_of(&setting(&self.settings, "DATABASE_URL"));
+        let postgres = step("starting a proxy", FaultProxy::start(Protocol::Postgres, upstream)).await;
+        let mongodb_uri = setting(&self.settings, "MONGODB_URI");
+        let upstream = step("reading MONGODB_URI", first_host(&mongodb_uri)).await;
+        let mongo = step("starting a proxy", FaultProxy::start(Protocol::Mongo, upstream)).await;
+        let settings = self
+            .settings
+            .clone()
+            .with(
+                "DATABASE_URL",
+                through(&setting(&self.settings, "DATABASE_URL"), &postgres),
+            )
+            .with(
+                "MONGODB_URI",
+                mongodb_uri_at(&mongodb_uri, &mongo.address().to_string()),
+            );
+        Proxies {
+            postgres,
+            mongo,
+            settings,
+        }
+    }
+
+    async fn make_postgres(&self) -> Result<(), Failure> {
+        let mut connection = connect(&self.servers).await?;
+        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {}", self.name)))
+            .execute(&mut connection)
+            .await?;
+        connection.close().await?;
+        Ok(postgres::migrate(&self.settings).await?)
+    }
+}
+
+impl Proxies {
+    /// What a function needs to know to use the databases through the proxies.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+impl Drop for Fixture {
+    /// Waits for the databases to be dropped, on a thread of its own, since the test's runtime may be gone or unwinding.
+    fn drop(&mut self) {
+        let (servers, name) = (self.servers.clone(), self.name.clone());
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let dropped = tokio::time::timeout(STEP_TIMEOUT, drop_databases(&servers, &name)).await;
+                dropped.map_err(Failure::from)
+            })
+        });
+        if !matches!(dropped.join(), Ok(Ok(()))) {
+            eprintln!(
+                "the databases {} were not dropped in time; a later run sweeps them up",
+                self.name
+            );
+        }
+    }
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Drops what a fixture made; a store that fails does not keep the others.
+async fn drop_databases(servers: &Settings, name: &str) {
+    let dropped = tokio::join!(
+        drop_postgres(servers, name),
+        drop_mongo(servers, name),
+        drop_dynamo(servers, name)
+    );
+    for failure in [dropped.0.err(), dropped.1.err(), dropped.2.err()]
+        .into_iter()
+        .flatten()
+    {
+        eprintln!("dropping {name}: {failure}; a later run sweeps it up");
+    }
+}
+
+async fn drop_postgres(servers: &Settings, name: &str) -> Result<(), Failure> {
+    let mut connection = connect(servers).await?;
+    // FORCE ends connections that the test left open.
+    let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+    sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await?;
+    Ok(())
+}
+
+async fn drop_mongo(servers: &Settings, name: &str) -> Result<(), Failure> {
+    Ok(mongo(servers).await?.database(name).drop().await?)
+}
+
+async fn drop_dynamo(servers: &Settings, name: &str) -> Result<(), Failure> {
+    dynamo(servers)?.delete_table().table_name(name).send().await?;
+    Ok(())
+}
+
+/// Drops what tests of yesterday left behind because they were killed. What cannot be swept up now can be later.
+async fn sweep(servers: &Settings) {
+    let swept = async {
+        let mut connection = connect(servers).await?;
+        let pattern = format!("{PREFIX}%");
+        let listed = sqlx::query_scalar::<_, String>("SELECT datname FROM pg_database WHERE datname LIKE $1 LIMIT $2");
+        let limit = i64::try_from(LEFTOVERS_MAX)?;
+        let mut names = listed.bind(pattern).bind(limit).fetch_all(&mut connection).await?;
+        names.extend(mongo(servers).await?.list_database_names().await?);
+        names.extend(
+            dynamo(servers)?
+                .list_tables()
+                .send()
+                .await?
+                .table_names()
+                .iter()
+                .cloned(),
+        );
+        names.retain(|name| is_leftover(name, unix_seconds()));
+        names.sort();
+        names.dedup();
+        names.truncate(LEFTOVERS_MAX);
+        for name in names {
+            // Most of these exist in some of the stores only.
+            let _ = tokio::join!(
+                drop_postgres(servers, &name),
+                drop_mongo(servers, &name),
+                drop_dynamo(servers, &name)
+            );
+        }
+        Ok::<_, Failure>(())
+    };
+    if let Err(failure) = swept.await {
+        eprintln!("leftovers of earlier tests stay: {failure}");
+    }
+}
+
+/// Whether a name is one of ours, made long ago. Anything else is none of our business.
+fn is_leftover(name: &str, now: u64) -> bool {
+    let made = name
+        .strip_prefix(PREFIX)
+        .and_then(|rest| rest.split_once('_'))
+        .and_then(|(made, random)| {
+            let is_ours = random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit());
+            made.parse::<u64>().ok().filter(|_| is_ours)
+        });
+    made.is_some_and(|made| made.saturating_add(LEFTOVER_AGE.as_secs()) < now)
+}
+
+fn servers() -> Settings {
+    SERVERS
+        .into_iter()
+        .map(|name| match std::env::var(name) {
+            Ok(value) if !value.is_empty() => (name.to_owned(), value),
+            _ => panic!("{name} is not set; run `cargo chat test`"),
+        })
+        .collect()
+}
+
+/// Runs a step of setting a test up, which fails the test when it fails.
+async fn step<T, E: Into<Failure>>(what: &str, work: impl Future<Output = Result<T, E>>) -> T {
+    match tokio::time::timeout(STEP_TIMEOUT, work).await {
+        Ok(Ok(made)) => made,
+        Ok(Err(failure)) => panic!("{what}: {}", chain(failure.into().as_ref())),
+        Err(_) => panic!("{what}: not done within {} s", STEP_TIMEOUT.as_secs()),
+    }
+}
+
+/// An error with its sources, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(Some(error), |error| error.source());
+    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+async fn connect(servers: &Settings) -> Result<PgConnection, Failure> {
+    let options = PgConnectOptions::from_str(&setting(servers, "DATABASE_URL"))?;
+    Ok(PgConnection::connect_with(&options.disable_statement_logging()).await?)
+}
+
+async fn mongo(servers: &Settings) -> Result<Mongo, Failure> {
+    Ok(Mongo::with_uri_str(setting(servers, "MONGODB_URI")).await?)
+}
+
+fn dynamo(servers: &Settings) -> Result<DynamoDb, Failure> {
+    let config = Aws::new(servers)?.sdk_config(servers.get("AWS_ENDPOINT_URL"), PATIENCE);
+    Ok(DynamoDb::new(&config))
+}
+
+fn setting(settings: &Settings, name: &str) -> String {
+    settings.get(name).unwrap_or_default().to_owned()
+}
+
+fn parse_url(url: &str) -> Url {
+    let parsed = Url::parse(url);
+    parsed.unwrap_or_else(|problem| panic!("DATABASE_URL is not a URL ({problem}); run `cargo chat test`"))
+}
+
+fn database_url(servers: &Settings, name: &str) -> String {
+    let mut url = parse_url(&setting(servers, "DATABASE_URL"));
+    url.set_path(name);
+    url.into()
+}
+
+/// The `host:port` of a Postgres URL.
+fn address_of(url: &str) -> String {
+    let url = parse_url(url);
+    format!(
+        "{}:{}",
+        url.host_str().unwrap_or("127.0.0.1"),
+        url.port().unwrap_or(5432)
+    )
+}
+
+/// A Postgres URL that leads through a proxy. The proxy does not speak TLS.
+fn through(url: &str, proxy: &FaultProxy) -> String {
+    let mut url = parse_url(url);
+    let set = url
+        .set_ip_host(proxy.address().ip())
+        .and_then(|()| url.set_port(Some(proxy.address().port())));
+    assert!(
+        set.is_ok(),
+        "DATABASE_URL has no host to replace; run `cargo chat test`"
+    );
+    let kept: Vec<_> = url
+        .query_pairs()
+        .filter(|(name, _)| name != "sslmode")
+        .map(|(n, v)| (n.into_owned(), v.into_owned()))
+        .collect();
+    url.query_pairs_mut()
+        .clear()
+        .extend_pairs(kept)
+        .append_pair("sslmode", "disable");
+    url.into()
+}
+
+async fn first_host(uri: &str) -> Result<String, Failure> {
+    match ClientOptions::parse(uri).await?.hosts.first() {
+        Some(ServerAddress::Tcp { host, port }) => Ok(format!("{host}:{}", port.unwrap_or(27017))),
+        other => Err(format!("a proxy needs a host and a port, not {other:?}").into()),
+    }
+}
+
+/// A Mongo URI that leads to one address only: behind a proxy, a driver must not look for the replica set's own ones.
+fn mongodb_uri_at(uri: &str, address: impl Display) -> String {
+    let (_, rest) = uri.split_once("://").unwrap_or(("mongodb", uri));
+    let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, database) = before.split_once('/').unwrap_or((before, ""));
+    let user = authority
+        .rsplit_once('@')
+        .map(|(user, _)| format!("{user}@"))
+        .unwrap_or_default();
+    let kept = query.split('&').filter(|option| {
+        let name = option.split('=').next().unwrap_or_default();
+        !["", "directconnection", "replicaset"].contains(&name.to_ascii_lowercase().as_str())
+    });
+    let options = kept.chain(["directConnection=true"]).collect::<Vec<_>>().join("&");
+    format!("mongodb://{user}{address}/{database}?{options}")
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails where it panics")]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn only_old_databases_of_ours_are_leftovers() {
+        let now = 1_800_000_000;
+        let named = |age: u64| format!("{PREFIX}{}_0123456789abcdef", now - age);
+        assert!(is_leftover(&named(24 * 60 * 60 + 1), now));
+        for kept in [
+            &named(60),
+            "chat",
+            "chat_test_",
+            "chat_test_1",
+            "chat_test_1_x",
+            "chat_test_x_0123456789abcdef",
+        ] {
+            assert!(!is_leftover(kept, now), "{kept}");
+        }
+    }
+
+    #[test]
+    fn a_mongo_uri_is_led_to_one_address() {
+        for (uri, led) in [
+            (
+                "mongodb://a:1,b:2/?replicaSet=rs0",
+                "mongodb://p:9/?directConnection=true",
+            ),
+            ("mongodb://u:p%40@a", "mongodb://u:p%40@p:9/?directConnection=true"),
+            (
+                "mongodb://a:1/db?directConnection=false&w=majority",
+                "mongodb://p:9/db?w=majority&directConnection=true",
+            ),
+        ] {
+            assert_eq!(mongodb_uri_at(uri, "p:9"), led);
+        }
+    }
+
+    async fn databases(settings: &Settings) -> Vec<String> {
+        let mut names: Vec<String> = sqlx::query_scalar("SELECT datname::text FROM pg_database")
+            .fetch_all(&mut connect(settings).await.unwrap())
+            .await
+            .unwrap();
+        names.extend(mongo(settings).await.unwrap().list_database_names().await.unwrap());
+        names.extend(
+            dynamo(settings)
+                .unwrap()
+                .list_tables()
+                .send()
+                .await
+                .unwrap()
+                .table_names()
+                .iter()
+                .cloned(),
+        );
+        names
+    }
+
+    async fn times_present(settings: &Settings, name: &str) -> usize {
+        databases(settings)
+            .await
+            .iter()
+            .filter(|present| *present == name)
+            .count()
+    }
+
+    #[tokio::test]
+    async fn a_fixture_leaves_nothing_behind() {
+        let fixture = Fixture::new().await;
+        let (servers, name) = (fixture.servers.clone(), fixture.name().to_owned());
+        assert_eq!(times_present(&servers, &name).await, 3);
+        // A connection left open does not keep the database.
+        let mut left_open = connect(fixture.settings()).await.unwrap();
+        drop(fixture);
+        assert_eq!(times_present(&servers, &name).await, 0);
+        assert!(left_open.ping().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_test_that_panics_leaves_nothing_behind() {
+        let panicking = std::panic::AssertUnwindSafe(async {
+            let fixture = Fixture::new().await;
+            std::panic::panic_any(fixture.name().to_owned());
+        });
+        let name = panicking.catch_unwind().await.unwrap_err().downcast::<String>().unwrap();
+        assert_eq!(times_present(&servers(), &name).await, 0);
+    }
+
+    #[tokio::test]
+    async fn the_stores_work_through_the_proxies() {
+        let fixture = Fixture::new().await;
+        let proxies = fixture.with_proxies().await;
+        postgres::Postgres::new(proxies.settings())
+            .unwrap()
+            .ping()
+            .await
+            .unwrap();
+        Timeline::new(proxies.settings()).unwrap().ping().await.unwrap();
+        assert_eq!(proxies.postgres.counts().connections_opened, 1);
+        assert!(proxies.mongo.counts().connections_opened >= 1);
+    }
+}
