@@ -1,0 +1,102 @@
+//! One post to one connection.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use aws_sdk_apigatewaymanagement::Client;
+use aws_sdk_apigatewaymanagement::error::SdkError;
+use aws_smithy_types::Blob;
+use bytes::Bytes;
+use chat_stores::dynamo::{Aws, ConnectionId, Patience};
+use chat_stores::{Settings, SettingsError};
+
+/// A post is tried once by the SDK: what is tried again, and for how long, is decided by [`super::Deliverer`], which knows
+/// of all posts.
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(1),
+    attempt: Duration::from_secs(2),
+    operation: Duration::from_secs(2),
+    attempts: 1,
+};
+
+/// How a post ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Post {
+    /// The gateway took the frame.
+    Taken,
+    /// There is no such connection, or not yet.
+    Gone,
+    /// The gateway is too busy, failed or was not reached: another try may succeed.
+    Failed,
+    /// There was no answer in time. The frame may have arrived.
+    TimedOut,
+    /// The gateway will never take this frame.
+    Refused,
+}
+
+/// The management API of the WebSocket API's connections.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    aws: Aws,
+    endpoint: String,
+    client: OnceLock<Client>,
+}
+
+impl Connections {
+    /// The connections behind `LIVE_ENDPOINT`. No IO happens here; the client is built at first use.
+    pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        const NAME: &str = "LIVE_ENDPOINT";
+        const EXPECTED: &str = "the WebSocket API's @connections endpoint, such as https://host/stage";
+        let endpoint = settings.require(NAME, EXPECTED)?;
+        if !endpoint.starts_with("https://") && !endpoint.starts_with("http://") {
+            return Err(SettingsError::Invalid {
+                name: NAME,
+                expected: EXPECTED,
+                problem: "it starts with neither https:// nor http://".to_owned(),
+            });
+        }
+        Ok(Self {
+            aws: Aws::new(settings)?,
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            client: OnceLock::new(),
+        })
+    }
+
+    fn client(&self) -> &Client {
+        self.client
+            .get_or_init(|| Client::new(&self.aws.sdk_config(Some(&self.endpoint), PATIENCE)))
+    }
+
+    /// Posts one frame to one connection.
+    pub(crate) async fn post(&self, id: &ConnectionId, frame: &Bytes) -> Post {
+        let answer = self
+            .client()
+            .post_to_connection()
+            .connection_id(id.as_str())
+            .data(Blob::new(frame.as_ref()))
+            .send()
+            .await;
+        let error = match answer {
+            Ok(_) => return Post::Taken,
+            Err(error) => error,
+        };
+        match &error {
+            SdkError::TimeoutError(_) => Post::TimedOut,
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => Post::TimedOut,
+            SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => Post::Failed,
+            // The status alone decides: proxies answer without the error names of AWS.
+            SdkError::ServiceError(refusal) => match refusal.raw().status().as_u16() {
+                410 => Post::Gone,
+                429 | 500..=599 => Post::Failed,
+                status => {
+                    tracing::error!(connection_id = %id, status, "the gateway refused a push");
+                    Post::Refused
+                }
+            },
+            _ => {
+                tracing::error!(connection_id = %id, error = %error, "a push could not be built");
+                Post::Refused
+            }
+        }
+    }
+}
