@@ -473,7 +473,12 @@ mod tests {
             let fixture = Fixture::new().await;
             std::panic::panic_any(fixture.name().to_owned());
         });
-        let name = panicking.catch_unwind().await.unwrap_err().downcast::<String>().unwrap();
+        let name = panicking
+            .catch_unwind()
+            .await
+            .unwrap_err()
+            .downcast::<String>()
+            .unwrap();
         assert_eq!(times_present(&servers(), &name).await, 0);
     }
 
