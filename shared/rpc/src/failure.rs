@@ -86,7 +86,7 @@ impl Failure {
         internal => Internal;
     }
 
-    /// The one NOT_FOUND both for a conversation that does not exist and for one that the caller may not see.
+    /// The one `NOT_FOUND` both for a conversation that does not exist and for one that the caller may not see.
     pub fn conversation_not_found() -> Self {
         Self::not_found(
             "CONVERSATION_NOT_FOUND",
@@ -111,7 +111,7 @@ impl Failure {
         self.reason
     }
 
-    /// The fields at fault; empty unless the code is INVALID_ARGUMENT.
+    /// The fields at fault; empty unless the code is `INVALID_ARGUMENT`.
     pub fn violations(&self) -> &[FieldViolation] {
         &self.violations
     }
