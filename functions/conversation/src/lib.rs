@@ -1,1 +1,26 @@
+//! The ConversationService: the caller's conversations, their read positions, and the one call that brings a client up
+//! to date.
 
+mod get_conversation;
+mod list_conversations;
+mod mark_conversation_read;
+mod open_direct_conversation;
+mod sync_conversations;
+mod walk;
+
+use chat_runtime::Function;
+
+pub use get_conversation::GetConversation;
+pub use list_conversations::ListConversations;
+pub use mark_conversation_read::MarkConversationRead;
+pub use open_direct_conversation::OpenDirectConversation;
+pub use sync_conversations::SyncConversations;
+
+/// The Lambda functions of this service.
+pub const FUNCTIONS: &[Function] = &[
+    Function::operation::<GetConversation>(),
+    Function::operation::<ListConversations>(),
+    Function::operation::<MarkConversationRead>(),
+    Function::operation::<OpenDirectConversation>(),
+    Function::operation::<SyncConversations>(),
+];

@@ -72,9 +72,16 @@ fn generate() -> BTreeMap<String, String> {
         .expect("the target folder is readable")
         .map(|entry| entry.expect("the target folder is readable").path())
         .map(|path| {
-            let name = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
+            let name = path
+                .file_name()
+                .expect("a file has a name")
+                .to_string_lossy()
+                .into_owned();
             let text = fs::read_to_string(&path).expect("generated text is UTF-8");
-            (name, format!("// @generated from proto/ by `cargo test --package chat-contract`.\n{text}"))
+            (
+                name,
+                format!("// @generated from proto/ by `cargo test --package chat-contract`.\n{text}"),
+            )
         })
         .filter(|(name, _)| name.starts_with("chat.") || name.starts_with("grpc."))
         .collect()
@@ -91,5 +98,8 @@ fn the_generated_code_is_what_proto_says() {
             stale.push(name);
         }
     }
-    assert!(stale.is_empty(), "{stale:?} did not match proto/ and have been written anew: look at them and commit them");
+    assert!(
+        stale.is_empty(),
+        "{stale:?} did not match proto/ and have been written anew: look at them and commit them"
+    );
 }

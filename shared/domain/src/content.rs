@@ -9,12 +9,21 @@ use crate::{
 /// Reads 1 to `chars_max` characters that are not blank and have no control characters but those of `allowed`.
 fn text(value: &str, chars_max: usize, allowed: &[char]) -> Result<String, Violation> {
     // A text over four bytes a character is too long whatever it holds; it need not be walked.
-    let chars = if value.len() > chars_max * 4 { value.len() } else { value.chars().count() };
+    let chars = if value.len() > chars_max * 4 {
+        value.len()
+    } else {
+        value.chars().count()
+    };
     if chars > chars_max {
-        return Err(Violation::new(format!("is too long; at most {chars_max} characters are allowed")));
+        return Err(Violation::new(format!(
+            "is too long; at most {chars_max} characters are allowed"
+        )));
     }
     if let Some(control) = value.chars().find(|char| char.is_control() && !allowed.contains(char)) {
-        return Err(Violation::new(format!("has the control character U+{:04X}, which is not allowed", u32::from(control))));
+        return Err(Violation::new(format!(
+            "has the control character U+{:04X}, which is not allowed",
+            u32::from(control)
+        )));
     }
     if value.trim().is_empty() {
         return Err(Violation::new("must not be empty or blank"));
@@ -72,11 +81,18 @@ impl AvatarUrl {
             return Ok(Self::default());
         }
         if value.len() > AVATAR_URL_BYTES_MAX {
-            return Err(Violation::new(format!("has {} bytes; at most {AVATAR_URL_BYTES_MAX} are allowed", value.len())));
+            return Err(Violation::new(format!(
+                "has {} bytes; at most {AVATAR_URL_BYTES_MAX} are allowed",
+                value.len()
+            )));
         }
-        let host = value.strip_prefix("https://").ok_or_else(|| Violation::new("must start with https://"))?;
+        let host = value
+            .strip_prefix("https://")
+            .ok_or_else(|| Violation::new("must start with https://"))?;
         if host.is_empty() || host.starts_with('/') || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Violation::new("must be an https URL of visible ASCII characters with a host"));
+            return Err(Violation::new(
+                "must be an https URL of visible ASCII characters with a host",
+            ));
         }
         Ok(Self(value.to_owned()))
     }
@@ -89,7 +105,10 @@ impl AvatarUrl {
 
 /// The first characters of a text, on one line, for replies and lists.
 pub fn excerpt(text: &str) -> String {
-    text.chars().take(EXCERPT_CHARS_MAX).map(|char| if char.is_control() { ' ' } else { char }).collect()
+    text.chars()
+        .take(EXCERPT_CHARS_MAX)
+        .map(|char| if char.is_control() { ' ' } else { char })
+        .collect()
 }
 
 /// What makes two sends with one client message id the same send: a SHA-256 over the content.
@@ -107,10 +126,28 @@ mod tests {
 
     #[test]
     fn a_text_has_1_to_4000_characters_whatever_their_bytes() {
-        for good in ["x", "two\nlines\twith\r\nbreaks", &"x".repeat(4_000), &"🦀".repeat(4_000)] {
-            assert_eq!(MessageText::parse(good).map(MessageText::into_string), Ok(good.to_owned()));
+        for good in [
+            "x",
+            "two\nlines\twith\r\nbreaks",
+            &"x".repeat(4_000),
+            &"🦀".repeat(4_000),
+        ] {
+            assert_eq!(
+                MessageText::parse(good).map(MessageText::into_string),
+                Ok(good.to_owned())
+            );
         }
-        for bad in ["", " \n\t ", "\u{3000}", "a\u{0}b", "a\u{1b}[31m", "a\u{7f}", "a\u{85}", &"x".repeat(4_001), &"🦀".repeat(4_001)] {
+        for bad in [
+            "",
+            " \n\t ",
+            "\u{3000}",
+            "a\u{0}b",
+            "a\u{1b}[31m",
+            "a\u{7f}",
+            "a\u{85}",
+            &"x".repeat(4_001),
+            &"🦀".repeat(4_001),
+        ] {
             assert!(MessageText::parse(bad).is_err(), "{bad:?}");
         }
     }
@@ -118,7 +155,10 @@ mod tests {
     #[test]
     fn a_refused_control_character_is_named() {
         let violation = MessageText::parse("a\u{0}").unwrap_err();
-        assert_eq!(violation.to_string(), "has the control character U+0000, which is not allowed");
+        assert_eq!(
+            violation.to_string(),
+            "has the control character U+0000, which is not allowed"
+        );
     }
 
     #[test]
@@ -131,9 +171,19 @@ mod tests {
     #[test]
     fn an_avatar_is_an_https_url_or_nothing() {
         for good in ["", "https://example.com/a.png"] {
-            assert_eq!(AvatarUrl::parse(good).map(|url| url.as_str().to_owned()), Ok(good.to_owned()));
+            assert_eq!(
+                AvatarUrl::parse(good).map(|url| url.as_str().to_owned()),
+                Ok(good.to_owned())
+            );
         }
-        for bad in ["http://example.com", "javascript:alert(1)", "https://", "https:///x", "https://a b", "https://a\n"] {
+        for bad in [
+            "http://example.com",
+            "javascript:alert(1)",
+            "https://",
+            "https:///x",
+            "https://a b",
+            "https://a\n",
+        ] {
             assert!(AvatarUrl::parse(bad).is_err(), "{bad:?}");
         }
         assert!(AvatarUrl::parse(&format!("https://{}", "x".repeat(512))).is_err());

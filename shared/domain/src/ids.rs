@@ -12,7 +12,10 @@ fn visible_ascii(value: &str, bytes_max: usize) -> Result<String, Violation> {
     if value.is_empty() {
         Err(Violation::new("must not be empty"))
     } else if value.len() > bytes_max {
-        Err(Violation::new(format!("has {} bytes; at most {bytes_max} are allowed", value.len())))
+        Err(Violation::new(format!(
+            "has {} bytes; at most {bytes_max} are allowed",
+            value.len()
+        )))
     } else if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
         Err(Violation::new("may only have visible ASCII characters, without spaces"))
     } else {
@@ -142,7 +145,13 @@ mod tests {
         let id = ConversationId::generate();
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!(id.to_string().to_uppercase().parse(), Ok(id));
-        for bad in ["", "x", &id.uuid().simple().to_string(), &format!("{{{id}}}"), &format!("urn:uuid:{id}")] {
+        for bad in [
+            "",
+            "x",
+            &id.uuid().simple().to_string(),
+            &format!("{{{id}}}"),
+            &format!("urn:uuid:{id}"),
+        ] {
             assert!(bad.parse::<ConversationId>().is_err(), "{bad:?}");
         }
     }

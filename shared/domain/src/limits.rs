@@ -31,9 +31,12 @@ pub const FRIENDS_MAX: i64 = 5_000;
 pub const SYNC_CURSORS_MAX: usize = 200;
 /// Changes in one sync over all its conversations, at most.
 pub const SYNC_CHANGES_MAX: usize = 500;
+/// Bytes of message text in one sync, about, at most: well below what Lambda answers.
+pub const SYNC_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// A client that is further behind than this many revisions starts over.
 pub const SYNC_BACKLOG_MAX: i64 = 1_000;
-/// How far behind the head a client that starts over begins to sync.
+/// How far below the head a client that starts over may have to begin its sync, when something there is still being
+/// written; more writes than this are never in flight in one conversation.
 pub const SYNC_RESTART_BACKLOG: i64 = 100;
 /// Holes that one sync closes, at most.
 pub const SYNC_VOIDS_MAX: usize = 64;

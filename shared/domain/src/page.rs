@@ -52,7 +52,10 @@ impl PageToken {
         if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(refused());
         }
-        Ok(Some(Self { time, key: key.to_owned() }))
+        Ok(Some(Self {
+            time,
+            key: key.to_owned(),
+        }))
     }
 }
 
@@ -69,21 +72,37 @@ mod tests {
     #[test]
     fn a_page_size_is_clamped_but_never_negative() {
         let size = |value| PageSize::parse(value).map(PageSize::get);
-        assert_eq!([size(0), size(1), size(100), size(101), size(i32::MAX)], [Ok(50), Ok(1), Ok(100), Ok(100), Ok(100)]);
+        assert_eq!(
+            [size(0), size(1), size(100), size(101), size(i32::MAX)],
+            [Ok(50), Ok(1), Ok(100), Ok(100), Ok(100)]
+        );
         assert!(size(-1).is_err());
         assert!(size(i32::MIN).is_err());
     }
 
     #[test]
     fn a_page_token_survives_the_round_trip() {
-        let token = PageToken { time: DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap(), key: "a.b|c".into() };
+        let token = PageToken {
+            time: DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap(),
+            key: "a.b|c".into(),
+        };
         assert_eq!(PageToken::parse(&token.to_string()), Ok(Some(token)));
         assert_eq!(PageToken::parse(""), Ok(None));
     }
 
     #[test]
     fn a_foreign_page_token_is_refused() {
-        for bad in ["x", "1", "1.", ".a", "9999999999999999999.a", "9223372036854775807.a", "1.a b", "1.\u{e9}", &"1".repeat(513)] {
+        for bad in [
+            "x",
+            "1",
+            "1.",
+            ".a",
+            "9999999999999999999.a",
+            "9223372036854775807.a",
+            "1.a b",
+            "1.\u{e9}",
+            &"1".repeat(513),
+        ] {
             assert!(PageToken::parse(bad).is_err(), "{bad:?}");
         }
     }

@@ -76,8 +76,8 @@ BEGIN
 END $$;
 
 -- Ends a friendship or drops a request. It holds the direct conversation while it does, since sends check friendship
--- under that lock: whatever is sent after this has answered sees it gone.
-CREATE FUNCTION remove_friend(p_actor text, p_other text) RETURNS boolean
+-- under that lock: whatever is sent after this has answered sees it gone. Answers when, or null when there was nothing.
+CREATE FUNCTION remove_friend(p_actor text, p_other text) RETURNS timestamptz
 LANGUAGE plpgsql AS $$
 DECLARE
     v_low  text COLLATE "C" := least(p_actor COLLATE "C", p_other COLLATE "C");
@@ -85,11 +85,11 @@ DECLARE
 BEGIN
     PERFORM FROM friendships f WHERE f.low_user_id = v_low AND f.high_user_id = v_high FOR UPDATE;
     IF NOT FOUND THEN
-        RETURN false;
+        RETURN NULL;
     END IF;
     PERFORM FROM conversations c WHERE c.low_user_id = v_low AND c.high_user_id = v_high FOR NO KEY UPDATE;
     DELETE FROM friendships f WHERE f.low_user_id = v_low AND f.high_user_id = v_high;
-    RETURN true;
+    RETURN clock_timestamp();
 END $$;
 
 -- The sequencer. Checks that the actor may make this change, and gives it its place: lock first, then look, so that the
@@ -177,7 +177,7 @@ END $$;
 -- Moves a member's read position forward, never past the newest message. No row: the conversation is not there for this
 -- user. `changed` tells whether there is anything to announce.
 CREATE FUNCTION mark_conversation_read(p_conversation uuid, p_actor text, p_read_seq bigint, p_members_max int)
-RETURNS TABLE (read_seq bigint, unread_count bigint, changed boolean, member_ids text[])
+RETURNS TABLE (read_seq bigint, unread_count bigint, changed boolean, at timestamptz, member_ids text[])
 LANGUAGE plpgsql AS $$
 DECLARE
     v_changed boolean;
@@ -191,6 +191,7 @@ BEGIN
     SELECT m.read_seq,
            greatest(c.message_count - greatest(m.read_seq, m.badge_seq, m.joined_seq), 0),
            v_changed,
+           clock_timestamp(),
            ARRAY(SELECT o.user_id FROM members o WHERE o.conversation_id = p_conversation ORDER BY o.user_id LIMIT p_members_max)
     FROM members m JOIN conversations c USING (conversation_id)
     WHERE m.conversation_id = p_conversation AND m.user_id = p_actor;

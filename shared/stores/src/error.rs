@@ -32,7 +32,12 @@ impl StoreError {
         action: &'static str,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { kind, store, action, source: source.into() }
+        Self {
+            kind,
+            store,
+            action,
+            source: source.into(),
+        }
     }
 
     /// What a caller can do about it.

@@ -347,7 +347,8 @@ pub struct ConversationSync {
     /// The newest revision handed out.
     #[prost(int64, tag = "6")]
     pub revision: i64,
-    /// Everything up to this seq is known at `cursor`; what to pass to MarkConversationRead.
+    /// The greatest seq known at `cursor`: what to pass to MarkConversationRead. 0 when an incomplete page brought no
+    /// message: keep the one before.
     #[prost(int64, tag = "7")]
     pub cursor_seq: i64,
     /// The newest seq handed out.

@@ -120,7 +120,7 @@ pub(super) fn to_bson_uuid(uuid: uuid::Uuid) -> BsonUuid {
     BsonUuid::from_bytes(uuid.into_bytes())
 }
 
-fn from_bson_uuid(uuid: BsonUuid) -> uuid::Uuid {
+pub(super) fn from_bson_uuid(uuid: BsonUuid) -> uuid::Uuid {
     uuid::Uuid::from_bytes(uuid.bytes())
 }
 
@@ -134,7 +134,10 @@ impl From<&MessageEntry> for Document {
             seq: Some(entry.seq),
             sender: Some(entry.sender.to_string()),
             op: Some(entry.op.to_string()),
-            op_hash: Some(Binary { subtype: BinarySubtype::Generic, bytes: entry.op_hash.to_vec() }),
+            op_hash: Some(Binary {
+                subtype: BinarySubtype::Generic,
+                bytes: entry.op_hash.to_vec(),
+            }),
             text: Some(entry.text.clone()),
             reply_to: entry.reply_to.as_ref().map(|reply| ReplyFields {
                 message_id: to_bson_uuid(reply.message.uuid()),
@@ -177,9 +180,15 @@ impl Document {
             conversation: from_bson_uuid(self.conversation_id).into(),
             revision,
             seq: self.seq.ok_or_else(|| bad("seq"))?,
-            sender: self.sender.and_then(|sender| sender.parse().ok()).ok_or_else(|| bad("sender"))?,
+            sender: self
+                .sender
+                .and_then(|sender| sender.parse().ok())
+                .ok_or_else(|| bad("sender"))?,
             op: self.op.and_then(|op| op.parse().ok()).ok_or_else(|| bad("op"))?,
-            op_hash: self.op_hash.and_then(|hash| hash.bytes.try_into().ok()).ok_or_else(|| bad("op_hash"))?,
+            op_hash: self
+                .op_hash
+                .and_then(|hash| hash.bytes.try_into().ok())
+                .ok_or_else(|| bad("op_hash"))?,
             text: self.text.ok_or_else(|| bad("text"))?,
             reply_to,
             allocated_at: self

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bson::{Document as Bson, doc};
+use bson::{Document as Bson, Uuid as BsonUuid, doc};
 use chat_domain::{ClientMessageId, ConversationId, MessageId, UserId};
 use futures::TryStreamExt;
 use mongodb::error::{Error, ErrorKind, WriteFailure};
@@ -15,9 +15,10 @@ use mongodb::options::{
     WriteConcern,
 };
 use mongodb::{Client, Collection, IndexModel};
+use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use super::entry::{Document, Entry, EntryKind, KIND_VOID, MessageEntry, to_bson_uuid};
+use super::entry::{Document, Entry, EntryKind, KIND_VOID, MessageEntry, from_bson_uuid, to_bson_uuid};
 use crate::{Settings, SettingsError, StoreError, StoreErrorKind};
 
 const STORE: &str = "MongoDB";
@@ -113,7 +114,10 @@ impl Timeline {
         }
         Ok(Self {
             uri: uri.to_owned(),
-            database: settings.get(MONGODB_DATABASE).unwrap_or(MONGODB_DATABASE_DEFAULT).to_owned(),
+            database: settings
+                .get(MONGODB_DATABASE)
+                .unwrap_or(MONGODB_DATABASE_DEFAULT)
+                .to_owned(),
             collection: OnceCell::new(),
         })
     }
@@ -123,7 +127,10 @@ impl Timeline {
         const ACTION: &str = "answer a ping";
         let collection = self.collection().await?;
         let database = collection.client().database(&self.database);
-        database.run_command(doc! { "ping": 1 }).await.map_err(|error| failed(ACTION, error))?;
+        database
+            .run_command(doc! { "ping": 1 })
+            .await
+            .map_err(|error| failed(ACTION, error))?;
         Ok(())
     }
 
@@ -144,7 +151,10 @@ impl Timeline {
             unique(doc! { "conversation_id": 1, "sender": 1, "op": 1 }, "op", Some("op")),
         ];
         let collection = self.collection().await?;
-        collection.create_indexes(indexes).await.map_err(|error| failed("create the timeline's indexes", error))?;
+        collection
+            .create_indexes(indexes)
+            .await
+            .map_err(|error| failed("create the timeline's indexes", error))?;
         Ok(())
     }
 
@@ -167,13 +177,20 @@ impl Timeline {
             return Ok(());
         }
         let collection = self.collection().await?;
-        let voids = places.iter().map(|(conversation, revision)| Document::void(*conversation, *revision));
+        let voids = places
+            .iter()
+            .map(|(conversation, revision)| Document::void(*conversation, *revision));
         let write_concern = WriteConcern::builder()
             .w(Acknowledgment::Majority)
             .journal(true)
             .w_timeout(VOIDS_TIMEOUT)
             .build();
-        match collection.insert_many(voids).ordered(false).write_concern(write_concern).await {
+        match collection
+            .insert_many(voids)
+            .ordered(false)
+            .write_concern(write_concern)
+            .await
+        {
             Ok(_) => Ok(()),
             Err(error) if is_duplicate(&error) => Ok(()),
             Err(error) => Err(failed("close abandoned places", error)),
@@ -201,16 +218,14 @@ impl Timeline {
             .max_time(CALL_TIMEOUT)
             .await
             .map_err(|error| failed(ACTION, error))?;
-        Ok(document.map(|document| entry(ACTION, document)).transpose()?.and_then(message))
+        Ok(document
+            .map(|document| entry(ACTION, document))
+            .transpose()?
+            .and_then(message))
     }
 
     /// Tells what stands where a message was to be written.
-    pub async fn lookup_slot(
-        &self,
-        conversation: ConversationId,
-        revision: i64,
-        seq: i64,
-    ) -> Result<Slot, StoreError> {
+    pub async fn lookup_slot(&self, conversation: ConversationId, revision: i64, seq: i64) -> Result<Slot, StoreError> {
         const ACTION: &str = "look up a place";
         let id = to_bson_uuid(conversation.uuid());
         // Two equalities, each on its own unique index: at most two documents.
@@ -253,7 +268,10 @@ impl Timeline {
         let (revision, seq) =
             futures::try_join!(revision.into_future(), seq.into_future()).map_err(|error| failed(ACTION, error))?;
         let value = |found: Option<Bson>, field| found.and_then(|found| found.get_i64(field).ok()).unwrap_or_default();
-        Ok(Heads { revision: value(revision, "revision"), seq: value(seq, "seq") })
+        Ok(Heads {
+            revision: value(revision, "revision"),
+            seq: value(seq, "seq"),
+        })
     }
 
     /// Reads one message of a conversation.
@@ -274,7 +292,10 @@ impl Timeline {
             .max_time(CALL_TIMEOUT)
             .await
             .map_err(|error| failed(ACTION, error))?;
-        Ok(document.map(|document| entry(ACTION, document)).transpose()?.and_then(message))
+        Ok(document
+            .map(|document| entry(ACTION, document))
+            .transpose()?
+            .and_then(message))
     }
 
     /// Lists at most `limit` messages next to a seq, by increasing seq.
@@ -319,24 +340,12 @@ impl Timeline {
         ranges: &[RevisionRange],
     ) -> Result<BTreeMap<ConversationId, Vec<Entry>>, StoreError> {
         const ACTION: &str = "list revisions";
-        let ranges: Vec<Bson> = ranges
-            .iter()
-            .filter(|range| range.after < range.through)
-            .map(|range| {
-                doc! {
-                    "conversation_id": to_bson_uuid(range.conversation.uuid()),
-                    "revision": { "$gt": range.after, "$lte": range.through },
-                }
-            })
-            .collect();
         let mut found: BTreeMap<ConversationId, Vec<Entry>> = BTreeMap::new();
-        if ranges.is_empty() {
-            return Ok(found);
-        }
+        let Some(filter) = any_of(ranges) else { return Ok(found) };
         let mut documents = self
             .collection()
             .await?
-            .find(doc! { "$or": ranges })
+            .find(filter)
             .max_time(CALL_TIMEOUT)
             .await
             .map_err(|error| failed(ACTION, error))?;
@@ -350,11 +359,41 @@ impl Timeline {
         Ok(found)
     }
 
+    /// Tells which revisions of the ranges are taken, sorted, from the index alone.
+    pub async fn list_present_revisions(
+        &self,
+        ranges: &[RevisionRange],
+    ) -> Result<BTreeMap<ConversationId, Vec<i64>>, StoreError> {
+        const ACTION: &str = "list present revisions";
+        let mut found: BTreeMap<ConversationId, Vec<i64>> = BTreeMap::new();
+        let Some(filter) = any_of(ranges) else { return Ok(found) };
+        let mut places = self
+            .collection()
+            .await?
+            .clone_with_type::<PlaceOnly>()
+            .find(filter)
+            .projection(doc! { "_id": 0, "conversation_id": 1, "revision": 1 })
+            .max_time(CALL_TIMEOUT)
+            .await
+            .map_err(|error| failed(ACTION, error))?;
+        while let Some(place) = places.try_next().await.map_err(|error| failed(ACTION, error))? {
+            found
+                .entry(from_bson_uuid(place.conversation_id).into())
+                .or_default()
+                .push(place.revision);
+        }
+        for revisions in found.values_mut() {
+            revisions.sort_unstable();
+        }
+        Ok(found)
+    }
+
     async fn collection(&self) -> Result<&Collection<Document>, StoreError> {
         self.collection
             .get_or_try_init(|| async {
-                let mut options =
-                    ClientOptions::parse(&self.uri).await.map_err(|error| failed("be found by its URI", error))?;
+                let mut options = ClientOptions::parse(&self.uri)
+                    .await
+                    .map_err(|error| failed("be found by its URI", error))?;
                 options.app_name = Some("chat".to_owned());
                 options.max_pool_size = Some(POOL_SIZE_MAX);
                 options.min_pool_size = Some(0);
@@ -373,10 +412,34 @@ impl Timeline {
                     .write_concern(write_concern)
                     .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
                     .build();
-                Ok(client.database(&self.database).collection_with_options(COLLECTION, options))
+                Ok(client
+                    .database(&self.database)
+                    .collection_with_options(COLLECTION, options))
             })
             .await
     }
+}
+
+/// An entry without what it holds.
+#[derive(Deserialize)]
+struct PlaceOnly {
+    conversation_id: BsonUuid,
+    revision: i64,
+}
+
+/// The entries of any of these ranges; None when there can be none.
+fn any_of(ranges: &[RevisionRange]) -> Option<Bson> {
+    let ranges: Vec<Bson> = ranges
+        .iter()
+        .filter(|range| range.after < range.through)
+        .map(|range| {
+            doc! {
+                "conversation_id": to_bson_uuid(range.conversation.uuid()),
+                "revision": { "$gt": range.after, "$lte": range.through },
+            }
+        })
+        .collect();
+    (!ranges.is_empty()).then(|| doc! { "$or": ranges })
 }
 
 fn entry(action: &'static str, document: Document) -> Result<Entry, StoreError> {

@@ -129,6 +129,8 @@ pub struct ReadPosition {
     pub unread_count: i64,
     /// Whether this call moved it.
     pub changed: bool,
+    /// The database's clock.
+    pub at: DateTime<Utc>,
     /// Who is to be told.
     #[sqlx(rename = "member_ids")]
     pub members: Vec<String>,
@@ -199,10 +201,24 @@ impl From<RawConversation> for ConversationRow {
             .into_iter()
             .zip(raw.member_read_seqs)
             .zip(raw.member_joined_revisions)
-            .map(|((user_id, read_seq), joined_revision)| MemberRow { user_id, read_seq, joined_revision })
+            .map(|((user_id, read_seq), joined_revision)| MemberRow {
+                user_id,
+                read_seq,
+                joined_revision,
+            })
             .collect();
-        let last_message = match (raw.last_message_seq, raw.last_message_sender, raw.last_message_excerpt, raw.last_message_at) {
-            (Some(seq), Some(sender), Some(excerpt), Some(sent_at)) => Some(LastMessage { seq, sender, excerpt, sent_at }),
+        let last_message = match (
+            raw.last_message_seq,
+            raw.last_message_sender,
+            raw.last_message_excerpt,
+            raw.last_message_at,
+        ) {
+            (Some(seq), Some(sender), Some(excerpt), Some(sent_at)) => Some(LastMessage {
+                seq,
+                sender,
+                excerpt,
+                sent_at,
+            }),
             _ => None,
         };
         Self {
@@ -265,7 +281,10 @@ impl Postgres {
                     .bind(other.as_str())
             })
             .await?;
-        Ok(row.conversation_id.map(|id| OpenedDirect { conversation: id.into(), created: row.created }))
+        Ok(row.conversation_id.map(|id| OpenedDirect {
+            conversation: id.into(),
+            created: row.created,
+        }))
     }
 
     /// Reads a conversation as `user` sees it. None: it is not there, or they are not a member.
@@ -335,10 +354,10 @@ impl Postgres {
             .await?;
         let more = rows.len() > page_size.get();
         rows.truncate(page_size.get());
-        let next = rows
-            .last()
-            .filter(|_| more)
-            .map(|row| PageToken { time: row.last_activity_at, key: row.conversation_id.to_string() });
+        let next = rows.last().filter(|_| more).map(|row| PageToken {
+            time: row.last_activity_at,
+            key: row.conversation_id.to_string(),
+        });
         Ok((rows.into_iter().map(Into::into).collect(), next))
     }
 
@@ -412,7 +431,12 @@ impl Postgres {
                 members: row.member_ids.unwrap_or_default(),
             })),
             ("cannot_send", ..) => Ok(Appended::CannotSend),
-            _ => Err(StoreError::new(StoreErrorKind::Corrupt, STORE, ACTION, "it answered an unknown outcome")),
+            _ => Err(StoreError::new(
+                StoreErrorKind::Corrupt,
+                STORE,
+                ACTION,
+                "it answered an unknown outcome",
+            )),
         }
     }
 

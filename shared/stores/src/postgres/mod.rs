@@ -6,10 +6,11 @@
 mod conversations;
 mod people;
 
+use std::error::Error;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::QueryAs;
 use sqlx::{ConnectOptions, Connection as _, FromRow, PgConnection};
 use tokio::sync::Mutex;
@@ -42,12 +43,17 @@ pub struct Postgres {
 impl Postgres {
     /// A handle to the database that `DATABASE_URL` names. Does no IO.
     pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self { options: connect_options(settings)?, connection: Mutex::new(None) })
+        Ok(Self {
+            options: connect_options(settings)?,
+            connection: Mutex::new(None),
+        })
     }
 
     /// Checks that the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.fetch_optional::<(i32,)>("answer a ping", || sqlx::query_as("SELECT 1")).await.map(drop)
+        self.fetch_optional::<(i32,)>("answer a ping", || sqlx::query_as("SELECT 1"))
+            .await
+            .map(drop)
     }
 
     /// Runs a statement that answers at most one row.
@@ -118,23 +124,40 @@ impl Postgres {
 /// Applies all migrations to the database that `DATABASE_URL` names, and bounds how long its users' statements and locks
 /// may take. Repeating it changes nothing.
 pub async fn migrate(settings: &Settings) -> Result<(), MigrateError> {
-    let mut connection = connect(&connect_options(settings)?).await?;
-    sqlx::migrate!("./migrations").run(&mut connection).await.map_err(|error| {
-        StoreError::new(StoreErrorKind::Corrupt, STORE, "migrate", error)
-    })?;
-    // On the role, not per session: a SET would cost a round trip and pin the connection in RDS Proxy.
-    let bounds = "DO $$ BEGIN
-        EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET statement_timeout = ''10s''', current_database());
-        EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET lock_timeout = ''5s''', current_database());
-        EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET idle_in_transaction_session_timeout = ''15s''', current_database());
-        EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET synchronous_commit = on', current_database());
-    END $$";
-    sqlx::query(bounds).execute(&mut connection).await.map_err(|error| {
-        StoreError::new(StoreErrorKind::Corrupt, STORE, "set the role's timeouts", error)
-    })?;
-    connection.close().await.ok();
+    let failed =
+        |action, error: Box<dyn Error + Send + Sync>| StoreError::new(StoreErrorKind::Corrupt, STORE, action, error);
+    // The one place for a pool: the migrator wants one, and round trips do not matter here.
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(CONNECT_TIMEOUT)
+        .connect_with(connect_options(settings)?)
+        .await
+        .map_err(|error| StoreError::new(StoreErrorKind::Unavailable, STORE, "accept a connection", error))?;
+    sqlx::migrate!("./migrations")
+        .run(&pool)
+        .await
+        .map_err(|error| failed("migrate", error.into()))?;
+    sqlx::raw_sql(BOUNDS)
+        .execute(&pool)
+        .await
+        .map_err(|error| failed("bound its statements and locks", error.into()))?;
+    pool.close().await;
     Ok(())
 }
+
+/// Bounds how long statements and locks take. On the role, not per session: a SET would cost a round trip and pin the
+/// connection in RDS Proxy.
+const BOUNDS: &str = "DO $$
+    DECLARE
+        bound text;
+    BEGIN
+        FOREACH bound IN ARRAY ARRAY[
+            'statement_timeout = 10000', 'lock_timeout = 5000', 'idle_in_transaction_session_timeout = 15000',
+            'synchronous_commit = on'
+        ] LOOP
+            EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET %s', current_database(), bound);
+        END LOOP;
+    END $$";
 
 /// Why the database could not be brought to the schema of this version.
 #[derive(Debug, thiserror::Error)]
@@ -161,8 +184,18 @@ fn connect_options(settings: &Settings) -> Result<PgConnectOptions, SettingsErro
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
     match timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
         Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(error)) => Err(StoreError::new(StoreErrorKind::Unavailable, STORE, "accept a connection", error)),
-        Err(elapsed) => Err(StoreError::new(StoreErrorKind::Unavailable, STORE, "accept a connection in time", elapsed)),
+        Ok(Err(error)) => Err(StoreError::new(
+            StoreErrorKind::Unavailable,
+            STORE,
+            "accept a connection",
+            error,
+        )),
+        Err(elapsed) => Err(StoreError::new(
+            StoreErrorKind::Unavailable,
+            STORE,
+            "accept a connection in time",
+            elapsed,
+        )),
     }
 }
 
@@ -177,27 +210,47 @@ struct Verdict {
 
 impl Verdict {
     fn of(error: &sqlx::Error) -> Self {
-        let lost = Self { kind: StoreErrorKind::Unavailable, connection_lost: true, repeat: false };
+        let lost = Self {
+            kind: StoreErrorKind::Unavailable,
+            connection_lost: true,
+            repeat: false,
+        };
         let sqlx::Error::Database(database) = error else {
             return match error {
                 // The answer arrived whole, but not in the shape that this version expects.
-                sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Decode(_) => {
-                    Self { kind: StoreErrorKind::Corrupt, connection_lost: false, repeat: false }
-                }
+                sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Decode(_) => Self {
+                    kind: StoreErrorKind::Corrupt,
+                    connection_lost: false,
+                    repeat: false,
+                },
                 _ => lost,
             };
         };
         let code = database.code().unwrap_or_default();
         match &*code {
             // Deadlock and serialisation failure: the server rolled back, and the twin has gone on.
-            "40P01" | "40001" => Self { kind: StoreErrorKind::Unavailable, connection_lost: false, repeat: true },
+            "40P01" | "40001" => Self {
+                kind: StoreErrorKind::Unavailable,
+                connection_lost: false,
+                repeat: true,
+            },
             // Statement or lock timeout.
-            "57014" | "55P03" => Self { kind: StoreErrorKind::Timeout, connection_lost: false, repeat: false },
+            "57014" | "55P03" => Self {
+                kind: StoreErrorKind::Timeout,
+                connection_lost: false,
+                repeat: false,
+            },
             // The schema changed under a prepared statement: forget it together with its connection.
             "0A000" | "26000" => Self { repeat: true, ..lost },
             // Connection trouble, shutdown, a standby, too many connections, out of resources.
-            code if code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") || code == "25006" => lost,
-            _ => Self { kind: StoreErrorKind::Corrupt, connection_lost: false, repeat: false },
+            code if code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") || code == "25006" => {
+                lost
+            }
+            _ => Self {
+                kind: StoreErrorKind::Corrupt,
+                connection_lost: false,
+                repeat: false,
+            },
         }
     }
 }

@@ -114,7 +114,11 @@ fn state(accepted: bool, requested_by: &str, user: &UserId) -> FriendshipState {
 
 impl Postgres {
     /// Creates or changes a profile. None: it would be a first profile without a display name.
-    pub async fn upsert_profile(&self, user: &UserId, update: &ProfileUpdate) -> Result<Option<ProfileRow>, StoreError> {
+    pub async fn upsert_profile(
+        &self,
+        user: &UserId,
+        update: &ProfileUpdate,
+    ) -> Result<Option<ProfileRow>, StoreError> {
         let display_name = update.display_name.as_ref().map(DisplayName::as_str);
         let avatar_url = update.avatar_url.as_ref().map(AvatarUrl::as_str);
         self.fetch_optional("upsert a profile", || {
@@ -189,21 +193,29 @@ impl Postgres {
             })
             .await?;
         Ok(match row.outcome.as_str() {
-            "accepted" => FriendAnswer::Accepted { since: row.updated_at, changed: row.changed },
-            "declined" => FriendAnswer::Declined { at: row.updated_at, changed: row.changed },
+            "accepted" => FriendAnswer::Accepted {
+                since: row.updated_at,
+                changed: row.changed,
+            },
+            "declined" => FriendAnswer::Declined {
+                at: row.updated_at,
+                changed: row.changed,
+            },
             "missing" => FriendAnswer::Missing,
             _ => FriendAnswer::AlreadyFriends,
         })
     }
 
-    /// Ends a friendship or drops an open request. Tells whether there was one.
-    pub async fn remove_friend(&self, user: &UserId, other: &UserId) -> Result<bool, StoreError> {
-        let (removed,) = self
+    /// Ends a friendship or drops an open request. Tells when; None when there was nothing.
+    pub async fn remove_friend(&self, user: &UserId, other: &UserId) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let (removed_at,) = self
             .fetch_one("remove a friend", || {
-                sqlx::query_as("SELECT remove_friend($1, $2)").bind(user.as_str()).bind(other.as_str())
+                sqlx::query_as("SELECT remove_friend($1, $2)")
+                    .bind(user.as_str())
+                    .bind(other.as_str())
             })
             .await?;
-        Ok(removed)
+        Ok(removed_at)
     }
 
     /// Lists friends and open requests of a user with their profiles, the most recently changed first.
@@ -247,7 +259,10 @@ impl Postgres {
             .await?;
         let more = rows.len() > page_size.get();
         rows.truncate(page_size.get());
-        let next = rows.last().filter(|_| more).map(|row| PageToken { time: row.updated_at, key: row.other.clone() });
+        let next = rows.last().filter(|_| more).map(|row| PageToken {
+            time: row.updated_at,
+            key: row.other.clone(),
+        });
         let friends = rows
             .into_iter()
             .map(|row| Friendship {

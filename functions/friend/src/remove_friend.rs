@@ -1,0 +1,43 @@
+//! Ends a friendship, withdraws a request or drops the other's.
+
+use chat_contract::v1::{FriendState, RemoveFriendRequest, RemoveFriendResponse};
+use chat_rpc::{Answer, CallContext, Failure, Operation};
+use chat_stores::postgres::Postgres;
+use chat_stores::{Settings, SettingsError};
+
+use crate::notice::{friend_changed, parse_other};
+
+/// The RPC `RemoveFriend`.
+#[derive(Debug)]
+pub struct RemoveFriend {
+    postgres: Postgres,
+}
+
+impl Operation for RemoveFriend {
+    type Request = RemoveFriendRequest;
+
+    const DELIVERS: bool = true;
+
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        Ok(Self {
+            postgres: Postgres::new(settings)?,
+        })
+    }
+
+    async fn call(
+        &self,
+        context: &CallContext,
+        request: RemoveFriendRequest,
+    ) -> Result<Answer<RemoveFriendResponse>, Failure> {
+        let caller = context.caller()?;
+        let other = parse_other(caller, &request.user_id)?;
+        let removed_at = self.postgres.remove_friend(&caller.user, &other).await?;
+        let mut answer = Answer::new(RemoveFriendResponse {});
+        if let Some(at) = removed_at {
+            answer
+                .notices
+                .extend(friend_changed(&caller.user, &other, FriendState::Unspecified, at));
+        }
+        Ok(answer)
+    }
+}

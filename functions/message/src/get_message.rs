@@ -1,0 +1,52 @@
+//! Reads one message.
+
+use chat_contract::v1::{GetMessageRequest, GetMessageResponse};
+use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
+use chat_stores::mongo::Timeline;
+use chat_stores::postgres::Postgres;
+use chat_stores::{Settings, SettingsError};
+
+/// The RPC `GetMessage`.
+#[derive(Debug)]
+pub struct GetMessage {
+    postgres: Postgres,
+    timeline: Timeline,
+}
+
+impl Operation for GetMessage {
+    type Request = GetMessageRequest;
+
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        Ok(Self {
+            postgres: Postgres::new(settings)?,
+            timeline: Timeline::new(settings)?,
+        })
+    }
+
+    async fn call(
+        &self,
+        context: &CallContext,
+        request: GetMessageRequest,
+    ) -> Result<Answer<GetMessageResponse>, Failure> {
+        let user = &context.caller()?.user;
+        let mut fields = Fields::default();
+        let conversation = fields.take("conversation_id", request.conversation_id.parse());
+        let message = fields.take("message_id", request.message_id.parse());
+        let (Some(conversation), Some(message)) = (conversation, message) else {
+            return Err(fields.refuse());
+        };
+        // Side by side: what was read is thrown away when the caller turns out not to be a member.
+        let (membership, message) = tokio::try_join!(
+            self.postgres.lookup_membership(conversation, user),
+            self.timeline.lookup_message(conversation, message),
+        )?;
+        let membership = membership.ok_or_else(Failure::conversation_not_found)?;
+        let message = message
+            .filter(|message| message.revision <= membership.revision)
+            .ok_or_else(|| Failure::not_found("MESSAGE_NOT_FOUND", "the conversation has no such message"))?;
+        Ok(GetMessageResponse {
+            message: Some(view::message(message)),
+        }
+        .into())
+    }
+}

@@ -1,0 +1,65 @@
+//! Reads profiles of any users.
+
+use std::collections::HashMap;
+
+use chat_contract::v1::{GetProfilesRequest, GetProfilesResponse};
+use chat_domain::{PROFILES_PER_CALL_MAX, UserId, Violation};
+use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
+use chat_stores::postgres::Postgres;
+use chat_stores::{Settings, SettingsError};
+
+/// The RPC `GetProfiles`.
+#[derive(Debug)]
+pub struct GetProfiles {
+    postgres: Postgres,
+}
+
+impl Operation for GetProfiles {
+    type Request = GetProfilesRequest;
+
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        Ok(Self {
+            postgres: Postgres::new(settings)?,
+        })
+    }
+
+    async fn call(
+        &self,
+        context: &CallContext,
+        request: GetProfilesRequest,
+    ) -> Result<Answer<GetProfilesResponse>, Failure> {
+        context.caller()?;
+        let users = parse(&request.user_ids)?;
+        let mut profiles: HashMap<String, _> = self
+            .postgres
+            .list_profiles(&users)
+            .await?
+            .into_iter()
+            .map(|row| (row.user_id.clone(), row))
+            .collect();
+        // Taking each out answers repeated ids once.
+        let profiles = users
+            .iter()
+            .filter_map(|user| profiles.remove(user.as_str()))
+            .map(view::profile)
+            .collect();
+        Ok(GetProfilesResponse { profiles }.into())
+    }
+}
+
+fn parse(user_ids: &[String]) -> Result<Vec<UserId>, Failure> {
+    let mut fields = Fields::default();
+    if user_ids.is_empty() || user_ids.len() > PROFILES_PER_CALL_MAX {
+        let problem = format!(
+            "has {} entries; 1 to {PROFILES_PER_CALL_MAX} are allowed",
+            user_ids.len()
+        );
+        fields.take::<()>("user_ids", Err(Violation::new(problem)));
+        return Err(fields.refuse());
+    }
+    let users = user_ids
+        .iter()
+        .filter_map(|user| fields.take("user_ids", user.parse()))
+        .collect();
+    fields.accept(users)
+}
