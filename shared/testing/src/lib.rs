@@ -1,12 +1,15 @@
 //! What tests of the chat service share: databases of their own, faults, and a judge of what clients saw.
 //!
 //! - [`Fixture`] gives a test a Postgres database, a Mongo database and a DynamoDB table of its own.
+//! - [`call`] drives an operation directly, past the wire.
 //! - [`FaultProxy`] stands in front of a real database and cuts, freezes, delays, holds and counts.
 
 #![warn(missing_docs)]
 
 mod fixture;
+mod operations;
 mod proxy;
 
 pub use fixture::{Fixture, Proxies};
+pub use operations::{Called, call, call_without_token, user};
 pub use proxy::{Counts, Cut, Direction, FaultProxy, Filter, Held, Protocol, WAIT_MAX};
