@@ -76,15 +76,16 @@ impl End {
     }
 }
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
+/// A socket with its stream.
+pub(crate) type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
-/// Serves a socket until it ends, from whichever side, and says why it did.
+/// Serves a socket until it ends, from whichever side, and says why it did. What is left to do is to [`close`] it.
 pub(crate) async fn run(
     api: &Arc<SocketApi>,
     connection: &Arc<Connection>,
     upgraded: Upgraded,
     mut to_send: mpsc::Receiver<String>,
-) -> End {
+) -> (End, Socket) {
     const GOING_AWAY: End = End::by_us(1001, "Going away");
     let limits = &api.limits;
     let config = WebSocketConfig::default()
@@ -136,8 +137,7 @@ pub(crate) async fn run(
     drop(messages);
     // From here on posts find that the connection is gone.
     drop(to_send);
-    close(socket, &end).await;
-    end
+    (end, socket)
 }
 
 /// Sends text frames. A client that does not take them in time is given up, and so it is when the gateway stops.
@@ -158,7 +158,7 @@ async fn send(api: &SocketApi, socket: &mut Socket, texts: impl IntoIterator<Ite
 }
 
 /// Ends the connection so that the client can read why: it says so, closes its own side, and lets the client finish.
-async fn close(mut socket: Socket, end: &End) {
+pub(crate) async fn close(mut socket: Socket, end: &End) {
     let closing = async {
         if end.by_us {
             let frame = CloseFrame {

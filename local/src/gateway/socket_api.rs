@@ -25,7 +25,7 @@ use super::connections::{Connection, Connections};
 use super::environments::{CallError, Environments};
 use super::event::{Moment, SocketEvent, SocketPeer, authority, connect_arn, generate_id};
 use super::reply::{self, Answer, Reply};
-use super::socket::{self, End};
+use super::socket::{self, End, Socket};
 use super::{Limits, Tasks};
 
 /// How long a client may take from the answer of its handshake to the first byte of the socket.
@@ -131,25 +131,28 @@ impl SocketApi {
         drop(parts);
         let (connection, to_send) = Connection::new(peer, authorizer, &self.limits);
         self.connections.insert(&connection);
-        let end = match answer.send(switching_protocols(accept, subprotocol)) {
+        let ended = match answer.send(switching_protocols(accept, subprotocol)) {
             Ok(()) => self.run(&connection, upgrade, to_send).await,
-            Err(_) => End::LOST,
+            Err(_) => None,
         };
         self.connections.remove(&connection);
         drop(place);
-        self.disconnect(&connection, &end).await;
+        match ended {
+            // A client that takes its time to close does not hold up what others learn of it.
+            Some((end, socket)) => tokio::join!(self.disconnect(&connection, &end), socket::close(socket, &end)).0,
+            None => self.disconnect(&connection, &End::LOST).await,
+        }
     }
 
+    /// Serves the socket until it ends. None: there never was one.
     async fn run(
         self: &Arc<Self>,
         connection: &Arc<Connection>,
         upgrade: OnUpgrade,
         to_send: mpsc::Receiver<String>,
-    ) -> End {
-        match timeout(UPGRADE_TIME_MAX, upgrade).await {
-            Ok(Ok(upgraded)) => socket::run(self, connection, upgraded, to_send).await,
-            _ => End::LOST,
-        }
+    ) -> Option<(End, Socket)> {
+        let upgraded = timeout(UPGRADE_TIME_MAX, upgrade).await.ok()?.ok()?;
+        Some(socket::run(self, connection, upgraded, to_send).await)
     }
 
     /// Asks the authorizer, then `$connect`. Answers the authorizer's context and the subprotocol that was chosen.
