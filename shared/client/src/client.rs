@@ -335,9 +335,4 @@ impl fmt::Debug for ChatClient {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails where it panics"
-)]
 mod tests;

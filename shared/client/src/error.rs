@@ -74,7 +74,7 @@ pub struct Refusal {
     pub code: Code,
     /// What is wrong, for a person.
     pub message: String,
-    /// What is wrong, for a program: a constant in UPPER_SNAKE_CASE.
+    /// What is wrong, for a program: a constant in `UPPER_SNAKE_CASE`.
     pub reason: Option<String>,
     /// What the reason is about.
     pub metadata: BTreeMap<String, String>,
@@ -205,7 +205,7 @@ impl CallError {
         self.failure.code()
     }
 
-    /// What is wrong, for a program: a constant in UPPER_SNAKE_CASE.
+    /// What is wrong, for a program: a constant in `UPPER_SNAKE_CASE`.
     pub fn reason(&self) -> Option<&str> {
         match &self.failure {
             CallFailure::Refused(refusal) => refusal.reason.as_deref(),

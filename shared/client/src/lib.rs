@@ -13,11 +13,6 @@
 mod client;
 mod error;
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails where it panics"
-)]
 mod scripted;
 mod tls;
 mod wire;

@@ -107,7 +107,11 @@ async fn read_request(stream: &mut TcpStream) -> Option<Seen> {
 
 /// An HTTP answer, byte for byte.
 pub(crate) fn http_answer(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Reaction {
-    let mut bytes = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n", body.len()).into_bytes();
+    let mut bytes = format!(
+        "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n",
+        body.len()
+    )
+    .into_bytes();
     for (name, value) in headers {
         bytes.extend(format!("{name}: {value}\r\n").bytes());
     }

@@ -20,7 +20,7 @@ use crate::{FaultProxy, Protocol};
 /// What the names of all databases and tables made here start with.
 const PREFIX: &str = "chat_test_";
 /// What a killed test left behind is swept up once it is this old.
-const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+const LEFTOVER_AGE: Duration = Duration::from_hours(24);
 /// Leftovers swept up by one process, at most, per store.
 const LEFTOVERS_MAX: usize = 1_000;
 /// How long each step of making or dropping databases may take.
@@ -72,10 +72,9 @@ impl Fixture {
     ///
     /// # Panics
     /// When the environment names no servers, or one of them fails, with a line that says which.
-    #[expect(clippy::new_without_default, reason = "it is asynchronous")]
     pub async fn new() -> Self {
-        let servers = servers();
         static SWEPT: OnceCell<()> = OnceCell::const_new();
+        let servers = servers();
         SWEPT.get_or_init(|| sweep(&servers)).await;
 
         let name = format!("{PREFIX}{}_{:016x}", unix_seconds(), rand::random::<u64>());
@@ -93,21 +92,25 @@ impl Fixture {
             servers,
             settings,
         };
-        tokio::join!(
-            step("making a Postgres database", fixture.make_postgres()),
-            step("making a Mongo database", async {
-                Timeline::new(&fixture.settings)?
-                    .create_indexes()
-                    .await
-                    .map_err(Failure::from)
-            }),
-            step("making a DynamoDB table", async {
-                Registry::new(&fixture.settings)?
-                    .create_table()
-                    .await
-                    .map_err(Failure::from)
-            }),
-        );
+        let making = async {
+            tokio::join!(
+                step("making a Postgres database", fixture.make_postgres()),
+                step("making a Mongo database", async {
+                    Timeline::new(&fixture.settings)?
+                        .create_indexes()
+                        .await
+                        .map_err(Failure::from)
+                }),
+                step("making a DynamoDB table", async {
+                    Registry::new(&fixture.settings)?
+                        .create_table()
+                        .await
+                        .map_err(Failure::from)
+                }),
+            )
+        };
+        // Boxed, so that the futures of tests stay small.
+        Box::pin(making).await;
         fixture
     }
 
@@ -138,10 +141,7 @@ impl Fixture {
                 "DATABASE_URL",
                 through(&setting(&self.settings, "DATABASE_URL"), &postgres),
             )
-            .with(
-                "MONGODB_URI",
-                mongodb_uri_at(&mongodb_uri, &mongo.address().to_string()),
-            );
+            .with("MONGODB_URI", mongodb_uri_at(&mongodb_uri, mongo.address()));
         Proxies {
             postgres,
             mongo,
@@ -284,7 +284,7 @@ async fn step<T, E: Into<Failure>>(what: &str, work: impl Future<Output = Result
     match tokio::time::timeout(STEP_TIMEOUT, work).await {
         Ok(Ok(made)) => made,
         Ok(Err(failure)) => panic!("{what}: {}", chain(failure.into().as_ref())),
-        Err(_) => panic!("{what}: not done within {} s", STEP_TIMEOUT.as_secs()),
+        Err(elapsed) => panic!("{what}: {elapsed} after {} s", STEP_TIMEOUT.as_secs()),
     }
 }
 
@@ -387,7 +387,6 @@ fn unix_seconds() -> u64 {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails where it panics")]
 mod tests {
     use futures::FutureExt;
 

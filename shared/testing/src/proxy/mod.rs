@@ -1,6 +1,6 @@
 //! A proxy in front of a real database that cuts, freezes, delays, holds and counts.
 //!
-//! It understands just enough of PostgreSQL's and MongoDB's protocols to see where a request ends, what it does and
+//! It understands just enough of Postgres's and MongoDB's protocols to see where a request ends, what it does and
 //! which answer belongs to it, so that a test can stop exactly "the insert of this send". Everything that it says about
 //! time it says by notification: a test never needs to sleep.
 
@@ -27,7 +27,7 @@ use rules::{Request, Rule, Trap};
 /// What the proxied server speaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Protocol {
-    /// PostgreSQL 3.0, without TLS.
+    /// Postgres 3.0, without TLS.
     Postgres,
     /// MongoDB, without TLS or compression.
     Mongo,
@@ -50,7 +50,7 @@ pub enum Direction {
 /// and the end of its sessions.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Counts {
-    /// Requests answered: Sync and Query messages of PostgreSQL, commands of MongoDB.
+    /// Requests answered: Sync and Query messages of Postgres, commands of MongoDB.
     pub requests: u64,
     /// How often a connection went from waiting for answers to having them all. Pipelined requests are one round trip.
     pub round_trips: u64,
@@ -232,9 +232,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails where it panics"
-)]
 mod tests;

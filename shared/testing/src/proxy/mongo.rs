@@ -72,7 +72,7 @@ fn header(message: &[u8]) -> io::Result<Header> {
     })
 }
 
-/// The command in an OP_MSG that wants an answer.
+/// The command in an `OP_MSG` that wants an answer.
 fn read_msg(message: &[u8]) -> Option<(String, String)> {
     if int(message, HEADER_BYTES)? & MORE_TO_COME != 0 {
         return None;
@@ -88,7 +88,7 @@ fn read_msg(message: &[u8]) -> Option<(String, String)> {
     }
 }
 
-/// The command in an OP_QUERY: drivers shake hands with it before they know what the server speaks.
+/// The command in an `OP_QUERY`: drivers shake hands with it before they know what the server speaks.
 fn read_query(message: &[u8]) -> Option<(String, String)> {
     let collection = message.get(HEADER_BYTES + 4..)?;
     let end = collection.iter().position(|byte| *byte == 0)?;

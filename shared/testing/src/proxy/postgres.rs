@@ -1,4 +1,4 @@
-//! PostgreSQL's protocol 3.0, as far as the proxy needs it.
+//! Postgres's protocol 3.0, as far as the proxy needs it.
 
 use std::collections::HashMap;
 use std::io;
@@ -138,6 +138,6 @@ pub(super) fn summary(text: &str) -> String {
 fn open(message: &[u8]) -> io::Result<(u8, &[u8])> {
     match message {
         [kind, _, _, _, _, body @ ..] => Ok((*kind, body)),
-        _ => Err(invalid("a PostgreSQL message")),
+        _ => Err(invalid("a Postgres message")),
     }
 }

@@ -13,7 +13,7 @@ pub const WAIT_MAX: Duration = Duration::from_secs(20);
 /// A request on its way to the server.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
-    /// MongoDB's request id, which its answer repeats; 0 for PostgreSQL, which answers in order.
+    /// MongoDB's request id, which its answer repeats; 0 for Postgres, which answers in order.
     pub(super) id: i32,
     pub(super) operation: Operation,
     /// All of its bytes.
@@ -56,7 +56,7 @@ impl Filter {
         Self::default()
     }
 
-    /// PostgreSQL: a request that executes a statement whose text contains this, whenever it was prepared. Preparing it
+    /// Postgres: a request that executes a statement whose text contains this, whenever it was prepared. Preparing it
     /// does not match. MongoDB: this command, such as `insert`, or a command on one collection, such as `insert entries`.
     pub fn operation(operation: impl Into<String>) -> Self {
         Self {

@@ -29,8 +29,8 @@ async fn things() -> (Fixture, Proxies, PgConnection, PgConnection) {
         .await
         .unwrap();
     let proxies = fixture.with_proxies().await;
-    let proxied = postgres(proxies.settings()).await;
-    (fixture, proxies, proxied, direct)
+    let client = postgres(proxies.settings()).await;
+    (fixture, proxies, client, direct)
 }
 
 async fn insert(connection: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
@@ -46,7 +46,7 @@ async fn names(connection: &mut PgConnection) -> Vec<String> {
 
 #[tokio::test]
 async fn a_prepared_statement_is_one_round_trip() {
-    let (_fixture, proxies, mut proxied, _) = things().await;
+    let (_fixture, proxies, mut client, _) = things().await;
     assert_eq!(
         proxies.postgres.counts(),
         Counts {
@@ -54,9 +54,9 @@ async fn a_prepared_statement_is_one_round_trip() {
             ..Counts::default()
         }
     );
-    insert(&mut proxied, "first").await.unwrap();
+    insert(&mut client, "first").await.unwrap();
     proxies.postgres.reset_counts();
-    insert(&mut proxied, "second").await.unwrap();
+    insert(&mut client, "second").await.unwrap();
     let counts = proxies.postgres.counts();
     assert_eq!((counts.requests, counts.round_trips), (1, 1));
     assert_eq!(counts.round_trips_by_connection, BTreeMap::from([(0, 1)]));
@@ -65,8 +65,8 @@ async fn a_prepared_statement_is_one_round_trip() {
 
 #[tokio::test]
 async fn preparing_a_statement_is_counted_apart() {
-    let (_fixture, proxies, mut proxied, _) = things().await;
-    insert(&mut proxied, "first").await.unwrap();
+    let (_fixture, proxies, mut client, _) = things().await;
+    insert(&mut client, "first").await.unwrap();
     let operations = proxies.postgres.counts().operations;
     assert_eq!(
         operations,
@@ -76,9 +76,9 @@ async fn preparing_a_statement_is_counted_apart() {
 
 #[tokio::test]
 async fn a_simple_query_is_one_round_trip() {
-    let (_fixture, proxies, mut proxied, _) = things().await;
+    let (_fixture, proxies, mut client, _) = things().await;
     sqlx::raw_sql("SELECT 1; SELECT 2")
-        .fetch_all(&mut proxied)
+        .fetch_all(&mut client)
         .await
         .unwrap();
     assert_eq!(
@@ -89,13 +89,13 @@ async fn a_simple_query_is_one_round_trip() {
 
 #[tokio::test]
 async fn a_held_statement_waits_while_other_connections_go_on() {
-    let (_fixture, proxies, mut proxied, mut direct) = things().await;
-    insert(&mut proxied, "prepared long ago").await.unwrap();
+    let (_fixture, proxies, mut client, mut direct) = things().await;
+    insert(&mut client, "prepared long ago").await.unwrap();
     let mut other = postgres(proxies.settings()).await;
     let held = proxies
         .postgres
         .hold(Filter::operation("INTO things").containing("wanted"));
-    let inserting = tokio::spawn(async move { insert(&mut proxied, "wanted").await });
+    let inserting = tokio::spawn(async move { insert(&mut client, "wanted").await });
     held.caught().await;
     insert(&mut other, "other").await.unwrap();
     assert_eq!(names(&mut direct).await, ["other", "prepared long ago"]);
@@ -106,11 +106,11 @@ async fn a_held_statement_waits_while_other_connections_go_on() {
 
 #[tokio::test]
 async fn a_held_statement_whose_connection_is_dropped_never_happens() {
-    let (_fixture, proxies, mut proxied, mut direct) = things().await;
+    let (_fixture, proxies, mut client, mut direct) = things().await;
     // One is let by first, so that it is the execution of a prepared statement that is held.
     let held = proxies.postgres.hold(Filter::operation(INSERT).skip(1));
-    insert(&mut proxied, "first").await.unwrap();
-    let inserting = tokio::spawn(async move { insert(&mut proxied, "second").await });
+    insert(&mut client, "first").await.unwrap();
+    let inserting = tokio::spawn(async move { insert(&mut client, "second").await });
     held.caught().await;
     held.drop_connection();
     assert!(matches!(inserting.await.unwrap(), Err(sqlx::Error::Io(_))));
@@ -119,19 +119,19 @@ async fn a_held_statement_whose_connection_is_dropped_never_happens() {
 
 #[tokio::test]
 async fn a_hold_that_a_test_lets_go_of_holds_nothing() {
-    let (_fixture, proxies, mut proxied, _) = things().await;
+    let (_fixture, proxies, mut client, _) = things().await;
     drop(proxies.postgres.hold(Filter::any()));
     drop(proxies.postgres.cut_before_answer(Filter::any()));
-    insert(&mut proxied, "passes").await.unwrap();
+    insert(&mut client, "passes").await.unwrap();
 }
 
 #[tokio::test]
 async fn a_hold_takes_one_request_and_preparing_is_none() {
-    let (_fixture, proxies, mut proxied, _) = things().await;
+    let (_fixture, proxies, mut client, _) = things().await;
     let held = proxies.postgres.hold(Filter::operation(INSERT));
     let inserting = tokio::spawn(async move {
-        insert(&mut proxied, "first").await.unwrap();
-        insert(&mut proxied, "second").await
+        insert(&mut client, "first").await.unwrap();
+        insert(&mut client, "second").await
     });
     held.caught().await;
     let operations = proxies.postgres.counts().operations;
@@ -142,9 +142,9 @@ async fn a_hold_takes_one_request_and_preparing_is_none() {
 
 #[tokio::test]
 async fn a_statement_whose_answer_is_cut_off_has_happened_once() {
-    let (_fixture, proxies, mut proxied, mut direct) = things().await;
+    let (_fixture, proxies, mut client, mut direct) = things().await;
     let cut = proxies.postgres.cut_before_answer(Filter::operation(INSERT));
-    assert!(matches!(insert(&mut proxied, "once").await, Err(sqlx::Error::Io(_))));
+    assert!(matches!(insert(&mut client, "once").await, Err(sqlx::Error::Io(_))));
     cut.happened().await;
     assert_eq!(names(&mut direct).await, ["once"]);
     // It works once: the next connection is left alone.
@@ -153,8 +153,8 @@ async fn a_statement_whose_answer_is_cut_off_has_happened_once() {
 
 #[tokio::test]
 async fn a_frozen_answer_waits_although_the_statement_happened() {
-    let (fixture, proxies, mut proxied, mut direct) = things().await;
-    insert(&mut proxied, "prepare").await.unwrap();
+    let (fixture, proxies, mut client, mut direct) = things().await;
+    insert(&mut client, "prepare").await.unwrap();
     let mut listener = PgListener::connect(fixture.settings().get("DATABASE_URL").unwrap())
         .await
         .unwrap();
@@ -167,7 +167,7 @@ async fn a_frozen_answer_waits_although_the_statement_happened() {
     .await
     .unwrap();
     proxies.postgres.freeze(Direction::ToClient);
-    let inserting = tokio::spawn(async move { insert(&mut proxied, "frozen").await });
+    let inserting = tokio::spawn(async move { insert(&mut client, "frozen").await });
     listener.recv().await.unwrap();
     assert_eq!(names(&mut direct).await, ["frozen", "prepare"]);
     assert!(!inserting.is_finished());
@@ -177,10 +177,10 @@ async fn a_frozen_answer_waits_although_the_statement_happened() {
 
 #[tokio::test]
 async fn cutting_all_resets_every_connection_and_takes_new_ones() {
-    let (_fixture, proxies, mut proxied, _) = things().await;
+    let (_fixture, proxies, mut client, _) = things().await;
     let mut second = postgres(proxies.settings()).await;
     proxies.postgres.cut_all();
-    for broken in [&mut proxied, &mut second] {
+    for broken in [&mut client, &mut second] {
         assert!(matches!(insert(broken, "lost").await, Err(sqlx::Error::Io(_))));
     }
     insert(&mut postgres(proxies.settings()).await, "found").await.unwrap();
@@ -188,11 +188,11 @@ async fn cutting_all_resets_every_connection_and_takes_new_ones() {
 
 #[tokio::test]
 async fn refusing_keeps_new_connections_out_and_old_ones_open() {
-    let (_fixture, proxies, mut proxied, _) = things().await;
+    let (_fixture, proxies, mut client, _) = things().await;
     proxies.postgres.refuse();
     let options = PgConnectOptions::from_str(proxies.settings().get("DATABASE_URL").unwrap()).unwrap();
     assert!(PgConnection::connect_with(&options).await.is_err());
-    insert(&mut proxied, "open before").await.unwrap();
+    insert(&mut client, "open before").await.unwrap();
     proxies.postgres.accept();
     insert(&mut PgConnection::connect_with(&options).await.unwrap(), "open again")
         .await
@@ -201,13 +201,13 @@ async fn refusing_keeps_new_connections_out_and_old_ones_open() {
 
 #[tokio::test]
 async fn a_delay_is_paid_once_a_round_trip() {
-    let (_fixture, proxies, mut proxied, _) = things().await;
+    let (_fixture, proxies, mut client, _) = things().await;
     let delay = Duration::from_millis(50);
     proxies.postgres.delay(Direction::ToServer, delay);
     proxies.postgres.delay(Direction::ToClient, delay);
     let started = Instant::now();
     sqlx::raw_sql("SELECT repeat('x', 1000) FROM generate_series(1, 5000)")
-        .execute(&mut proxied)
+        .execute(&mut client)
         .await
         .unwrap();
     // The answer has 5 MB: distance delays it as a whole, not packet by packet.
@@ -232,17 +232,17 @@ async fn documents() -> (Fixture, Proxies, Collection<Document>, Collection<Docu
             .database(fixture.name())
             .collection("things")
     };
-    let (proxied, direct) = (
+    let (client, direct) = (
         collection(proxies.settings()).await,
         collection(fixture.settings()).await,
     );
-    (fixture, proxies, proxied, direct)
+    (fixture, proxies, client, direct)
 }
 
 #[tokio::test]
 async fn an_insert_is_one_round_trip_and_the_drivers_own_commands_are_none() {
-    let (_fixture, proxies, proxied, _) = documents().await;
-    proxied.insert_one(doc! { "name": "first" }).await.unwrap();
+    let (_fixture, proxies, client, _) = documents().await;
+    client.insert_one(doc! { "name": "first" }).await.unwrap();
     let counts = proxies.mongo.counts();
     assert_eq!((counts.requests, counts.round_trips), (1, 1));
     assert_eq!(counts.operations, BTreeMap::from([("insert things".to_owned(), 1)]));
@@ -251,16 +251,16 @@ async fn an_insert_is_one_round_trip_and_the_drivers_own_commands_are_none() {
 
 #[tokio::test]
 async fn one_of_many_inserts_is_held() {
-    let (_fixture, proxies, proxied, direct) = documents().await;
+    let (_fixture, proxies, client, direct) = documents().await;
     let held = proxies
         .mongo
         .hold(Filter::operation("insert things").containing("wanted"));
     let inserting = tokio::spawn({
-        let proxied = proxied.clone();
-        async move { proxied.insert_one(doc! { "name": "wanted" }).await }
+        let client = client.clone();
+        async move { client.insert_one(doc! { "name": "wanted" }).await }
     });
     held.caught().await;
-    proxied.insert_one(doc! { "name": "other" }).await.unwrap();
+    client.insert_one(doc! { "name": "other" }).await.unwrap();
     assert_eq!(direct.count_documents(doc! {}).await.unwrap(), 1);
     held.release();
     inserting.await.unwrap().unwrap();
@@ -269,9 +269,9 @@ async fn one_of_many_inserts_is_held() {
 
 #[tokio::test]
 async fn a_held_insert_whose_connection_is_dropped_never_happens() {
-    let (_fixture, proxies, proxied, direct) = documents().await;
+    let (_fixture, proxies, client, direct) = documents().await;
     let held = proxies.mongo.hold(Filter::operation("insert"));
-    let inserting = tokio::spawn(async move { proxied.insert_one(doc! { "name": "never" }).await });
+    let inserting = tokio::spawn(async move { client.insert_one(doc! { "name": "never" }).await });
     held.caught().await;
     held.drop_connection();
     assert!(inserting.await.unwrap().is_err());
@@ -280,12 +280,12 @@ async fn a_held_insert_whose_connection_is_dropped_never_happens() {
 
 #[tokio::test]
 async fn an_insert_whose_answer_is_cut_off_has_happened() {
-    let (_fixture, proxies, proxied, direct) = documents().await;
+    let (_fixture, proxies, client, direct) = documents().await;
     let cut = proxies.mongo.cut_before_answer(Filter::operation("insert"));
-    assert!(proxied.insert_one(doc! { "name": "once" }).await.is_err());
+    assert!(client.insert_one(doc! { "name": "once" }).await.is_err());
     cut.happened().await;
     assert_eq!(direct.count_documents(doc! {}).await.unwrap(), 1);
-    proxied.insert_one(doc! { "name": "again" }).await.unwrap();
+    client.insert_one(doc! { "name": "again" }).await.unwrap();
 }
 
 #[tokio::test]
