@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 pub(crate) const DEADLINE_MARGIN: Duration = Duration::from_millis(200);
 
 /// No invocation of Lambda is longer; a deadline beyond it is cut, lest a wrong clock overflow.
-const INVOCATION_MAX: Duration = Duration::from_secs(15 * 60);
+const INVOCATION_MAX: Duration = Duration::from_mins(15);
 
 /// The instant by which work has to end for this deadline, in milliseconds since 1970, as Lambda hands it out.
 pub(crate) fn work_deadline(deadline_ms: u64) -> Instant {

@@ -14,6 +14,8 @@ use lambda_runtime::LambdaInvocation;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
+/// Notices and the instant by which their delivery has to end.
+type Left = (Vec<Notice>, Instant);
 type Deliver = dyn Fn(Vec<Notice>, Instant) -> BoxFuture<'static, ()> + Send + Sync;
 
 /// The notices of the invocation in hand and, for operations that deliver, the way to their recipients. Clones share both;
@@ -21,7 +23,7 @@ type Deliver = dyn Fn(Vec<Notice>, Instant) -> BoxFuture<'static, ()> + Send + S
 #[derive(Clone, Default)]
 pub(crate) struct Delivery {
     deliver: Option<Arc<Deliver>>,
-    slot: Arc<Mutex<Option<(Vec<Notice>, Instant)>>>,
+    slot: Arc<Mutex<Option<Left>>>,
 }
 
 impl Delivery {

@@ -55,7 +55,7 @@ impl From<EventError> for Diagnostic {
     }
 }
 
-/// A handler as lambda_runtime calls it.
+/// A handler as `lambda_runtime` calls it.
 pub(crate) struct EventService<H>(Arc<H>);
 
 impl<H: EventHandler> EventService<H> {

@@ -80,7 +80,7 @@ impl std::fmt::Debug for Function {
             .debug_struct("Function")
             .field("name", &self.name)
             .field("trigger", &self.trigger)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

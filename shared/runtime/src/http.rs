@@ -21,7 +21,7 @@ use crate::environment::{Environment, Invocation, InvocationError, Invoke};
 /// Content types whose bodies are UTF-8: they travel in the event's JSON as they are. All others travel as base64.
 const TEXT_TYPES: [&str; 3] = ["application/grpc-web-text", "application/json", "text/"];
 
-/// An operation as lambda_http calls it. Notices of an answer are left with the delivery, for after the answer.
+/// An operation as `lambda_http` calls it. Notices of an answer are left with the delivery, for after the answer.
 pub(crate) struct HttpService<O> {
     endpoint: Endpoint<O>,
     delivery: Delivery,

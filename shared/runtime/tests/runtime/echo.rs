@@ -1,0 +1,46 @@
+//! An operation that says back what it was told, and notifies bob when it is told to.
+
+use chat_contract::v1::{LiveEvent, Message, SendMessageRequest, SendMessageResponse};
+use chat_rpc::{Answer, CallContext, Failure, Notice, Operation};
+use chat_runtime::{Settings, SettingsError};
+use chrono::DateTime;
+
+pub(crate) struct Echo;
+
+impl Operation for Echo {
+    type Request = SendMessageRequest;
+    const DELIVERS: bool = true;
+
+    fn new(_settings: &Settings) -> Result<Self, SettingsError> {
+        Ok(Self)
+    }
+
+    async fn call(
+        &self,
+        context: &CallContext,
+        request: SendMessageRequest,
+    ) -> Result<Answer<SendMessageResponse>, Failure> {
+        let message = Message {
+            sender_id: context.caller()?.user.to_string(),
+            text: request.text.clone(),
+            ..Message::default()
+        };
+        let response = SendMessageResponse {
+            message: Some(message),
+            deduplicated: false,
+        };
+        match request.text.as_str() {
+            "notify" => Ok(Answer::new(response).notify(Notice {
+                recipients: vec![
+                    "bob"
+                        .parse()
+                        .map_err(|_| Failure::internal("NO_BOB", "bob is no user id"))?,
+                ],
+                event: LiveEvent::default(),
+                occurred_at: DateTime::UNIX_EPOCH,
+            })),
+            "panic" => panic!("a secret"),
+            _ => Ok(response.into()),
+        }
+    }
+}
