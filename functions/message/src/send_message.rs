@@ -237,3 +237,6 @@ fn notice(sent: &Sent) -> Notice {
         occurred_at: sent.message.allocated_at,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,11 +33,25 @@ macro_rules! generated {
 }
 
 /// The types of `chat.v1`.
+#[expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::doc_markdown,
+    clippy::large_enum_variant,
+    clippy::too_many_lines,
+    reason = "generated"
+)]
 pub mod v1 {
     generated!("chat.v1.rs", "chat.v1.serde.rs");
 }
 
 /// The types of the standard `grpc.health.v1`.
+#[expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::doc_markdown,
+    reason = "generated"
+)]
 pub mod health {
     generated!("grpc.health.v1.rs", "grpc.health.v1.serde.rs");
 }

@@ -71,6 +71,7 @@ macro_rules! uuid_id {
 
         impl $name {
             /// A fresh id, ordered by the time of its making.
+            #[expect(clippy::disallowed_methods, reason = "this is where ids are made")]
             pub fn generate() -> Self {
                 Self(Uuid::now_v7())
             }

@@ -55,4 +55,4 @@ pub const CONNECTIONS_PER_USER_MAX: usize = 16;
 /// How long a live ticket works.
 pub const TICKET_LIFETIME: Duration = Duration::from_secs(30);
 /// How long API Gateway keeps a WebSocket connection.
-pub const CONNECTION_LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
+pub const CONNECTION_LIFETIME: Duration = Duration::from_hours(2);

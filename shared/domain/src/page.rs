@@ -18,6 +18,11 @@ impl PageSize {
         }
     }
 
+    /// How many rows to read for the page: one more than it has tells whether there are more.
+    pub fn rows(self) -> i64 {
+        i64::from(self.0) + 1
+    }
+
     /// The size as a number of entries.
     pub fn get(self) -> usize {
         self.0 as usize

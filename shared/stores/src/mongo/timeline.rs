@@ -32,7 +32,7 @@ const MONGODB_DATABASE_DEFAULT: &str = "chat";
 /// Connections of one environment: an operation makes at most two calls at a time.
 const POOL_SIZE_MAX: u32 = 2;
 /// How long an unused connection is kept. Shorter reconnects on slow traffic; longer outlives what is between.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to look for a primary: an election fits in.
 const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(5);

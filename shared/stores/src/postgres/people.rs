@@ -254,7 +254,7 @@ impl Postgres {
                 .bind(only)
                 .bind(after.map(|token| token.time))
                 .bind(after.map(|token| token.key.as_str()))
-                .bind(page_size.get() as i64 + 1)
+                .bind(page_size.rows())
             })
             .await?;
         let more = rows.len() > page_size.get();
