@@ -191,6 +191,23 @@ async fn a_ticket_cannot_be_replayed_after_its_connection_closed() {
 }
 
 #[tokio::test]
+async fn a_ticket_that_ended_long_ago_is_refused_without_a_look() {
+    let fixture = Fixture::new().await;
+    let late = connection("alice");
+    let end = late.ticket_until + Duration::from_secs(30);
+    assert_eq!(
+        fixture.registry.register(&late, end).await.unwrap(),
+        Registration::TicketUsed
+    );
+    assert_eq!(fixture.item("alice").await, None);
+    let just_in_time = end - Duration::from_secs(1);
+    assert_eq!(
+        fixture.registry.register(&late, just_in_time).await.unwrap(),
+        Registration::Registered
+    );
+}
+
+#[tokio::test]
 async fn no_mark_is_left_when_the_ticket_can_no_longer_be_presented() {
     let fixture = Fixture::new().await;
     let first = connection("alice");
@@ -279,7 +296,11 @@ async fn marks_are_bounded_and_fade() {
     }
     let next = connection("alice");
     assert_eq!(fixture.register(&next).await, Registration::TooManyConnections);
-    let later = next.ticket_until + Duration::from_mins(1);
+    let later = now() + TICKET_LIFETIME + Duration::from_mins(1);
+    let next = Connection {
+        ticket_until: later + TICKET_LIFETIME,
+        ..next
+    };
     assert_eq!(
         fixture.registry.register(&next, later).await.unwrap(),
         Registration::Registered

@@ -38,8 +38,11 @@ const PATIENCE: Patience = Patience {
 /// Used tickets of closed connections that are remembered for a user, at most: who opens and closes connections faster
 /// has to wait.
 const CLOSED_MAX: usize = 64;
-/// How long the mark of a used ticket outlives the ticket: longer than what lies between the check of its expiry and its
-/// registration, plus what the clocks of two functions may differ by.
+/// How long after its end a ticket may still come here: it was checked when the client knocked, and what lies between takes
+/// its time.
+const PRESENTATION_MARGIN: Duration = Duration::from_secs(30);
+/// How long the mark of a used ticket outlives the ticket: the margin above, and what the clocks of two functions may
+/// differ by.
 const MARK_MARGIN: Duration = Duration::from_mins(1);
 /// How long an item outlives its latest possible lease.
 const TTL_MARGIN: Duration = Duration::from_mins(10);
@@ -63,7 +66,7 @@ const TABLE_POLL_WAIT: Duration = Duration::from_millis(100);
 pub enum Registration {
     /// The ticket is used up and the connection is registered.
     Registered,
-    /// The ticket was used before.
+    /// The ticket was used before, or so long ago that nobody remembers whether it was.
     TicketUsed,
     /// The user has as many connections as are allowed.
     TooManyConnections,
@@ -98,9 +101,13 @@ impl Registry {
     }
 
     /// Uses the connection's ticket up and registers the connection, both or neither, in one write where nothing has to
-    /// be cleared away first. A repeat for the same connection is no replay. `now` is when leases are compared with.
+    /// be cleared away first. A repeat for the same connection is no replay. `now` is what leases are compared with.
     pub async fn register(&self, connection: &Connection, now: DateTime<Utc>) -> Result<Registration, StoreError> {
         const ACTION: &str = "register a connection";
+        if now >= connection.ticket_until + PRESENTATION_MARGIN {
+            // It may have been used: its mark is about to fade.
+            return Ok(Registration::TicketUsed);
+        }
         let mut write = self.add(connection, now, &[], &[]);
         for _ in 0..REGISTER_ROUNDS_MAX {
             let item = match write.send().await {

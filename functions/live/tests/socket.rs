@@ -1,0 +1,307 @@
+//! The life of a live socket through its functions, as API Gateway calls them, with a real registry of connections.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test may panic")]
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use chat_contract::Rpc;
+use chat_contract::v1::CreateLiveTicketRequest;
+use chat_runtime::{Environment, Settings};
+use chat_stores::dynamo::{Connection, Registry, TicketId};
+use chrono::Utc;
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+const ARN: &str = "arn:aws:execute-api:eu-central-1:123456789012:abcdef/live/$connect";
+
+struct Fixture {
+    settings: Settings,
+    registry: Registry,
+    environments: HashMap<&'static str, Environment>,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let endpoint = std::env::var("AWS_ENDPOINT_URL")
+            .expect("AWS_ENDPOINT_URL is not set; run the tests with `cargo chat test`, or point it at a DynamoDB API");
+        let settings = settings(&endpoint);
+        let registry = Registry::new(&settings).unwrap();
+        registry.create_table().await.unwrap();
+        Self {
+            settings,
+            registry,
+            environments: HashMap::new(),
+        }
+    }
+
+    /// Calls a function in its one warm environment.
+    async fn call(&mut self, function: &'static str, event: Value) -> Value {
+        let environment = self
+            .environments
+            .entry(function)
+            .or_insert_with(|| environment(function, &self.settings));
+        invoke(environment, event).await
+    }
+
+    /// A ticket for a user, by the RPC, as a Connect call in JSON.
+    async fn ticket(&mut self, user: &str) -> String {
+        let event = json!({
+            "version": "2.0",
+            "routeKey": format!("POST {}", CreateLiveTicketRequest::PATH),
+            "rawPath": CreateLiveTicketRequest::PATH,
+            "rawQueryString": "",
+            "headers": { "content-type": "application/json", "host": "localhost" },
+            "requestContext": {
+                "accountId": "123456789012",
+                "apiId": "abcdef",
+                "authorizer": { "jwt": { "claims": { "sub": user, "exp": "4000000000" }, "scopes": null } },
+                "domainName": "localhost",
+                "domainPrefix": "localhost",
+                "http": {
+                    "method": "POST",
+                    "path": CreateLiveTicketRequest::PATH,
+                    "protocol": "HTTP/1.1",
+                    "sourceIp": "127.0.0.1",
+                    "userAgent": "test"
+                },
+                "requestId": "JKJaXmPLvHcESHA=",
+                "routeKey": format!("POST {}", CreateLiveTicketRequest::PATH),
+                "stage": "$default",
+                "time": "22/Nov/2026:12:00:00 +0000",
+                "timeEpoch": 1_800_000_000_000_i64
+            },
+            "body": "{}",
+            "isBase64Encoded": false
+        });
+        let answer = self.call("create-live-ticket", event).await;
+        assert_eq!(answer["statusCode"], 200, "{answer}");
+        let response: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+        assert_eq!(response["url"], "wss://live.example/live");
+        response["ticket"].as_str().unwrap().to_owned()
+    }
+
+    /// What the authorizer says of a ticket.
+    async fn authorize(&mut self, ticket: &str) -> Value {
+        let event = json!({
+            "type": "REQUEST",
+            "methodArn": ARN,
+            "headers": { "Sec-WebSocket-Protocol": format!("chat.v1, ticket.{ticket}") },
+            "requestContext": { "routeKey": "$connect", "connectionId": "ignored=" }
+        });
+        self.call("authorize-socket", event).await
+    }
+
+    /// The context that a fresh ticket of this user leads to.
+    async fn context(&mut self, user: &str) -> Value {
+        let ticket = self.ticket(user).await;
+        let authorization = self.authorize(&ticket).await;
+        assert_eq!(
+            authorization["policyDocument"]["Statement"][0]["Effect"], "Allow",
+            "{authorization}"
+        );
+        assert_eq!(authorization["principalId"], user);
+        authorization["context"].clone()
+    }
+
+    async fn connections_of(&self, user: &str) -> Vec<Connection> {
+        self.registry
+            .connections_of(&[user.parse().unwrap()].into(), Utc::now())
+            .await
+            .unwrap()
+    }
+}
+
+fn settings(endpoint: &str) -> Settings {
+    [
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("LIVE_TABLE", &format!("socket-{}", TicketId::generate())),
+        ("LIVE_URL", "wss://live.example/live"),
+        ("TICKET_KEY", &"A".repeat(64)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into_iter()
+    .collect()
+}
+
+fn environment(function: &str, settings: &Settings) -> Environment {
+    let function = chat_live::FUNCTIONS.iter().find(|one| one.name() == function).unwrap();
+    function.environment(settings).unwrap()
+}
+
+async fn invoke(environment: &mut Environment, event: Value) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let invocation = environment
+        .invoke(event.to_string().as_bytes(), deadline)
+        .await
+        .unwrap();
+    invocation.after_answer.await;
+    serde_json::from_slice(&invocation.response).unwrap()
+}
+
+/// The event of a connection that was authorized with this context.
+fn event(route: &str, connection: &str, context: &Value, body: Option<&str>) -> Value {
+    json!({
+        "requestContext": {
+            "routeKey": route,
+            "authorizer": context,
+            "stage": "live",
+            "connectionId": connection,
+            "apiId": "abcdef"
+        },
+        "body": body,
+        "isBase64Encoded": false
+    })
+}
+
+#[tokio::test]
+async fn a_client_connects_says_hello_and_leaves() {
+    let mut fixture = Fixture::new().await;
+    let context = fixture.context("alice").await;
+    let answer = fixture
+        .call("connect", event("$connect", "first=", &context, None))
+        .await;
+    assert_eq!(
+        answer,
+        json!({ "statusCode": 200, "headers": { "Sec-WebSocket-Protocol": "chat.v1" } })
+    );
+    let connections = fixture.connections_of("alice").await;
+    assert_eq!(
+        connections.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(),
+        ["first="]
+    );
+
+    let answer = fixture
+        .call(
+            "default",
+            event("$default", "first=", &context, Some(r#"{"hello":{}}"#)),
+        )
+        .await;
+    let welcome: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    assert_eq!(welcome["welcome"]["userId"], "alice");
+
+    let answer = fixture
+        .call("disconnect", event("$disconnect", "first=", &context, None))
+        .await;
+    assert_eq!(answer, json!({ "statusCode": 200 }));
+    assert!(fixture.connections_of("alice").await.is_empty());
+    // It may come again, and for a connection that was never there.
+    let answer = fixture
+        .call("disconnect", event("$disconnect", "first=", &context, None))
+        .await;
+    assert_eq!(answer, json!({ "statusCode": 200 }));
+}
+
+#[tokio::test]
+async fn a_ticket_opens_one_socket_also_when_eight_knock_at_once() {
+    let mut fixture = Fixture::new().await;
+    let context = fixture.context("alice").await;
+    let mut environments: Vec<_> = (0..8).map(|_| environment("connect", &fixture.settings)).collect();
+    let knocks = environments.iter_mut().enumerate().map(|(number, environment)| {
+        invoke(
+            environment,
+            event("$connect", &format!("knock-{number}"), &context, None),
+        )
+    });
+    let mut statuses: Vec<_> = join_all(knocks)
+        .await
+        .iter()
+        .map(|answer| answer["statusCode"].as_u64().unwrap())
+        .collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 403, 403, 403, 403, 403, 403, 403]);
+    let [connection] = &fixture.connections_of("alice").await[..] else {
+        panic!("one connection")
+    };
+
+    // Nor does it open another one after the first has closed.
+    let id = connection.id.to_string();
+    fixture
+        .call("disconnect", event("$disconnect", &id, &context, None))
+        .await;
+    let answer = fixture
+        .call("connect", event("$connect", "replay=", &context, None))
+        .await;
+    assert_eq!(answer, json!({ "statusCode": 403 }));
+    assert!(fixture.connections_of("alice").await.is_empty());
+}
+
+#[tokio::test]
+async fn the_seventeenth_socket_of_a_user_is_refused() {
+    let mut fixture = Fixture::new().await;
+    for number in 0..16 {
+        let context = fixture.context("alice").await;
+        let answer = fixture
+            .call(
+                "connect",
+                event("$connect", &format!("socket-{number}"), &context, None),
+            )
+            .await;
+        assert_eq!(answer["statusCode"], 200);
+    }
+    let context = fixture.context("alice").await;
+    let answer = fixture
+        .call("connect", event("$connect", "one-more", &context, None))
+        .await;
+    assert_eq!(answer, json!({ "statusCode": 429 }));
+    assert_eq!(fixture.connections_of("alice").await.len(), 16);
+    // The ticket was not used up: it works once there is room.
+    let first = fixture.connections_of("alice").await.remove(0);
+    fixture
+        .registry
+        .unregister(&first.user, first.ticket, &first.id, first.ticket_until, Utc::now())
+        .await
+        .unwrap();
+    let answer = fixture
+        .call("connect", event("$connect", "one-more", &context, None))
+        .await;
+    assert_eq!(answer["statusCode"], 200);
+}
+
+#[tokio::test]
+async fn a_lease_that_has_ended_opens_nothing() {
+    let mut fixture = Fixture::new().await;
+    let mut context = fixture.context("alice").await;
+    context["expires_at"] = json!(Utc::now().timestamp().to_string());
+    let answer = fixture
+        .call("connect", event("$connect", "late=", &context, None))
+        .await;
+    assert_eq!(answer, json!({ "statusCode": 403 }));
+    assert!(fixture.connections_of("alice").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_registry_that_is_away_is_an_answer_and_not_a_crash() {
+    let mut fixture = Fixture::new().await;
+    let context = fixture.context("alice").await;
+    let away = fixture.settings.clone().with("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+    for function in ["connect", "disconnect"] {
+        let mut environment = environment(function, &away);
+        let answer = invoke(&mut environment, event("$connect", "first=", &context, None)).await;
+        assert_eq!(answer, json!({ "statusCode": 503 }), "{function}");
+    }
+}
+
+#[tokio::test]
+async fn an_unguarded_route_is_an_error_that_says_what_to_mend() {
+    let fixture = Fixture::new().await;
+    let mut unguarded = event("$connect", "first=", &Value::Null, None);
+    for function in ["connect", "disconnect", "default"] {
+        unguarded["requestContext"]["routeKey"] = json!(format!("${function}"));
+        let mut environment = environment(function, &fixture.settings);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let error = environment
+            .invoke(unguarded.to_string().as_bytes(), deadline)
+            .await
+            .err()
+            .unwrap();
+        assert!(
+            error
+                .to_string()
+                .contains("let authorize-socket guard the route $connect"),
+            "{error}"
+        );
+    }
+}
