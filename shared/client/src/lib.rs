@@ -14,6 +14,7 @@ mod client;
 mod error;
 #[cfg(test)]
 mod scripted;
+pub mod timeline;
 mod tls;
 mod wire;
 
