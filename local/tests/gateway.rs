@@ -18,7 +18,10 @@ use aws_sdk_apigatewaymanagement::primitives::Blob;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use chat_contract::Rpc;
+use chat_contract::v1::{CreateLiveTicketRequest, CreateLiveTicketResponse, LiveEvent};
 use chat_local::gateway::{self, Gateway, GatewayConfig, GatewayError, Issuer, IssuerError, Limits};
+use chat_rpc::{Answer, CallContext, Failure, Notice, Operation};
 use chat_runtime::{EventError, EventHandler, Function, Settings, SettingsError, Trigger};
 use futures::{SinkExt as _, StreamExt as _};
 use http::{Method, Request, Response, StatusCode};
@@ -234,6 +237,38 @@ impl EventHandler for Disconnect {
     }
 }
 
+/// An operation that tells its caller's user id, and has something to deliver to them.
+struct Notify;
+
+impl Operation for Notify {
+    type Request = CreateLiveTicketRequest;
+
+    const DELIVERS: bool = true;
+
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        World::of(settings)?.counts.send_modify(|counts| counts.created += 1);
+        Ok(Self)
+    }
+
+    async fn call(
+        &self,
+        context: &CallContext,
+        _: CreateLiveTicketRequest,
+    ) -> Result<Answer<CreateLiveTicketResponse>, Failure> {
+        let user = context.caller()?.user.clone();
+        let response = CreateLiveTicketResponse {
+            ticket: user.to_string(),
+            ..CreateLiveTicketResponse::default()
+        };
+        let notice = Notice {
+            recipients: vec![user],
+            event: LiveEvent::default(),
+            occurred_at: chrono::Utc::now(),
+        };
+        Ok(Answer::new(response).notify(notice))
+    }
+}
+
 // ---- A gateway and its clients ----
 
 struct Stack {
@@ -252,7 +287,7 @@ fn issuer() -> Issuer {
 }
 
 fn token() -> String {
-    issuer().token("alice", Duration::from_secs(60)).unwrap()
+    issuer().token("alice", Duration::from_mins(1)).unwrap()
 }
 
 fn config(id: &str) -> GatewayConfig {
@@ -270,6 +305,10 @@ fn config(id: &str) -> GatewayConfig {
 }
 
 async fn stack(change: impl FnOnce(&mut Limits)) -> Stack {
+    stack_of(|config| change(&mut config.limits)).await
+}
+
+async fn stack_of(change: impl FnOnce(&mut GatewayConfig)) -> Stack {
     let (disconnect, disconnects) = mpsc::unbounded_channel();
     let world = Arc::new(World {
         counts: watch::Sender::default(),
@@ -283,7 +322,7 @@ async fn stack(change: impl FnOnce(&mut Limits)) -> Stack {
         .get_or_insert_default()
         .insert(id.clone(), Arc::clone(&world));
     let mut config = config(&id);
-    change(&mut config.limits);
+    change(&mut config);
     let gateway = gateway::serve(config).await.unwrap();
     Stack {
         address: gateway.address(),
@@ -675,7 +714,7 @@ async fn only_a_good_token_gets_in() {
     let folder = tempfile();
     let key = folder.join("key.pem");
     let other_audience = Issuer::load_or_create(&key, "http://issuer.test", "chat").unwrap();
-    let foreign_key = other_audience.token("alice", Duration::from_secs(60)).unwrap();
+    let foreign_key = other_audience.token("alice", Duration::from_mins(1)).unwrap();
     let good = token();
     let (head, rest) = good.split_once('.').unwrap();
     let (claims, signature) = rest.split_once('.').unwrap();
@@ -738,7 +777,7 @@ async fn a_token_for_another_audience_or_of_another_issuer_is_refused() {
     for (url, audience) in [("http://issuer.test", "other"), ("http://other.test", "chat")] {
         let token = Issuer::load_or_create(&key, url, audience)
             .unwrap()
-            .token("alice", Duration::from_secs(60))
+            .token("alice", Duration::from_mins(1))
             .unwrap();
         let request = Request::post(format!("http://{}{RUN}", gateway.address())).header("authorization", token);
         assert_eq!(send(request.body(Full::default()).unwrap()).await.status(), 401);
@@ -972,6 +1011,45 @@ async fn a_caller_that_leaves_does_not_cancel_its_function() {
     stack.world.until(|counts| counts.finished == 1).await;
 }
 
+#[tokio::test]
+async fn the_answer_leaves_before_delivery_and_the_environment_stays_busy_until_it_ends() {
+    // A registry that takes calls and never answers them holds delivery up.
+    let registry = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stack = stack_of(|config| {
+        config.functions = vec![Function::operation::<Notify>()];
+        let endpoint = format!("http://{}", registry.local_addr().unwrap());
+        for (name, value) in [
+            ("AWS_ENDPOINT_URL", endpoint.as_str()),
+            ("AWS_REGION", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("LIVE_TABLE", "live"),
+        ] {
+            config.settings = std::mem::take(&mut config.settings).with(name, value);
+        }
+        config.limits.stop_grace = Duration::from_millis(100);
+    })
+    .await;
+    let call = || {
+        let request = stack.request(Method::POST, CreateLiveTicketRequest::PATH);
+        let request = request
+            .header("authorization", token())
+            .header("content-type", "application/json");
+        send(request.body("{}".into()).unwrap())
+    };
+    for environments in 1..=2 {
+        let response = call().await;
+        let answer: Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(
+            (response.status().as_u16(), &answer["ticket"]),
+            (200, &json!("alice")),
+            "{answer}"
+        );
+        timeout(PATIENCE, registry.accept()).await.unwrap().unwrap();
+        assert_eq!(stack.world.until(|_| true).await.created, environments);
+    }
+    timeout(PATIENCE, stack.gateway.stop()).await.unwrap();
+}
+
 // ---- The token issuer ----
 
 /// A folder of its own for a test; the operating system's to clean.
@@ -1103,7 +1181,7 @@ async fn the_issuers_key_is_made_once_and_kept_to_its_owner() {
     });
     let mut key_ids = Vec::new();
     for issuer in futures::future::join_all(makers).await {
-        let token = issuer.unwrap().token("alice", Duration::from_secs(60)).unwrap();
+        let token = issuer.unwrap().token("alice", Duration::from_mins(1)).unwrap();
         key_ids.push(jsonwebtoken::decode_header(token).unwrap().kid.unwrap());
     }
     assert!(key_ids.iter().all(|key_id| *key_id == key_ids[0]));
@@ -1125,7 +1203,7 @@ async fn the_issuers_key_is_made_once_and_kept_to_its_owner() {
         "{line}"
     );
     assert!(matches!(
-        issuer().token("a b", Duration::from_secs(60)),
+        issuer().token("a b", Duration::from_mins(1)),
         Err(IssuerError::User(_))
     ));
     assert!(matches!(issuer().token("alice", Duration::ZERO), Err(IssuerError::Ttl)));

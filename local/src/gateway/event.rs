@@ -109,7 +109,7 @@ impl HttpRequest<'_> {
             raw_query_string: query,
             cookies: headers.contains_key(COOKIE).then_some(Cookies(headers)),
             headers: Headers {
-                headers,
+                received: headers,
                 host: domain_name,
                 added: &added,
             },
@@ -252,7 +252,7 @@ impl Added {
 
 /// A request's headers, lower case, one value each, with those that the gateway adds.
 struct Headers<'a> {
-    headers: &'a HeaderMap,
+    received: &'a HeaderMap,
     host: &'a str,
     added: &'a Added,
 }
@@ -261,14 +261,14 @@ impl Headers<'_> {
     /// Calls `entry` for each name with its joined values.
     fn each<E>(&self, mut entry: impl FnMut(&str, &str) -> Result<(), E>) -> Result<(), E> {
         entry("host", self.host)?;
-        for name in self.headers.keys() {
+        for name in self.received.keys() {
             let replaced = match name.as_str() {
                 "host" | "x-forwarded-for" => true,
                 "content-type" => self.added.content_type.is_some(),
                 name => OWN_HEADERS.contains(&name),
             };
             if !replaced {
-                entry(name.as_str(), &joined(self.headers, name))?;
+                entry(name.as_str(), &joined(self.received, name))?;
             }
         }
         if let Some(content_type) = &self.added.content_type {
@@ -418,7 +418,7 @@ impl SocketPeer {
             SocketEvent::Authorize(parts) | SocketEvent::Connect(parts) => {
                 let added = Added::of(&parts.headers, self.source_ip, port, None);
                 let values = canonical_headers(&Headers {
-                    headers: &parts.headers,
+                    received: &parts.headers,
                     host: authority(parts),
                     added: &added,
                 });

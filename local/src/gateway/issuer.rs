@@ -20,9 +20,9 @@ use serde::Serialize;
 use super::reply::{self, Answer};
 
 /// How long a token is good for when its taker does not say.
-pub const TOKEN_TTL_DEFAULT: Duration = Duration::from_secs(12 * 60 * 60);
+pub const TOKEN_TTL_DEFAULT: Duration = Duration::from_hours(12);
 /// How long a token may be good for.
-pub const TOKEN_TTL_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub const TOKEN_TTL_MAX: Duration = Duration::from_hours(30 * 24);
 /// What AWS accepts, and what is quick to sign with.
 const KEY_BITS: usize = 2_048;
 

@@ -117,11 +117,13 @@ pub(crate) async fn run(
                 Some(Err(error)) => break End::by_error(&error),
                 None => break End::LOST,
             },
-            Some(answer) = messages.next() => if let Some(answer) = answer {
-                if let Err(end) = send(api, &mut socket, [answer]).await {
+            Some(answer) = messages.next() => {
+                if let Some(answer) = answer
+                    && let Err(end) = send(api, &mut socket, [answer]).await
+                {
                     break end;
                 }
-            },
+            }
             _ = to_send.recv_many(&mut batch, BATCH_MAX) => {
                 let bytes = batch.iter().map(String::len).sum();
                 let sent = send(api, &mut socket, batch.drain(..)).await;
