@@ -3,9 +3,9 @@
 //! An RPC is an [`Operation`]: a plain struct of its dependencies and one `call` that turns a request into an [`Answer`]
 //! or a [`Failure`]. [`Endpoint`] makes a tower service of it that speaks gRPC-web (binary and text) and the Connect
 //! protocol's unary form (JSON and binary) over whole bodies, so that Lambda, the local gateway and the tests drive the
-//! same code.
+//! same code. [`view`] shows stored rows as the contract does, for all services alike.
 //!
-//! This crate never touches a store, never delivers a notice and never answers CORS: the gateway alone does.
+//! This crate never calls a store, never delivers a notice and never answers CORS: the gateway alone does.
 //! To add an RPC, implement [`Operation`] for a type with the RPC's name; nothing here needs to change.
 
 mod codec;

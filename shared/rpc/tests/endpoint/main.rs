@@ -11,5 +11,6 @@ mod deadlines;
 mod failures;
 mod garbage;
 mod grpc_web;
+mod interop;
 mod operation;
 mod wire;
