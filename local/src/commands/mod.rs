@@ -1,10 +1,14 @@
 //! The commands of `cargo chat`.
 
 mod environment;
+mod error;
+mod service;
+mod settings;
 mod signals;
 mod stack;
 mod test;
 mod testbed;
+mod up;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -14,6 +18,12 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use self::environment::Environment;
+
+use self::error::CommandError;
+use crate::stack::{StackError, reason};
+
+/// What a shell reports for a program that Ctrl-C ended before it had done its work.
+const INTERRUPTED: u8 = 130;
 
 /// Run and test the chat service on this machine, with real databases.
 #[derive(Debug, Parser)]
@@ -29,6 +39,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Start the databases and serve the chat on port 8080 (or `CHAT_PORT`) until Ctrl-C.
+    Up,
     /// Run all tests (cargo test --workspace) with the databases that they need.
     Test {
         /// Passed on to cargo test.
@@ -50,10 +62,14 @@ impl Arguments {
         runtime.block_on(async {
             let environment = Environment::new(self.folder);
             let result = match self.command {
+                Command::Up => up::run(&environment).await,
                 Command::Test { args } => test::run(&environment, &args).await,
                 Command::Stack => stack::run(&environment).await,
             };
-            result.unwrap_or_else(|error| fail(&error.to_string()))
+            result.unwrap_or_else(|error| match error {
+                CommandError::Stack(StackError::Interrupted) => ExitCode::from(INTERRUPTED),
+                error => fail(&reason(&error)),
+            })
         })
     }
 }

@@ -27,7 +27,9 @@ pub(super) fn stop_token() -> Result<CancellationToken, StackError> {
 
 /// Whether we were started by `nohup`, whose wish a handler of our own would override.
 fn hangup_is_ignored() -> bool {
-    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
+        return false;
+    };
     ignores_hangup(&status)
 }
 

@@ -4,26 +4,25 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use super::environment::Environment;
+use super::error::CommandError;
 use super::signals::stop_token;
 use super::testbed::Testbed;
-use crate::stack::{Progress, StackError};
+use crate::stack::Progress;
 
-pub(super) async fn run(environment: &Environment) -> Result<ExitCode, StackError> {
+pub(super) async fn run(environment: &Environment) -> Result<ExitCode, CommandError> {
     let stop = stop_token()?;
     let progress = Progress::new();
     let mut testbed = Testbed::open(environment, &progress, &stop).await?;
-    let exports: String = testbed
-        .endpoints()
-        .variables()
-        .into_iter()
-        .map(|(name, value)| format!("export {name}={}\n", quote(&value)))
-        .collect();
+    let mut exports = String::new();
+    for (name, value) in testbed.endpoints().variables() {
+        exports.extend(["export ", name, "=", &quote(&value), "\n"]);
+    }
     // Whoever reads them may have gone after the last one; the databases stay all the same.
     let _ = std::io::stdout().write_all(exports.as_bytes());
     progress.line("The databases run until Ctrl-C.");
     let result = tokio::select! {
         () = stop.cancelled() => Ok(ExitCode::SUCCESS),
-        error = testbed.keep(&progress) => Err(error),
+        error = testbed.keep(&progress) => Err(error.into()),
     };
     stop.cancel();
     testbed.close(&progress, &stop).await;

@@ -1,6 +1,6 @@
 //! `cargo chat test`: all tests, with the databases that they need.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
@@ -9,23 +9,23 @@ use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
+use super::INTERRUPTED;
 use super::environment::Environment;
+use super::error::CommandError;
 use super::signals::stop_token;
 use super::testbed::Testbed;
-use crate::stack::{Progress, StackError};
+use crate::stack::{Progress, StackError, reason};
 
 /// How long tests that were asked to stop may take, before they are killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
-/// What a shell reports for a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
 
-pub(super) async fn run(environment: &Environment, args: &[OsString]) -> Result<ExitCode, StackError> {
+pub(super) async fn run(environment: &Environment, args: &[OsString]) -> Result<ExitCode, CommandError> {
     let stop = stop_token()?;
     let progress = Progress::new();
     let mut testbed = Testbed::open(environment, &progress, &stop).await?;
     let variables = testbed.endpoints().variables();
-    let shown = args.iter().map(|arg| format!(" {}", arg.display())).collect::<String>();
-    progress.line(format_args!("Running cargo test --workspace{shown}"));
+    let shown = args.join(OsStr::new(" "));
+    progress.line(format_args!("Running cargo test --workspace {}", shown.display()));
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let child = Command::new(&cargo)
         .args(["test", "--workspace"])
@@ -36,31 +36,44 @@ pub(super) async fn run(environment: &Environment, args: &[OsString]) -> Result<
         // A group of its own, so that everything that the tests start can be stopped with them.
         .process_group(0)
         .spawn()
-        .map_err(|source| StackError::Spawn { program: cargo.to_string_lossy().into_owned(), source });
+        .map_err(|source| StackError::Spawn {
+            program: cargo.to_string_lossy().into_owned(),
+            source,
+        });
     let result = match child {
         Ok(mut child) => {
             let ended = tokio::select! {
                 status = child.wait() => Some(status),
-                error = testbed.keep(&progress) => { progress.line(error); None }
+                error = testbed.keep(&progress) => { progress.line(reason(&error)); None }
                 () = stop.cancelled() => None,
             };
             match ended {
                 Some(Ok(status)) => Ok(exit_code(status)),
-                Some(Err(source)) => Err(StackError::Spawn { program: "cargo test".to_owned(), source }),
+                Some(Err(source)) => Err(StackError::Spawn {
+                    program: "cargo test".to_owned(),
+                    source,
+                }
+                .into()),
                 None => {
                     stop_group(&mut child).await;
                     Ok(ExitCode::from(INTERRUPTED))
                 }
             }
         }
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     };
     testbed.close(&progress, &stop).await;
     result
 }
 
 async fn stop_group(child: &mut Child) {
-    let Some(group) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) else { return };
+    let Some(group) = child
+        .id()
+        .and_then(|pid| i32::try_from(pid).ok())
+        .and_then(Pid::from_raw)
+    else {
+        return;
+    };
     let _ = rustix::process::kill_process_group(group, Signal::INT);
     let _ = timeout(STOP_PATIENCE, child.wait()).await;
     // Cargo does not wait for its tests when it is interrupted.
@@ -70,7 +83,9 @@ async fn stop_group(child: &mut Child) {
 
 /// The code to end with: that of the tests, or what a shell reports for the signal that ended them.
 fn exit_code(status: ExitStatus) -> ExitCode {
-    let code = status.code().or_else(|| status.signal().map(|signal| signal.saturating_add(128)));
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| signal.saturating_add(128)));
     ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
 }
 

@@ -41,7 +41,11 @@ impl Testbed {
                     if let Some((endpoints, users)) = join(&path)? {
                         progress.line(format_args!("Using the test databases that pid {pid} runs."));
                         given.check().await?;
-                        return Ok(Self { endpoints: given.instead_of(endpoints), stack: None, users });
+                        return Ok(Self {
+                            endpoints: given.instead_of(endpoints),
+                            stack: None,
+                            users,
+                        });
                     }
                     if !told {
                         progress.line(format_args!("Waiting for the test databases of pid {pid}."));
@@ -75,7 +79,11 @@ impl Testbed {
             stack.stop().await;
             return Err(error);
         }
-        Ok(Self { endpoints, stack: Some(stack), users })
+        Ok(Self {
+            endpoints,
+            stack: Some(stack),
+            users,
+        })
     }
 
     /// Where the databases are.
@@ -85,9 +93,13 @@ impl Testbed {
 
     /// Keeps the databases running if they are ours. Returns when that is hopeless.
     pub(super) async fn keep(&mut self, progress: &Progress) -> StackError {
-        match &mut self.stack {
-            Some(stack) => stack.keep(progress).await,
-            None => std::future::pending().await,
+        let Some(stack) = &mut self.stack else {
+            return std::future::pending().await;
+        };
+        loop {
+            if let Err(error) = stack.revive(progress).await {
+                return error;
+            }
         }
     }
 
@@ -122,7 +134,11 @@ fn users(folder: &Path) -> Result<File, StackError> {
         .create(true)
         .truncate(false)
         .open(&path)
-        .map_err(|source| StackError::File { action: "open", path, source })
+        .map_err(|source| StackError::File {
+            action: "open",
+            path,
+            source,
+        })
 }
 
 /// The endpoints of databases that another process runs, with the lock that keeps them up; none while they are
@@ -133,5 +149,7 @@ fn join(folder: &Path) -> Result<Option<(Endpoints, File)>, StackError> {
         return Ok(None);
     }
     let text = std::fs::read(folder.join(ENDPOINTS_FILE)).ok();
-    Ok(text.and_then(|text| serde_json::from_slice(&text).ok()).map(|endpoints| (endpoints, users)))
+    Ok(text
+        .and_then(|text| serde_json::from_slice(&text).ok())
+        .map(|endpoints| (endpoints, users)))
 }

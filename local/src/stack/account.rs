@@ -67,7 +67,10 @@ impl RunAs {
             }
             Self::Namespace { user, group } => {
                 let mut command = Command::new("unshare");
-                command.arg("--user").arg(format!("--map-user={user}")).arg(format!("--map-group={group}"));
+                command
+                    .arg("--user")
+                    .arg(format!("--map-user={user}"))
+                    .arg(format!("--map-group={group}"));
                 command.arg("--").arg(program);
                 command
             }
@@ -124,8 +127,11 @@ fn find(accounts: &str, name: &str) -> Option<(u32, u32)> {
 
 /// Whether every folder on the way lets everybody pass.
 fn others_can_reach(path: &Path) -> bool {
-    path.ancestors()
-        .all(|folder| folder.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0))
+    path.ancestors().all(|folder| {
+        folder
+            .metadata()
+            .is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0)
+    })
 }
 
 #[cfg(test)]

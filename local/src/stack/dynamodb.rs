@@ -24,8 +24,12 @@ pub(super) const LOCAL_CREDENTIAL: &str = "local";
 /// The region in which everything local is.
 pub(super) const LOCAL_REGION: &str = "us-east-1";
 
-const PACKAGE: Package =
-    Package { tool: "ministack", folder: "ministack-1.5.33", requirements: &["ministack==1.5.33"], programs_only: false };
+const PACKAGE: Package = Package {
+    tool: "ministack",
+    folder: "ministack-1.5.33",
+    requirements: &["ministack==1.5.33"],
+    programs_only: false,
+};
 
 /// Starts the API and returns it with its URL.
 pub(super) async fn start(start: &Start<'_>) -> Result<(Server, String), StackError> {
@@ -35,11 +39,16 @@ pub(super) async fn start(start: &Start<'_>) -> Result<(Server, String), StackEr
     let packages = start.tools.fetch(&PACKAGE, &step, start.stop, complete).await?;
     let python = Python::find(NAME, start.stop).await?;
     let launch = |port: u16| launch(&python, &packages, &home, port);
-    launch(0).stop_leftover(start.folder.last_port("dynamodb"), &step).await?;
+    launch(0)
+        .stop_leftover(start.folder.last_port("dynamodb"), &step)
+        .await?;
     step.say("starting");
     let port = start.folder.port("dynamodb")?;
     let url = format!("http://127.0.0.1:{port}");
-    let server = launch(port).spawn()?.ready(start.stop, async || list_tables(&url).await).await?;
+    let server = launch(port)
+        .spawn()?
+        .ready(start.stop, async || list_tables(&url).await)
+        .await?;
     step.done(format_args!("{} on 127.0.0.1:{port}", PACKAGE.tool));
     Ok((server, url))
 }
@@ -47,19 +56,31 @@ pub(super) async fn start(start: &Start<'_>) -> Result<(Server, String), StackEr
 /// Checks that the API that the user named answers.
 pub(super) async fn check(url: &str) -> Result<(), StackError> {
     let variable = "AWS_ENDPOINT_URL";
-    let uri: http::Uri = url
-        .parse()
-        .map_err(|error: http::uri::InvalidUri| StackError::Url { variable, reason: error.to_string() })?;
+    let uri: http::Uri = url.parse().map_err(|error: http::uri::InvalidUri| StackError::Url {
+        variable,
+        reason: error.to_string(),
+    })?;
     let (Some("http" | "https"), Some(address)) = (uri.scheme_str(), uri.authority()) else {
-        return Err(StackError::Url { variable, reason: format!("`{url}` does not start with http:// or https://") });
+        return Err(StackError::Url {
+            variable,
+            reason: format!("`{url}` does not start with http:// or https://"),
+        });
     };
     let address = address.to_string();
     match timeout(GIVEN_PATIENCE, list_tables(url)).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(reason)) => Err(StackError::Given { variable, address, reason }),
+        Ok(Err(reason)) => Err(StackError::Given {
+            variable,
+            address,
+            reason,
+        }),
         Err(_) => {
             let reason = format!("no answer within {} s", GIVEN_PATIENCE.as_secs());
-            Err(StackError::Given { variable, address, reason })
+            Err(StackError::Given {
+                variable,
+                address,
+                reason,
+            })
         }
     }
 }
@@ -93,11 +114,17 @@ fn launch(python: &Python, packages: &PathBuf, home: &PathBuf, port: u16) -> Lau
 
 /// Calls the API once.
 async fn list_tables(url: &str) -> Result<(), String> {
-    let http_client =
-        aws_smithy_http_client::Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https();
+    let http_client = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+        .build_https();
     let credential = |name: &str| std::env::var(name).unwrap_or_else(|_| LOCAL_CREDENTIAL.to_owned());
-    let credentials =
-        Credentials::new(credential("AWS_ACCESS_KEY_ID"), credential("AWS_SECRET_ACCESS_KEY"), None, None, NAME);
+    let credentials = Credentials::new(
+        credential("AWS_ACCESS_KEY_ID"),
+        credential("AWS_SECRET_ACCESS_KEY"),
+        None,
+        None,
+        NAME,
+    );
     let region = std::env::var("AWS_REGION").unwrap_or_else(|_| LOCAL_REGION.to_owned());
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -122,5 +149,9 @@ fn innermost<E: std::error::Error + 'static>(error: &E) -> String {
         inner = source;
     }
     let text = inner.to_string();
-    if text.is_empty() { DisplayErrorContext(error).to_string() } else { text }
+    if text.is_empty() {
+        DisplayErrorContext(error).to_string()
+    } else {
+        text
+    }
 }

@@ -1,4 +1,5 @@
-//! What can go wrong while servers start. Each message is one line for the person at the terminal.
+//! What can go wrong while servers start. Each message, with its causes behind it, is one line for the person at the
+//! terminal.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,7 +20,7 @@ pub enum StackError {
     },
 
     /// A file or folder of the stack could not be used.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}", path.display())]
     File {
         /// What was tried, as a verb: `create`, `read`.
         action: &'static str,
@@ -30,7 +31,7 @@ pub enum StackError {
     },
 
     /// A program could not be started at all.
-    #[error("cannot run {program}: {source}")]
+    #[error("cannot run {program}")]
     Spawn {
         /// The program, as it was looked up.
         program: String,
@@ -74,7 +75,9 @@ pub enum StackError {
     },
 
     /// A server that the user named does not answer.
-    #[error("{variable} points at {address}, which does not answer: {reason}; start that server, or unset {variable} and `cargo chat` starts one")]
+    #[error(
+        "{variable} points at {address}, which does not answer: {reason}; start that server, or unset {variable} and `cargo chat` starts one"
+    )]
     Given {
         /// The environment variable.
         variable: &'static str,
@@ -134,8 +137,8 @@ pub enum StackError {
     },
 
     /// The process could not listen for the signals that stop it.
-    #[error("cannot listen for Ctrl-C: {0}")]
-    Signals(std::io::Error),
+    #[error("cannot listen for Ctrl-C")]
+    Signals(#[source] std::io::Error),
 
     /// The person asked to stop while the stack was starting.
     #[error("stopped")]

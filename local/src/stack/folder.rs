@@ -44,11 +44,19 @@ impl Folder {
             Err(TryLockError::WouldBlock) => {
                 let mut pid = String::new();
                 let _ = lock.read_to_string(&mut pid);
-                let pid = if pid.trim().is_empty() { "?".to_owned() } else { pid.trim().to_owned() };
+                let pid = if pid.trim().is_empty() {
+                    "?".to_owned()
+                } else {
+                    pid.trim().to_owned()
+                };
                 return Err(StackError::Running { folder: path, pid });
             }
             Err(TryLockError::Error(source)) => {
-                return Err(StackError::File { action: "lock", path: lock_path, source });
+                return Err(StackError::File {
+                    action: "lock",
+                    path: lock_path,
+                    source,
+                });
             }
         }
         lock.set_len(0)
@@ -59,7 +67,11 @@ impl Folder {
             .ok()
             .and_then(|text| serde_json::from_slice(&text).ok())
             .unwrap_or_default();
-        Ok(Self { path, ports: Mutex::new(ports), _lock: lock })
+        Ok(Self {
+            path,
+            ports: Mutex::new(ports),
+            _lock: lock,
+        })
     }
 
     /// The folder's absolute path.
@@ -76,11 +88,15 @@ impl Folder {
 
     /// The port that a server had the last time.
     pub(super) fn last_port(&self, server: &str) -> Option<u16> {
-        self.ports.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(server).copied()
+        self.ports
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .get(server)
+            .copied()
     }
 
     /// A free loopback port for a server: the one that it had the last time, if that is still free.
-    pub(super) fn port(&self, server: &str) -> Result<u16, StackError> {
+    pub fn port(&self, server: &str) -> Result<u16, StackError> {
         let mut ports = self.ports.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(port) = ports.get(server).copied().filter(|port| is_free(*port)) {
             return Ok(port);
@@ -89,7 +105,10 @@ impl Folder {
         let port = std::iter::repeat_with(|| random.random_range(PORT_FIRST..=PORT_LAST))
             .take(PORT_ATTEMPTS)
             .find(|port| !ports.values().any(|taken| taken == port) && is_free(*port))
-            .ok_or(StackError::Ports { first: PORT_FIRST, last: PORT_LAST })?;
+            .ok_or(StackError::Ports {
+                first: PORT_FIRST,
+                last: PORT_LAST,
+            })?;
         ports.insert(server.to_owned(), port);
         let text = serde_json::to_vec_pretty(&*ports).unwrap_or_default();
         replace(&self.path.join("ports.json"), &text, 0o644)?;
@@ -108,7 +127,11 @@ pub fn replace(path: &Path, text: &[u8], mode: u32) -> Result<(), StackError> {
     let write = || {
         // A partial file of an earlier process with our id may have other permissions.
         let _ = std::fs::remove_file(&partial);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&partial)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&partial)?;
         file.write_all(text)?;
         file.sync_all()?;
         std::fs::rename(&partial, path)
@@ -127,8 +150,6 @@ pub(super) fn create_folder(path: &Path) -> Result<(), StackError> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use super::*;
 
     /// A new folder under the target folder of the build, which tests may fill.

@@ -64,7 +64,10 @@ impl Endpoints {
             ("AWS_ENDPOINT_URL", self.aws_endpoint_url.clone()),
             ("AWS_REGION", or("AWS_REGION", dynamodb::LOCAL_REGION)),
             ("AWS_ACCESS_KEY_ID", or("AWS_ACCESS_KEY_ID", dynamodb::LOCAL_CREDENTIAL)),
-            ("AWS_SECRET_ACCESS_KEY", or("AWS_SECRET_ACCESS_KEY", dynamodb::LOCAL_CREDENTIAL)),
+            (
+                "AWS_SECRET_ACCESS_KEY",
+                or("AWS_SECRET_ACCESS_KEY", dynamodb::LOCAL_CREDENTIAL),
+            ),
         ])
     }
 }
@@ -89,6 +92,17 @@ impl Given {
             mongodb_uri: read("MONGODB_URI"),
             aws_endpoint_url: read("AWS_ENDPOINT_URL"),
         }
+    }
+
+    /// The variables that name a server.
+    fn variables(&self) -> impl Iterator<Item = &'static str> {
+        [
+            ("DATABASE_URL", &self.database_url),
+            ("MONGODB_URI", &self.mongodb_uri),
+            ("AWS_ENDPOINT_URL", &self.aws_endpoint_url),
+        ]
+        .into_iter()
+        .filter_map(|(name, url)| url.is_some().then_some(name))
     }
 
     /// Checks that every server that the user named answers.
@@ -155,13 +169,26 @@ impl Stack {
             checked = given.check() => checked?,
             () = stop.cancelled() => return Err(StackError::Interrupted),
         }
+        for variable in given.variables() {
+            progress.line(format_args!("Using the server that {variable} names."));
+        }
         // The first failure ends the others' starts.
         let stop = stop.child_token();
-        let start = Start { folder: &folder, profile, tools, progress, stop: &stop };
+        let start = Start {
+            folder: &folder,
+            profile,
+            tools,
+            progress,
+            stop: &stop,
+        };
         let started = tokio::join!(
-            unless_given(given.database_url.as_deref(), postgres::start(&start), &stop),
-            unless_given(given.mongodb_uri.as_deref(), mongod::start(&start), &stop),
-            unless_given(given.aws_endpoint_url.as_deref(), dynamodb::start(&start), &stop),
+            unless_given(given.database_url.as_deref(), Box::pin(postgres::start(&start)), &stop),
+            unless_given(given.mongodb_uri.as_deref(), Box::pin(mongod::start(&start)), &stop),
+            unless_given(
+                given.aws_endpoint_url.as_deref(),
+                Box::pin(dynamodb::start(&start)),
+                &stop
+            ),
         );
         let mut servers = Vec::new();
         let mut failures = Vec::new();
@@ -181,11 +208,18 @@ impl Stack {
             aws_endpoint_url: take(started.2),
         };
         if failures.is_empty() {
-            return Ok(Self { endpoints, servers, folder });
+            return Ok(Self {
+                endpoints,
+                servers,
+                folder,
+            });
         }
         stop_all(servers).await;
         // Those that were only interrupted by another's failure have nothing to say.
-        let cause = failures.iter().position(|error| !matches!(error, StackError::Interrupted)).unwrap_or_default();
+        let cause = failures
+            .iter()
+            .position(|error| !matches!(error, StackError::Interrupted))
+            .unwrap_or_default();
         Err(failures.swap_remove(cause))
     }
 
@@ -199,14 +233,18 @@ impl Stack {
         self.folder.path()
     }
 
-    /// Keeps the servers running: one that ends by itself is started again, where it was. Returns when that is
-    /// hopeless; cancel it by dropping the future.
-    pub async fn keep(&mut self, progress: &Progress) -> StackError {
-        let keeps: Vec<_> = self.servers.iter_mut().map(|server| Box::pin(server.keep(progress))).collect();
-        if keeps.is_empty() {
+    /// Waits until a server ends by itself, and starts it again where it was; it answers a little later. Fails when
+    /// that is hopeless. May be dropped and called again.
+    pub async fn revive(&mut self, progress: &Progress) -> Result<(), StackError> {
+        let revivals: Vec<_> = self
+            .servers
+            .iter_mut()
+            .map(|server| Box::pin(server.revive(progress)))
+            .collect();
+        if revivals.is_empty() {
             return std::future::pending().await;
         }
-        futures::future::select_all(keeps).await.0
+        futures::future::select_all(revivals).await.0
     }
 
     /// Stops everything that was started.
@@ -236,7 +274,7 @@ async fn unless_given(
 }
 
 /// An error's own text and its causes', in one line, without what is repeated.
-fn reason(error: &dyn Error) -> String {
+pub fn reason(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

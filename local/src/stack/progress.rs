@@ -17,7 +17,9 @@ pub struct Progress {
 impl Progress {
     /// Spinners when standard error is a terminal, plain lines when it is not.
     pub fn new() -> Self {
-        Self { spinners: std::io::stderr().is_terminal().then(MultiProgress::new) }
+        Self {
+            spinners: std::io::stderr().is_terminal().then(MultiProgress::new),
+        }
     }
 
     /// Starts showing a step; `name` stays in front of everything that is said about it.
@@ -29,7 +31,11 @@ impl Progress {
             spinner.enable_steady_tick(TICK);
             spinner
         });
-        Step { name, spinner, started: Instant::now() }
+        Step {
+            name,
+            spinner,
+            started: Instant::now(),
+        }
     }
 
     /// Prints a line above the spinners.
@@ -65,7 +71,11 @@ impl Step {
 
     /// Says how it ended, with the seconds that it took.
     pub fn done(self, message: impl Display) {
-        let line = format!("{}: {message} ({:.1} s)", self.name, self.started.elapsed().as_secs_f64());
+        let line = format!(
+            "{}: {message} ({:.1} s)",
+            self.name,
+            self.started.elapsed().as_secs_f64()
+        );
         match &self.spinner {
             Some(spinner) => {
                 spinner.finish_and_clear();

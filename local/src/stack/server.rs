@@ -23,8 +23,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a killed process may take to be gone.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
 /// How often a server is started again before its end counts as final.
-const RESTARTS_MAX: usize = 10;
-const RESTART_PAUSE: Duration = Duration::from_secs(1);
+const REVIVALS_MAX: usize = 10;
+const REVIVAL_PAUSE: Duration = Duration::from_secs(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(40);
 /// As much of a log's end as is read to find out why a server ended.
 const LOG_TAIL_BYTES: usize = 16 * 1024;
@@ -67,8 +67,14 @@ impl Launch {
     pub(super) async fn stop_leftover(&self, port: Option<u16>, step: &Step) -> Result<(), StackError> {
         let own = self.pid_file();
         for file in self.pid_files.iter().chain([&own]) {
-            let Ok(text) = tokio::fs::read_to_string(file).await else { continue };
-            if let Some(pid) = text.lines().next().and_then(|line| line.trim().parse().ok()).and_then(Pid::from_raw)
+            let Ok(text) = tokio::fs::read_to_string(file).await else {
+                continue;
+            };
+            if let Some(pid) = text
+                .lines()
+                .next()
+                .and_then(|line| line.trim().parse().ok())
+                .and_then(Pid::from_raw)
                 && self.owns(pid).await
             {
                 step.say(format_args!("stopping what an earlier run left running (pid {pid})"));
@@ -82,7 +88,11 @@ impl Launch {
             // The number now belongs to nobody or to a stranger; a server that finds it would refuse to start.
             match tokio::fs::remove_file(file).await {
                 Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(StackError::File { action: "remove", path: file.clone(), source });
+                    return Err(StackError::File {
+                        action: "remove",
+                        path: file.clone(),
+                        source,
+                    });
                 }
                 _ => {}
             }
@@ -112,9 +122,14 @@ impl Launch {
     async fn owns(&self, pid: Pid) -> bool {
         let pid = pid.as_raw_nonzero().get();
         let line = if Path::new("/proc/self/cmdline").exists() {
-            tokio::fs::read(format!("/proc/{pid}/cmdline")).await.unwrap_or_default()
+            tokio::fs::read(format!("/proc/{pid}/cmdline"))
+                .await
+                .unwrap_or_default()
         } else {
-            let ps = Command::new("ps").args(["-ww", "-o", "command=", "-p", &pid.to_string()]).output().await;
+            let ps = Command::new("ps")
+                .args(["-ww", "-o", "command=", "-p", &pid.to_string()])
+                .output()
+                .await;
             ps.map(|output| output.stdout).unwrap_or_default()
         };
         let marker = self.marker.as_encoded_bytes();
@@ -139,11 +154,18 @@ impl Launch {
             .stdout(output)
             .stderr(errors)
             .spawn()
-            .map_err(|source| StackError::Spawn { program: self.program.display().to_string(), source })?;
+            .map_err(|source| StackError::Spawn {
+                program: self.program.display().to_string(),
+                source,
+            })?;
         if let Some(pid) = child.id() {
             super::folder::replace(&self.pid_file(), format!("{pid}\n").as_bytes(), 0o644)?;
         }
-        Ok(Server { launch: self, child })
+        Ok(Server {
+            launch: self,
+            child,
+            revivals: 0,
+        })
     }
 }
 
@@ -151,6 +173,7 @@ impl Launch {
 pub(super) struct Server {
     launch: Launch,
     child: Child,
+    revivals: usize,
 }
 
 impl Server {
@@ -167,11 +190,21 @@ impl Server {
                 match timeout(START_PATIENCE, probe()).await {
                     Ok(Ok(())) => return Ok(()),
                     Ok(Err(reason)) if Instant::now() > deadline => {
-                        return Err(StackError::Silent { name, waited: START_PATIENCE, reason, log });
+                        return Err(StackError::Silent {
+                            name,
+                            waited: START_PATIENCE,
+                            reason,
+                            log,
+                        });
                     }
                     Err(_) => {
                         let reason = "it accepts connections but says nothing".to_owned();
-                        return Err(StackError::Silent { name, waited: START_PATIENCE, reason, log });
+                        return Err(StackError::Silent {
+                            name,
+                            waited: START_PATIENCE,
+                            reason,
+                            log,
+                        });
                     }
                     Ok(Err(_)) => sleep(POLL_INTERVAL).await,
                 }
@@ -204,27 +237,38 @@ impl Server {
         }
     }
 
-    /// Keeps the server running: starts it again when it ends by itself, which is what a managed database would do.
-    /// Returns when it ends too often.
-    pub(super) async fn keep(&mut self, progress: &Progress) -> StackError {
+    /// Waits until the process ends by itself, and starts it again, which is what a managed database would do. Fails
+    /// when it ends too often.
+    pub(super) async fn revive(&mut self, progress: &Progress) -> Result<(), StackError> {
+        let status = describe(self.child.wait().await.ok());
         let (name, log) = (self.launch.name, self.launch.log());
-        for _ in 0..RESTARTS_MAX {
-            let status = describe(self.child.wait().await.ok());
-            progress.line(format_args!("{name} ended ({status}): {}; starting it again", last_complaint(&log).await));
-            // A killed server's helpers need a moment to notice, and hold what the new one needs.
-            sleep(RESTART_PAUSE).await;
-            match self.launch.clone().spawn() {
-                Ok(server) => *self = server,
-                Err(error) => return error,
-            }
+        if self.revivals >= REVIVALS_MAX {
+            return Err(StackError::Unstable {
+                name,
+                times: self.revivals + 1,
+                log,
+            });
         }
-        StackError::Unstable { name, times: RESTARTS_MAX, log }
+        progress.line(format_args!(
+            "{name} ended ({status}): starting it again; its log was {}",
+            log.display()
+        ));
+        // A killed server's helpers need a moment to notice, and hold what the new one needs.
+        sleep(REVIVAL_PAUSE).await;
+        let revivals = self.revivals + 1;
+        *self = self.launch.clone().spawn()?;
+        self.revivals = revivals;
+        Ok(())
     }
 
     /// Ends the process: by its own signal, and by force if it does not listen.
     pub(super) async fn stop(mut self) {
         // `id` is none once the process was waited for, so a stranger with its number is never signalled.
-        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        let pid = self
+            .child
+            .id()
+            .and_then(|pid| i32::try_from(pid).ok())
+            .and_then(Pid::from_raw);
         if let Some(pid) = pid {
             let _ = rustix::process::kill_process(pid, self.launch.stop_signal);
             if timeout(STOP_PATIENCE, self.child.wait()).await.is_err() {
@@ -246,7 +290,9 @@ fn describe(status: Option<ExitStatus>) -> String {
 /// The line of a log that most likely says why a server ended: its last error, else its last line.
 async fn last_complaint(log: &Path) -> String {
     let text = tokio::fs::read(log).await.unwrap_or_default();
-    let tail = text.get(text.len().saturating_sub(LOG_TAIL_BYTES)..).unwrap_or_default();
+    let tail = text
+        .get(text.len().saturating_sub(LOG_TAIL_BYTES)..)
+        .unwrap_or_default();
     complaint(&String::from_utf8_lossy(tail))
 }
 
@@ -260,7 +306,10 @@ pub(super) fn complaint(output: &str) -> String {
 }
 
 fn is_error(line: &str) -> bool {
-    ["FATAL", "PANIC", "ERROR", "error:", "Error:"].iter().any(|word| line.contains(word)) && !line.starts_with('{')
+    ["FATAL", "PANIC", "ERROR", "error:", "Error:"]
+        .iter()
+        .any(|word| line.contains(word))
+        && !line.starts_with('{')
 }
 
 /// mongod logs JSON; its errors have severity `E` or `F`.
@@ -270,7 +319,10 @@ fn mongod_error(line: &str) -> Option<String> {
         return None;
     }
     let message = entry.get("msg")?.as_str()?;
-    let detail = entry.get("attr").and_then(|attr| attr.get("error")).and_then(|error| error.as_str());
+    let detail = entry
+        .get("attr")
+        .and_then(|attr| attr.get("error"))
+        .and_then(|error| error.as_str());
     Some(detail.map_or_else(|| message.to_owned(), |detail| format!("{message}: {detail}")))
 }
 
@@ -287,23 +339,88 @@ pub(super) async fn run_to_end(
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
-        .map_err(|source| StackError::Spawn { program: what.to_owned(), source })?;
+        .map_err(|source| StackError::Spawn {
+            program: what.to_owned(),
+            source,
+        })?;
     let output = tokio::select! {
         output = child.wait_with_output() => output,
         () = stop.cancelled() => return Err(StackError::Interrupted),
     };
-    let output = output.map_err(|source| StackError::Spawn { program: what.to_owned(), source })?;
+    let output = output.map_err(|source| StackError::Spawn {
+        program: what.to_owned(),
+        source,
+    })?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
     said.push_str(&String::from_utf8_lossy(&output.stderr));
-    Err(StackError::Failed { program: what.to_owned(), reason: complaint(&said) })
+    Err(StackError::Failed {
+        program: what.to_owned(),
+        reason: complaint(&said),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A process that waits for as long as nobody ends it, and has `text` in its command line.
+    fn process(text: &str) -> std::process::Child {
+        std::process::Command::new("sh")
+            .args(["-c", "read line", text])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// A server whose earlier run left `pid` behind.
+    fn launch(name: &str, pid: u32) -> Launch {
+        let folder = std::env::temp_dir().join(format!("chat-server-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("pid"), format!("{pid}\n")).unwrap();
+        Launch {
+            name: "server",
+            program: "true".into(),
+            args: Vec::new(),
+            environment: Vec::new(),
+            marker: folder.join("data").into(),
+            folder,
+            pid_files: Vec::new(),
+            run_as: RunAs::Ourselves,
+            stop_signal: Signal::TERM,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_leftover_of_an_earlier_run_is_ended() {
+        let folder = std::env::temp_dir().join(format!("chat-server-{}-leftover", std::process::id()));
+        let mut leftover = process(folder.join("data").to_str().unwrap());
+        let launch = launch("leftover", leftover.id());
+        launch
+            .stop_leftover(None, &Progress::new().step("server"))
+            .await
+            .unwrap();
+        assert_eq!(leftover.wait().unwrap().signal(), Some(Signal::TERM.as_raw()));
+        assert!(!launch.pid_file().exists());
+        std::fs::remove_dir_all(&launch.folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stranger_with_the_number_of_an_earlier_run_is_left_alone() {
+        let mut stranger = process("somebody else");
+        let launch = launch("stranger", stranger.id());
+        launch
+            .stop_leftover(None, &Progress::new().step("server"))
+            .await
+            .unwrap();
+        assert_eq!(stranger.try_wait().unwrap(), None);
+        assert!(!launch.pid_file().exists());
+        stranger.kill().unwrap();
+        stranger.wait().unwrap();
+        std::fs::remove_dir_all(&launch.folder).unwrap();
+    }
 
     #[test]
     fn the_last_error_of_a_log_is_its_complaint() {

