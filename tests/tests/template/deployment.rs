@@ -27,55 +27,17 @@ const TRIGGERS: &[(&str, Option<&str>)] = &[
     ("Migrate", None),
 ];
 
-const POSTGRES: &[&str] = &["DATABASE_URL"];
-const BOTH_DATABASES: &[&str] = &["DATABASE_URL", "MONGODB_URI", "MONGODB_DATABASE"];
-const POSTGRES_AND_DELIVERY: &[&str] = &["DATABASE_URL", "LIVE_TABLE", "LIVE_ENDPOINT"];
-
-/// What each function is told, apart from what all are told.
-const ENVIRONMENTS: &[(&str, &[&str])] = &[
-    ("UpsertProfile", POSTGRES),
-    ("GetProfiles", POSTGRES),
-    ("RequestFriend", POSTGRES_AND_DELIVERY),
-    ("RespondToFriendRequest", POSTGRES_AND_DELIVERY),
-    ("RemoveFriend", POSTGRES_AND_DELIVERY),
-    ("ListFriends", POSTGRES),
-    ("OpenDirectConversation", POSTGRES_AND_DELIVERY),
-    ("GetConversation", POSTGRES),
-    ("ListConversations", POSTGRES),
-    ("MarkConversationRead", POSTGRES_AND_DELIVERY),
-    ("SyncConversations", BOTH_DATABASES),
-    (
-        "SendMessage",
-        &[
-            "DATABASE_URL",
-            "MONGODB_URI",
-            "MONGODB_DATABASE",
-            "LIVE_TABLE",
-            "LIVE_ENDPOINT",
-        ],
-    ),
-    ("GetMessage", BOTH_DATABASES),
-    ("ListMessages", BOTH_DATABASES),
-    ("CreateLiveTicket", &["TICKET_KEY", "LIVE_URL"]),
-    ("Check", BOTH_DATABASES),
-    ("AuthorizeSocket", &["TICKET_KEY"]),
-    ("Connect", &["LIVE_TABLE"]),
-    ("Disconnect", &["LIVE_TABLE"]),
-    ("Default", &[]),
-    ("Migrate", BOTH_DATABASES),
-];
-
-struct Rpc {
+pub(crate) struct Rpc {
     /// Such as `SendMessage`.
-    name: String,
+    pub(crate) name: String,
     /// Such as `/chat.v1.MessageService/SendMessage`.
-    path: String,
+    pub(crate) path: String,
     /// The crate's folder below `functions/`, such as `message`.
-    folder: String,
+    pub(crate) folder: String,
 }
 
 /// Every RPC of `proto/`.
-fn rpcs() -> Vec<Rpc> {
+pub(crate) fn rpcs() -> Vec<Rpc> {
     let proto = root().join("proto");
     let mut files = Vec::new();
     let mut folders = vec![proto.clone()];
@@ -112,7 +74,7 @@ fn rpcs() -> Vec<Rpc> {
 }
 
 /// The names of all functions, as in `SendMessage`.
-fn function_names() -> BTreeSet<String> {
+pub(crate) fn function_names() -> BTreeSet<String> {
     rpcs()
         .into_iter()
         .map(|rpc| rpc.name)
@@ -121,7 +83,7 @@ fn function_names() -> BTreeSet<String> {
 }
 
 /// `SendMessage` with its words in lower case, joined: `send-message`.
-fn words(name: &str, joint: char) -> String {
+pub(crate) fn words(name: &str, joint: char) -> String {
     let mut words = String::new();
     for letter in name.chars() {
         if letter.is_uppercase() && !words.is_empty() {
@@ -151,7 +113,7 @@ fn function_property(template: &Value, name: &str, property: &str) -> Value {
 }
 
 /// The variables that only this function has.
-fn environment(template: &Value, name: &str) -> BTreeMap<String, Value> {
+pub(crate) fn environment(template: &Value, name: &str) -> BTreeMap<String, Value> {
     template["Resources"][format!("{name}Function")]["Properties"]["Environment"]["Variables"]
         .as_object()
         .into_iter()
@@ -164,7 +126,7 @@ fn get_att(resource: &str, attribute: &str) -> Value {
     json!({ "Fn::GetAtt": format!("{resource}.{attribute}") })
 }
 
-fn reference(name: &str) -> Value {
+pub(crate) fn reference(name: &str) -> Value {
     json!({ "Ref": name })
 }
 
@@ -419,29 +381,10 @@ fn the_gateway_may_call_every_function_but_migrate() {
 }
 
 #[test]
-fn every_function_is_told_what_it_needs_and_nothing_else() {
+fn all_functions_are_told_the_log_level_and_nothing_else() {
     let (template, _) = template();
-    let told: BTreeMap<String, BTreeSet<String>> = function_names()
-        .into_iter()
-        .map(|name| {
-            let variables = environment(&template, &name).into_keys().collect();
-            (name, variables)
-        })
-        .collect();
-    let expected: BTreeMap<String, BTreeSet<String>> = ENVIRONMENTS
-        .iter()
-        .map(|(name, variables)| {
-            (
-                (*name).to_owned(),
-                variables.iter().map(|variable| (*variable).to_owned()).collect(),
-            )
-        })
-        .collect();
-    assert_eq!(told, expected);
-    assert_eq!(
-        template["Globals"]["Function"]["Environment"]["Variables"],
-        json!({ "RUST_LOG": reference("LogLevel") })
-    );
+    let all = &template["Globals"]["Function"]["Environment"]["Variables"];
+    assert_eq!(*all, json!({ "RUST_LOG": reference("LogLevel") }));
 }
 
 #[test]

@@ -12,6 +12,7 @@
 
 mod deployment;
 mod document;
+mod functions;
 mod imports;
 
 use std::path::{Path, PathBuf};
