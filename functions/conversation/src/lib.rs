@@ -1,4 +1,4 @@
-//! The ConversationService: the caller's conversations, their read positions, and the one call that brings a client up
+//! The `ConversationService`: the caller's conversations, their read positions, and the one call that brings a client up
 //! to date.
 
 mod get_conversation;

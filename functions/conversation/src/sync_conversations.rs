@@ -403,3 +403,6 @@ fn range(conversation: ConversationId, stretch: &Stretch) -> RevisionRange {
         through: stretch.through,
     }
 }
+
+#[cfg(test)]
+mod tests;

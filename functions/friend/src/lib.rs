@@ -1,4 +1,4 @@
-//! The FriendService: who may open a direct conversation with whom.
+//! The `FriendService`: who may open a direct conversation with whom.
 
 mod list_friends;
 mod notice;

@@ -1,4 +1,4 @@
-//! The MessageService: what was said.
+//! The `MessageService`: what was said.
 
 mod get_message;
 mod list_messages;

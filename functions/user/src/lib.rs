@@ -1,4 +1,4 @@
-//! The UserService: what people show of themselves.
+//! The `UserService`: what people show of themselves.
 
 mod get_profiles;
 mod upsert_profile;

@@ -124,6 +124,14 @@ impl Fixture {
         &self.name
     }
 
+    /// A connection to the fixture's Postgres database, for what no operation does.
+    ///
+    /// # Panics
+    /// When Postgres fails.
+    pub async fn connect_postgres(&self) -> PgConnection {
+        step("connecting to Postgres", connect(&self.settings)).await
+    }
+
     /// Puts proxies in front of Postgres and Mongo. The fixture's own settings go on to lead past them.
     ///
     /// # Panics
