@@ -163,6 +163,8 @@ async fn grpc_web<O: Operation>(
     parts.extensions.insert(context);
     parts.headers.insert(CONTENT_TYPE, GRPC_WEB);
     parts.headers.remove(http::header::ACCEPT);
+    // It says how compressed messages are; this one is not, yet tonic would refuse the header alone.
+    parts.headers.remove("grpc-encoding");
     let request = Request::from_parts(parts, http_body_util::Full::new(body));
 
     let Ok(response) = GrpcWebLayer::new().layer(GrpcService(operation)).oneshot(request).await;

@@ -8,11 +8,12 @@ use bytes::Bytes;
 use chat_rpc::{Claims, Deadline, Endpoint, Notices, Operation};
 use chat_stores::{Settings, SettingsError};
 use futures::future::BoxFuture;
-use lambda_http::http::header::CONTENT_TYPE;
+use lambda_http::http::header::{CONTENT_TYPE, HOST};
 use lambda_http::http::{HeaderMap, Request, Response};
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::{Adapter, Body, IntoResponse, LambdaEvent};
 use tower::Service;
+use tower::util::MapRequest;
 
 use crate::clock;
 use crate::delivery::Delivery;
@@ -37,15 +38,6 @@ impl<O: Operation> HttpService<O> {
 
     pub(crate) fn delivery(&self) -> Delivery {
         self.delivery.clone()
-    }
-}
-
-impl<O> Clone for HttpService<O> {
-    fn clone(&self) -> Self {
-        Self {
-            endpoint: self.endpoint.clone(),
-            delivery: self.delivery.clone(),
-        }
     }
 }
 
@@ -120,12 +112,47 @@ fn is_text(headers: &HeaderMap) -> bool {
     TEXT_TYPES.iter().any(|prefix| content_type.starts_with(prefix))
 }
 
-/// Builds an environment of an operation.
-pub(crate) fn environment<O: Operation>(settings: &Settings) -> Result<Environment, SettingsError> {
-    Ok(Environment::new(HttpService::<O>::new(settings)?))
+/// An operation as `lambda_runtime` calls it, with events of the HTTP API.
+pub(crate) type HttpFunction<O> = MapRequest<
+    Adapter<'static, WholeResponse, HttpService<O>>,
+    fn(LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest>,
+>;
+
+/// The function of a service: what `lambda_http::runtime` makes of one, on events that cannot make it panic.
+pub(crate) fn function<O: Operation>(service: HttpService<O>) -> HttpFunction<O> {
+    MapRequest::new(Adapter::from(service), without_url)
 }
 
-impl<O: Operation> Invoke for HttpService<O> {
+/// Takes out of an event what `lambda_http` makes the request's URL of. Nobody reads the URL, as one function has one
+/// route, and it panics over hosts and queries that are no part of one, which a client may send.
+fn without_url(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest> {
+    if let LambdaRequest::ApiGatewayV2(request) = &mut event.payload {
+        request.raw_path = None;
+        request.raw_query_string = None;
+        request.headers.remove(HOST);
+        request.request_context.domain_name = None;
+        request.request_context.stage = None;
+    }
+    event
+}
+
+/// An environment of an operation.
+struct HttpEnvironment<O> {
+    function: HttpFunction<O>,
+    delivery: Delivery,
+}
+
+/// Builds an environment of an operation.
+pub(crate) fn environment<O: Operation>(settings: &Settings) -> Result<Environment, SettingsError> {
+    let service = HttpService::<O>::new(settings)?;
+    let delivery = service.delivery();
+    Ok(Environment::new(HttpEnvironment {
+        function: function(service),
+        delivery,
+    }))
+}
+
+impl<O: Operation> Invoke for HttpEnvironment<O> {
     fn invoke<'a>(
         &'a mut self,
         event: &'a [u8],
@@ -136,9 +163,7 @@ impl<O: Operation> Invoke for HttpService<O> {
                 serde_json::from_slice(event).map_err(|error| InvocationError::Event(error.to_string()))?;
             let mut context = lambda_http::Context::default();
             context.deadline = clock::epoch_ms(deadline);
-            let Ok(answer) = Adapter::from(self.clone())
-                .call(LambdaEvent::new(request, context))
-                .await;
+            let Ok(answer) = self.function.call(LambdaEvent::new(request, context)).await;
             let response = serde_json::to_vec(&answer).map_err(|error| InvocationError::Answer(error.to_string()))?;
             Ok(Invocation {
                 response,

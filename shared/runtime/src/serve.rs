@@ -10,7 +10,7 @@ use lambda_runtime::Runtime;
 use crate::delivery::{Delivery, InvocationLayer};
 use crate::event::{EventHandler, EventService};
 use crate::function::operation_name;
-use crate::http::HttpService;
+use crate::http::{self, HttpService};
 use crate::telemetry;
 
 /// What Lambda sets for every function and its client library insists on.
@@ -32,7 +32,7 @@ pub fn serve_operation<O: Operation>() -> ExitCode {
             function: function.into(),
             delivery: service.delivery(),
         };
-        Ok(async move { lambda_http::runtime(service).layer(layer).run().await })
+        Ok(async move { Runtime::new(http::function(service)).layer(layer).run().await })
     })
 }
 

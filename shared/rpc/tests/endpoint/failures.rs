@@ -3,7 +3,7 @@ use chat_rpc::{Code, Failure, Fields, REQUEST_BYTES_MAX, VIOLATIONS_MAX};
 use tonic_types::StatusExt;
 
 use crate::operation::{Echo, request};
-use crate::wire::{Answered, base64, frame, framed, header, post, send};
+use crate::wire::{Answered, base64, frame, framed, header, post, send, with};
 
 const BINARY: &str = "application/grpc-web+proto";
 
@@ -123,6 +123,13 @@ async fn a_compressed_message_is_unimplemented() {
         (answered.code(), reason(&answered)),
         (Code::Unimplemented, "COMPRESSION_UNSUPPORTED".into())
     );
+}
+
+#[tokio::test]
+async fn a_client_that_could_compress_is_served_when_it_does_not() {
+    let ask = with(post(BINARY, frame(&request("hi"))), "grpc-encoding", "gzip");
+    let ask = with(ask, "grpc-accept-encoding", "gzip, identity");
+    assert_eq!(Answered::of(&send(Echo, ask).await).code(), Code::Ok);
 }
 
 #[tokio::test]

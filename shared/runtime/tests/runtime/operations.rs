@@ -189,6 +189,19 @@ async fn an_event_of_another_shape_is_an_error_in_one_line() {
 }
 
 #[tokio::test]
+async fn a_host_or_query_that_is_no_part_of_a_url_does_no_harm() {
+    for bad in ["", "[", "a b", "%zz", "x\"<>", "ä", "@:0"] {
+        let mut event = events::grpc_web("hi");
+        event["headers"]["host"] = bad.into();
+        event["requestContext"]["domainName"] = bad.into();
+        event["rawQueryString"] = bad.into();
+        event["rawPath"] = format!("/{bad}").into();
+        event["cookies"] = json!([bad]);
+        assert_eq!(answer(&event).await.grpc_status(), 0, "{bad}");
+    }
+}
+
+#[tokio::test]
 async fn a_panic_of_an_operation_is_an_answer() {
     assert_eq!(answer(&events::grpc_web("panic")).await.grpc_status(), 13);
 }
