@@ -94,7 +94,8 @@ impl HttpRequest<'_> {
         let headers = &self.parts.headers;
         let uri = &self.parts.uri;
         let now = Moment::now();
-        let domain_name = authority(self.parts);
+        let host = authority(self.parts);
+        let domain_name = super::host_of(host);
         let query = uri.query().unwrap_or_default();
         let content_type = self
             .content_type
@@ -110,7 +111,7 @@ impl HttpRequest<'_> {
             cookies: headers.contains_key(COOKIE).then_some(Cookies(headers)),
             headers: Headers {
                 received: headers,
-                host: domain_name,
+                host,
                 added: &added,
             },
             query_string_parameters: (!query.is_empty()).then(|| query_parameters(query)),
@@ -121,7 +122,7 @@ impl HttpRequest<'_> {
                     jwt: Jwt { claims, scopes: () },
                 }),
                 domain_name,
-                domain_prefix: domain_name.split(['.', ':']).next().unwrap_or_default(),
+                domain_prefix: domain_name.split('.').next().unwrap_or_default(),
                 http: HttpLine {
                     method: self.parts.method.as_str(),
                     path: uri.path(),

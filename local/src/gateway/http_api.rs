@@ -122,6 +122,7 @@ impl HttpApi {
             }
             answer
         };
+        tracing::debug!(request_id, status = answer.status().as_u16(), "answered");
         // Ids are base64, which headers allow.
         if let Ok(request_id) = HeaderValue::from_str(&request_id) {
             answer.headers_mut().insert(REQUEST_ID, request_id);

@@ -90,7 +90,7 @@ impl SocketApi {
         let (parts, _) = request.into_parts();
         let peer = SocketPeer {
             connection_id: generate_id(),
-            domain_name: authority(&parts).to_owned(),
+            domain_name: super::host_of(authority(&parts)).to_owned(),
             source_ip,
             user_agent: String::from_utf8_lossy(parts.headers.get(USER_AGENT).map_or(&[], HeaderValue::as_bytes))
                 .into(),
