@@ -1,6 +1,6 @@
 //! Reads profiles of any users.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chat_contract::v1::{GetProfilesRequest, GetProfilesResponse};
 use chat_domain::{PROFILES_PER_CALL_MAX, UserId, Violation};
@@ -37,7 +37,6 @@ impl Operation for GetProfiles {
             .into_iter()
             .map(|row| (row.user_id.clone(), row))
             .collect();
-        // Taking each out answers repeated ids once.
         let profiles = users
             .iter()
             .filter_map(|user| profiles.remove(user.as_str()))
@@ -49,17 +48,23 @@ impl Operation for GetProfiles {
 
 fn parse(user_ids: &[String]) -> Result<Vec<UserId>, Failure> {
     let mut fields = Fields::default();
-    if user_ids.is_empty() || user_ids.len() > PROFILES_PER_CALL_MAX {
+    // Repeated ids count once, where they come first.
+    let mut seen = HashSet::new();
+    let distinct: Vec<&String> = user_ids.iter().filter(|user| seen.insert(*user)).collect();
+    if distinct.is_empty() || distinct.len() > PROFILES_PER_CALL_MAX {
         let problem = format!(
-            "has {} entries; 1 to {PROFILES_PER_CALL_MAX} are allowed",
-            user_ids.len()
+            "has {} different entries; 1 to {PROFILES_PER_CALL_MAX} are allowed",
+            distinct.len()
         );
         fields.take::<()>("user_ids", Err(Violation::new(problem)));
         return Err(fields.refuse());
     }
-    let users = user_ids
-        .iter()
+    let users = distinct
+        .into_iter()
         .filter_map(|user| fields.take("user_ids", user.parse()))
         .collect();
     fields.accept(users)
 }
+
+#[cfg(test)]
+mod tests;

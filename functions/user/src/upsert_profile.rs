@@ -45,7 +45,6 @@ fn parse(request: UpsertProfileRequest) -> Result<ProfileUpdate, Failure> {
     let mut fields = Fields::default();
     let mask = request.update_mask.map(|mask| mask.paths).unwrap_or_default();
     for path in &mask {
-        // In JSON the paths of a mask are in camel case; either spelling means the same field.
         if !matches!(path.as_str(), "display_name" | "avatar_url") {
             fields.take::<()>(
                 "update_mask",
@@ -63,3 +62,6 @@ fn parse(request: UpsertProfileRequest) -> Result<ProfileUpdate, Failure> {
     };
     fields.accept(update)
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,6 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_low  text COLLATE "C" := least(p_actor COLLATE "C", p_other COLLATE "C");
     v_high text COLLATE "C" := greatest(p_actor COLLATE "C", p_other COLLATE "C");
-    v_now  timestamptz := clock_timestamp();
 BEGIN
     IF NOT EXISTS (SELECT FROM friendships f WHERE f.low_user_id = v_low AND f.high_user_id = v_high)
        AND (SELECT count(*) FROM friendships f WHERE f.low_user_id = p_actor OR f.high_user_id = p_actor) >= p_friends_max
@@ -39,11 +38,17 @@ BEGIN
     END IF;
     RETURN QUERY
     INSERT INTO friendships AS f (low_user_id, high_user_id, requested_by, updated_at)
-    VALUES (v_low, v_high, p_actor, v_now)
-    ON CONFLICT (low_user_id, high_user_id) DO UPDATE SET
-        accepted   = f.accepted OR f.requested_by <> EXCLUDED.requested_by,
-        updated_at = CASE WHEN NOT f.accepted AND f.requested_by <> EXCLUDED.requested_by THEN v_now ELSE f.updated_at END
-    RETURNING f.accepted, f.requested_by, f.updated_at, f.updated_at = v_now;
+    VALUES (v_low, v_high, p_actor, clock_timestamp())
+    -- The clock is read under the row's lock, so that of two changes the later one has the later time.
+    ON CONFLICT (low_user_id, high_user_id) DO UPDATE SET accepted = true, updated_at = clock_timestamp()
+        WHERE NOT f.accepted AND f.requested_by <> EXCLUDED.requested_by
+    RETURNING f.accepted, f.requested_by, f.updated_at, true;
+    IF NOT FOUND THEN
+        -- A repeat. The row was locked all the same, so it is still there.
+        RETURN QUERY
+        SELECT f.accepted, f.requested_by, f.updated_at, false
+        FROM friendships f WHERE f.low_user_id = v_low AND f.high_user_id = v_high;
+    END IF;
 END $$;
 
 -- Accepts or declines the other's request. `outcome`: 'accepted', 'declined', 'missing' or 'friends' (a decline that
@@ -54,10 +59,11 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_low  text COLLATE "C" := least(p_actor COLLATE "C", p_other COLLATE "C");
     v_high text COLLATE "C" := greatest(p_actor COLLATE "C", p_other COLLATE "C");
-    v_now  timestamptz := clock_timestamp();
+    v_now  timestamptz;
     v_row  friendships%ROWTYPE;
 BEGIN
     SELECT * INTO v_row FROM friendships f WHERE f.low_user_id = v_low AND f.high_user_id = v_high FOR UPDATE;
+    v_now := clock_timestamp();
     IF NOT FOUND OR (NOT v_row.accepted AND v_row.requested_by = p_actor) THEN
         RETURN QUERY SELECT CASE WHEN p_accept THEN 'missing' ELSE 'declined' END, v_now, false;
     ELSIF v_row.accepted THEN

@@ -58,7 +58,9 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM FROM friendships f WHERE f.low_user_id = v_low AND f.high_user_id = v_high AND f.accepted FOR SHARE;
         IF NOT FOUND THEN
-            RETURN QUERY SELECT NULL::uuid, false;
+            -- Not friends, or not any more: someone may have opened it before the friendship ended, while this waited.
+            SELECT c.conversation_id INTO v_id FROM conversations c WHERE c.low_user_id = v_low AND c.high_user_id = v_high;
+            RETURN QUERY SELECT v_id, false;
             RETURN;
         END IF;
         -- DO UPDATE, not DO NOTHING: it waits for a racing twin and answers its row.

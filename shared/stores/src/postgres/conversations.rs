@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Postgres, STORE};
+use super::{Postgres, STORE, page_time};
 use crate::{StoreError, StoreErrorKind};
 
 /// A conversation as one of its members sees it.
@@ -347,7 +347,7 @@ impl Postgres {
                     " ORDER BY v.last_activity_at DESC, v.conversation_id::text DESC"
                 ))
                 .bind(user.as_str())
-                .bind(after.map(|token| token.time))
+                .bind(after.map(page_time))
                 .bind(after.map(|token| token.key.as_str()))
                 .bind(page_size.rows())
             })

@@ -10,6 +10,8 @@ use std::error::Error;
 use std::str::FromStr;
 use std::time::Duration;
 
+use chat_domain::PageToken;
+use chrono::{DateTime, Utc};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::QueryAs;
 use sqlx::{ConnectOptions, Connection as _, FromRow, PgConnection};
@@ -168,6 +170,12 @@ pub enum MigrateError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Where a page goes on, as Postgres takes it: its times begin in 4714 BC, and a client may forge an earlier one. No row
+/// is older than 1970.
+fn page_time(token: &PageToken) -> DateTime<Utc> {
+    token.time.max(DateTime::UNIX_EPOCH)
 }
 
 fn connect_options(settings: &Settings) -> Result<PgConnectOptions, SettingsError> {

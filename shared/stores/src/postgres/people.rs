@@ -4,7 +4,7 @@ use chat_domain::{AvatarUrl, DisplayName, FRIENDS_MAX, PageSize, PageToken, User
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 
-use super::Postgres;
+use super::{Postgres, page_time};
 use crate::StoreError;
 
 /// A profile as stored.
@@ -234,25 +234,29 @@ impl Postgres {
         let mut rows: Vec<FriendRow> = self
             .fetch_all("list friends", || {
                 sqlx::query_as(
-                    "SELECT f.other, f.accepted, f.requested_by, f.updated_at,
-                            u.display_name, u.avatar_url, u.updated_at AS profile_updated_at
+                    // Profiles are joined after the limit, so that only those of the page are looked up.
+                    "SELECT f.*, u.display_name, u.avatar_url, u.updated_at AS profile_updated_at
                      FROM (
-                         SELECT high_user_id AS other, accepted, requested_by, updated_at
-                         FROM friendships WHERE low_user_id = $1
-                         UNION ALL
-                         SELECT low_user_id, accepted, requested_by, updated_at
-                         FROM friendships WHERE high_user_id = $1
+                         SELECT other, accepted, requested_by, updated_at
+                         FROM (
+                             SELECT high_user_id AS other, accepted, requested_by, updated_at
+                             FROM friendships WHERE low_user_id = $1
+                             UNION ALL
+                             SELECT low_user_id, accepted, requested_by, updated_at
+                             FROM friendships WHERE high_user_id = $1
+                         ) pairs
+                         WHERE ($2::text IS NULL
+                                OR $2 = CASE WHEN accepted THEN 'accepted' WHEN requested_by = $1 THEN 'sent' ELSE 'received' END)
+                           AND ($3::timestamptz IS NULL OR (updated_at, other) < ($3, $4))
+                         ORDER BY updated_at DESC, other DESC
+                         LIMIT $5
                      ) f
                      LEFT JOIN users u ON u.user_id = f.other
-                     WHERE ($2::text IS NULL
-                            OR $2 = CASE WHEN f.accepted THEN 'accepted' WHEN f.requested_by = $1 THEN 'sent' ELSE 'received' END)
-                       AND ($3::timestamptz IS NULL OR (f.updated_at, f.other) < ($3, $4))
-                     ORDER BY f.updated_at DESC, f.other DESC
-                     LIMIT $5",
+                     ORDER BY f.updated_at DESC, f.other DESC",
                 )
                 .bind(user.as_str())
                 .bind(only)
-                .bind(after.map(|token| token.time))
+                .bind(after.map(page_time))
                 .bind(after.map(|token| token.key.as_str()))
                 .bind(page_size.rows())
             })
