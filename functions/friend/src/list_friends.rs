@@ -66,3 +66,6 @@ fn friend(friendship: Friendship) -> Friend {
         profile: friendship.profile.map(view::profile),
     }
 }
+
+#[cfg(test)]
+mod tests;

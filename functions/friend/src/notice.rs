@@ -6,8 +6,7 @@ use chat_rpc::{Caller, Failure, Fields, Notice};
 use chrono::{DateTime, Utc};
 
 /// Reads the other user of a request about a friendship: anyone but the caller.
-pub(crate) fn parse_other(caller: &Caller, user_id: &str) -> Result<UserId, Failure> {
-    let mut fields = Fields::default();
+pub(crate) fn take_other(fields: &mut Fields, caller: &Caller, user_id: &str) -> Option<UserId> {
     let other = user_id.parse::<UserId>().and_then(|other| {
         if other == caller.user {
             Err(Violation::new("must name another user than yourself"))
@@ -15,7 +14,13 @@ pub(crate) fn parse_other(caller: &Caller, user_id: &str) -> Result<UserId, Fail
             Ok(other)
         }
     });
-    match fields.take("user_id", other) {
+    fields.take("user_id", other)
+}
+
+/// Reads a request that names the other user and nothing else.
+pub(crate) fn parse_other(caller: &Caller, user_id: &str) -> Result<UserId, Failure> {
+    let mut fields = Fields::default();
+    match take_other(&mut fields, caller, user_id) {
         Some(other) => Ok(other),
         None => Err(fields.refuse()),
     }
@@ -50,3 +55,6 @@ pub(crate) fn friend_changed(caller: &UserId, other: &UserId, state: FriendState
     };
     [notice(caller, other, state), notice(other, caller, mirrored)]
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

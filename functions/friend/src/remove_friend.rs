@@ -41,3 +41,6 @@ impl Operation for RemoveFriend {
         Ok(answer)
     }
 }
+
+#[cfg(test)]
+mod tests;

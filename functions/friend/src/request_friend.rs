@@ -56,3 +56,6 @@ impl Operation for RequestFriend {
         Ok(answer)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,12 @@
 use chat_contract::v1::{
     FriendRequestAnswer, FriendState, RespondToFriendRequestRequest, RespondToFriendRequestResponse,
 };
-use chat_domain::Violation;
-use chat_rpc::{Answer, CallContext, Failure, Fields, Operation};
+use chat_domain::{UserId, Violation};
+use chat_rpc::{Answer, CallContext, Caller, Failure, Fields, Operation};
 use chat_stores::postgres::{FriendAnswer, Postgres};
 use chat_stores::{Settings, SettingsError};
 
-use crate::notice::{friend, friend_changed, parse_other};
+use crate::notice::{friend, friend_changed, take_other};
 
 /// The RPC `RespondToFriendRequest`.
 #[derive(Debug)]
@@ -33,8 +33,7 @@ impl Operation for RespondToFriendRequest {
         request: RespondToFriendRequestRequest,
     ) -> Result<Answer<RespondToFriendRequestResponse>, Failure> {
         let caller = context.caller()?;
-        let other = parse_other(caller, &request.user_id)?;
-        let accept = parse_answer(request.answer())?;
+        let (other, accept) = parse(caller, &request)?;
         let (state, at, changed) = match self
             .postgres
             .respond_to_friend_request(&caller.user, &other, accept)
@@ -65,14 +64,20 @@ impl Operation for RespondToFriendRequest {
     }
 }
 
-fn parse_answer(answer: FriendRequestAnswer) -> Result<bool, Failure> {
-    match answer {
+/// Reads who asked, and whether the answer is yes.
+fn parse(caller: &Caller, request: &RespondToFriendRequestRequest) -> Result<(UserId, bool), Failure> {
+    let mut fields = Fields::default();
+    let other = take_other(&mut fields, caller, &request.user_id);
+    let accept = match request.answer() {
         FriendRequestAnswer::Accept => Ok(true),
         FriendRequestAnswer::Decline => Ok(false),
-        FriendRequestAnswer::Unspecified => {
-            let mut fields = Fields::default();
-            fields.take::<()>("answer", Err(Violation::new("must be ACCEPT or DECLINE")));
-            Err(fields.refuse())
-        }
+        FriendRequestAnswer::Unspecified => Err(Violation::new("must be ACCEPT or DECLINE")),
+    };
+    match (other, fields.take("answer", accept)) {
+        (Some(other), Some(accept)) => Ok((other, accept)),
+        _ => Err(fields.refuse()),
     }
 }
+
+#[cfg(test)]
+mod tests;
