@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use chat_runtime::{InvocationError, SettingsError};
+use chat_stores::StoreError;
 
 use crate::gateway::{GatewayError, IssuerError};
 use crate::stack::StackError;
@@ -30,10 +31,14 @@ pub(super) enum CommandError {
     #[error("{} does not hold a key: delete it, and a new one is made", .0.display())]
     TicketKey(PathBuf),
 
-    /// A function that prepares the databases lacks a setting.
+    /// The table of connections could not be made.
+    #[error("cannot create the table of connections")]
+    Table(#[source] StoreError),
+
+    /// Something that prepares the databases lacks a setting.
     #[error("{function} cannot run")]
     Settings {
-        /// The function.
+        /// What it is.
         function: &'static str,
         /// What it lacks.
         source: SettingsError,

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use chat_runtime::{Function, Settings, Trigger};
+use chat_stores::dynamo::Registry;
 use tokio::time::{sleep, timeout};
 
 use super::error::CommandError;
@@ -107,8 +108,14 @@ impl Service {
     }
 }
 
-/// Calls the functions that a deployment calls.
+/// Does what a deployment does: makes the table of connections, which is a resource of the template there, and calls
+/// the functions that a deployment calls.
 async fn prepare(functions: &[Function], settings: &Settings) -> Result<(), CommandError> {
+    let registry = Registry::new(settings).map_err(|source| CommandError::Settings {
+        function: "the registry",
+        source,
+    })?;
+    registry.create_table().await.map_err(CommandError::Table)?;
     for function in functions
         .iter()
         .filter(|function| matches!(function.trigger(), Trigger::Deployment))

@@ -102,6 +102,9 @@ fn launch(python: &Python, packages: &PathBuf, home: &PathBuf, port: u16) -> Lau
             ("MINISTACK_HOST", value("127.0.0.1")),
             ("GATEWAY_PORT", value(&port.to_string())),
             ("SERVICES", value("dynamodb")),
+            // Services that would listen on ports of their own, on all interfaces.
+            ("IOT_MTLS_ENABLED", value("0")),
+            ("SFTP_ENABLED", value("0")),
             ("LOG_LEVEL", value("WARNING")),
         ],
         folder: home.clone(),

@@ -19,7 +19,7 @@ use super::progress::{Progress, Step};
 /// How long a server may take until it answers. Recovery after a crash can take long, a hang must not last for ever.
 const START_PATIENCE: Duration = Duration::from_secs(90);
 /// How long a server may take to end after it was asked to, before it is killed.
-const STOP_PATIENCE: Duration = Duration::from_secs(20);
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a killed process may take to be gone.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
 /// How often a server is started again before its end counts as final.
