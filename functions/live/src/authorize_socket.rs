@@ -137,8 +137,6 @@ impl Authorization {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
-
     use std::time::Duration;
 
     use serde_json::{Value, json};

@@ -70,8 +70,6 @@ impl CreateLiveTicket {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
-
     use std::time::{Duration, Instant};
 
     use super::*;

@@ -63,8 +63,6 @@ fn answer(frame: &str, authorized: &Authorized) -> Event {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
-
     use std::time::Duration;
 
     use serde_json::{Value, json};

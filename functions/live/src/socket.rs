@@ -171,8 +171,6 @@ pub(crate) fn registry_late() -> SocketAnswer {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
-
     use serde_json::{Value, json};
 
     use super::*;

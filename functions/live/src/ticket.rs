@@ -121,8 +121,6 @@ fn read(body: &[u8]) -> Option<Ticket> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test may panic")]
-
     use std::time::Duration;
 
     use chat_domain::TICKET_LIFETIME;

@@ -1,5 +1,13 @@
 //! The life of a live socket through its functions, as API Gateway calls them, with a real registry of connections.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test may panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that unwraps or indexes fails where it should, also in its helpers"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the functions look at the clock, and what they find must fit"
+)]
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -7,7 +15,7 @@ use std::time::{Duration, Instant};
 use chat_contract::Rpc;
 use chat_contract::v1::CreateLiveTicketRequest;
 use chat_runtime::{Environment, Settings};
-use chat_stores::dynamo::{Connection, Registry, TicketId};
+use chat_stores::dynamo::{Connection, Registry};
 use chrono::Utc;
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -15,20 +23,17 @@ use serde_json::{Value, json};
 const ARN: &str = "arn:aws:execute-api:eu-central-1:123456789012:abcdef/live/$connect";
 
 struct Fixture {
-    settings: Settings,
+    databases: chat_testing::Fixture,
     registry: Registry,
     environments: HashMap<&'static str, Environment>,
 }
 
 impl Fixture {
     async fn new() -> Self {
-        let endpoint = std::env::var("AWS_ENDPOINT_URL")
-            .expect("AWS_ENDPOINT_URL is not set; run the tests with `cargo chat test`, or point it at a DynamoDB API");
-        let settings = settings(&endpoint);
-        let registry = Registry::new(&settings).unwrap();
-        registry.create_table().await.unwrap();
+        let databases = chat_testing::Fixture::new().await;
+        let registry = Registry::new(databases.settings()).unwrap();
         Self {
-            settings,
+            databases,
             registry,
             environments: HashMap::new(),
         }
@@ -39,7 +44,7 @@ impl Fixture {
         let environment = self
             .environments
             .entry(function)
-            .or_insert_with(|| environment(function, &self.settings));
+            .or_insert_with(|| environment(function, self.databases.settings()));
         invoke(environment, event).await
     }
 
@@ -76,7 +81,7 @@ impl Fixture {
         let answer = self.call("create-live-ticket", event).await;
         assert_eq!(answer["statusCode"], 200, "{answer}");
         let response: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-        assert_eq!(response["url"], "wss://live.example/live");
+        assert_eq!(response["url"].as_str(), self.databases.settings().get("LIVE_URL"));
         response["ticket"].as_str().unwrap().to_owned()
     }
 
@@ -109,21 +114,6 @@ impl Fixture {
             .await
             .unwrap()
     }
-}
-
-fn settings(endpoint: &str) -> Settings {
-    [
-        ("AWS_ENDPOINT_URL", endpoint),
-        ("AWS_REGION", "eu-central-1"),
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("LIVE_TABLE", &format!("socket-{}", TicketId::generate())),
-        ("LIVE_URL", "wss://live.example/live"),
-        ("TICKET_KEY", &"A".repeat(64)),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into_iter()
-    .collect()
 }
 
 fn environment(function: &str, settings: &Settings) -> Environment {
@@ -198,7 +188,9 @@ async fn a_client_connects_says_hello_and_leaves() {
 async fn a_ticket_opens_one_socket_also_when_eight_knock_at_once() {
     let mut fixture = Fixture::new().await;
     let context = fixture.context("alice").await;
-    let mut environments: Vec<_> = (0..8).map(|_| environment("connect", &fixture.settings)).collect();
+    let mut environments: Vec<_> = (0..8)
+        .map(|_| environment("connect", fixture.databases.settings()))
+        .collect();
     let knocks = environments.iter_mut().enumerate().map(|(number, environment)| {
         invoke(
             environment,
@@ -276,7 +268,11 @@ async fn a_lease_that_has_ended_opens_nothing() {
 async fn a_registry_that_is_away_is_an_answer_and_not_a_crash() {
     let mut fixture = Fixture::new().await;
     let context = fixture.context("alice").await;
-    let away = fixture.settings.clone().with("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+    let away = fixture
+        .databases
+        .settings()
+        .clone()
+        .with("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
     for function in ["connect", "disconnect"] {
         let mut environment = environment(function, &away);
         let answer = invoke(&mut environment, event("$connect", "first=", &context, None)).await;
@@ -290,7 +286,7 @@ async fn an_unguarded_route_is_an_error_that_says_what_to_mend() {
     let mut unguarded = event("$connect", "first=", &Value::Null, None);
     for function in ["connect", "disconnect", "default"] {
         unguarded["requestContext"]["routeKey"] = json!(format!("${function}"));
-        let mut environment = environment(function, &fixture.settings);
+        let mut environment = environment(function, fixture.databases.settings());
         let deadline = Instant::now() + Duration::from_secs(20);
         let error = environment
             .invoke(unguarded.to_string().as_bytes(), deadline)

@@ -105,8 +105,7 @@ impl Deliverer {
             if post != Post::Failed || attempt == ATTEMPTS_MAX || !tally.take_retry() {
                 return post;
             }
-            let wait_max = RETRY_WAIT * 2_u32.pow(attempt - 1);
-            tokio::time::sleep(wait_max.mul_f64(rand::random::<f64>())).await;
+            tokio::time::sleep(retry_wait(attempt)).await;
             attempt += 1;
         }
     }
@@ -198,6 +197,15 @@ impl Tally {
     }
 }
 
+/// How long to wait after this attempt.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing depends on the wait but the load of the gateway"
+)]
+fn retry_wait(attempt: u32) -> Duration {
+    (RETRY_WAIT * 2_u32.pow(attempt - 1)).mul_f64(rand::random())
+}
+
 fn count(counter: &AtomicUsize) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
@@ -210,6 +218,10 @@ fn log_store_error(error: &StoreError, message: &'static str) {
 }
 
 /// The only look at the wall clock in this crate.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "ages and leases are compared with the time of delivery"
+)]
 fn now() -> DateTime<Utc> {
     Utc::now()
 }

@@ -42,8 +42,6 @@ fn poke(event: &LiveEvent) -> LiveEvent {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
-
     use std::time::Duration;
 
     use chat_contract::v1::Message;

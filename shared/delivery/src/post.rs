@@ -76,9 +76,8 @@ impl Connections {
             .data(Blob::new(frame.as_ref()))
             .send()
             .await;
-        let error = match answer {
-            Ok(_) => return Post::Taken,
-            Err(error) => error,
+        let Err(error) = answer else {
+            return Post::Taken;
         };
         match &error {
             SdkError::TimeoutError(_) => Post::TimedOut,

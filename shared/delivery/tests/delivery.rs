@@ -1,5 +1,12 @@
 //! Delivery from a real registry of connections to a server that plays the gateway's `@connections`.
-#![expect(clippy::unwrap_used, reason = "a failed test may panic")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that unwraps fails where it should, also in its helpers"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "delivery looks at the clock, and what it finds must fit"
+)]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -57,6 +64,8 @@ async fn take(State(gateway): State<Gateway>, Path(id): Path<String>, body: Stri
 }
 
 struct Fixture {
+    /// Held for its drop.
+    _databases: chat_testing::Fixture,
     deliverer: Deliverer,
     registry: Registry,
     gateway: Gateway,
@@ -65,8 +74,7 @@ struct Fixture {
 
 impl Fixture {
     async fn new() -> Self {
-        let endpoint = std::env::var("AWS_ENDPOINT_URL")
-            .expect("AWS_ENDPOINT_URL is not set; run the tests with `cargo chat test`, or point it at a DynamoDB API");
+        let databases = chat_testing::Fixture::new().await;
         let (posts_in, posts) = mpsc::unbounded_channel();
         let gateway = Gateway {
             answers: Arc::default(),
@@ -78,22 +86,14 @@ impl Fixture {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let settings: Settings = [
-            ("AWS_ENDPOINT_URL", endpoint),
-            ("AWS_REGION", "eu-central-1".to_owned()),
-            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
-            ("LIVE_TABLE", format!("delivery-{}", TicketId::generate())),
-            ("LIVE_ENDPOINT", format!("http://{address}/live")),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into_iter()
-        .collect();
-        let registry = Registry::new(&settings).unwrap();
-        registry.create_table().await.unwrap();
+        let settings = databases
+            .settings()
+            .clone()
+            .with("LIVE_ENDPOINT", format!("http://{address}/live"));
         Self {
             deliverer: Deliverer::new(&settings).unwrap(),
-            registry,
+            registry: Registry::new(&settings).unwrap(),
+            _databases: databases,
             gateway,
             posts,
         }

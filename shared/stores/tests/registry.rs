@@ -1,35 +1,29 @@
 //! The registry of connections against a real DynamoDB API. Each test has a table of its own.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test may panic")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that unwraps fails where it should, also in its helpers"
+)]
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chat_domain::{CONNECTION_LIFETIME, CONNECTIONS_PER_USER_MAX, TICKET_LIFETIME, UserId};
+use chat_stores::StoreErrorKind;
 use chat_stores::dynamo::{Aws, Connection, Patience, Registration, Registry, TicketId};
-use chat_stores::{Settings, StoreErrorKind};
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
 
 struct Fixture {
+    databases: chat_testing::Fixture,
     registry: Registry,
-    settings: Settings,
-    table: String,
 }
 
 impl Fixture {
     async fn new() -> Self {
-        let endpoint = std::env::var("AWS_ENDPOINT_URL")
-            .expect("AWS_ENDPOINT_URL is not set; run the tests with `cargo chat test`, or point it at a DynamoDB API");
-        let table = format!("registry-{}", TicketId::generate());
-        let settings = settings(&endpoint, &table);
-        let registry = Registry::new(&settings).unwrap();
-        registry.create_table().await.unwrap();
-        Self {
-            registry,
-            settings,
-            table,
-        }
+        let databases = chat_testing::Fixture::new().await;
+        let registry = Registry::new(databases.settings()).unwrap();
+        Self { databases, registry }
     }
 
     async fn register(&self, connection: &Connection) -> Registration {
@@ -65,12 +59,13 @@ impl Fixture {
             operation: Duration::from_secs(5),
             attempts: 1,
         };
-        let config = Aws::new(&self.settings)
+        let settings = self.databases.settings();
+        let config = Aws::new(settings)
             .unwrap()
-            .sdk_config(self.settings.get("AWS_ENDPOINT_URL"), patience);
+            .sdk_config(settings.get("AWS_ENDPOINT_URL"), patience);
         aws_sdk_dynamodb::Client::new(&config)
             .get_item()
-            .table_name(&self.table)
+            .table_name(self.databases.name())
             .key("user_id", AttributeValue::S(name.to_owned()))
             .consistent_read(true)
             .send()
@@ -78,19 +73,6 @@ impl Fixture {
             .unwrap()
             .item
     }
-}
-
-fn settings(endpoint: &str, table: &str) -> Settings {
-    [
-        ("AWS_ENDPOINT_URL", endpoint),
-        ("AWS_REGION", "eu-central-1"),
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("LIVE_TABLE", table),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into_iter()
-    .collect()
 }
 
 /// The fixed present of these tests.
@@ -392,7 +374,8 @@ async fn making_the_table_again_keeps_what_is_in_it() {
 #[tokio::test]
 async fn a_store_that_is_away_and_a_table_that_is_missing_are_told_apart() {
     let fixture = Fixture::new().await;
-    let missing = Registry::new(&fixture.settings.clone().with("LIVE_TABLE", "missing-table")).unwrap();
+    let settings = fixture.databases.settings().clone();
+    let missing = Registry::new(&settings.clone().with("LIVE_TABLE", "missing-table")).unwrap();
     let error = missing.register(&connection("alice"), now()).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Corrupt);
     assert_eq!(
@@ -400,11 +383,7 @@ async fn a_store_that_is_away_and_a_table_that_is_missing_are_told_apart() {
         "the registry of connections (DynamoDB) failed to register a connection"
     );
 
-    let closed = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let away = Registry::new(&settings(&format!("http://{closed}"), "any")).unwrap();
+    let away = Registry::new(&settings.with("AWS_ENDPOINT_URL", "http://127.0.0.1:1")).unwrap();
     let error = away
         .connections_of(&BTreeSet::from([user("alice")]), now())
         .await

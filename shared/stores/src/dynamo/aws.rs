@@ -123,8 +123,6 @@ fn aws_roots() -> impl Iterator<Item = &'static [u8]> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failed test may panic")]
-
     use super::*;
 
     fn settings() -> Settings {
