@@ -8,6 +8,8 @@
 //! This crate never calls a store, never delivers a notice and never answers CORS: the gateway alone does.
 //! To add an RPC, implement [`Operation`] for a type with the RPC's name; nothing here needs to change.
 
+#![warn(missing_docs)]
+
 mod codec;
 mod connect;
 mod context;

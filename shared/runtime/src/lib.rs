@@ -7,6 +7,8 @@
 //! This is the only crate that reads the environment and the clock for functions, and that knows how Lambda calls them.
 //! It never knows what an operation does. A function of a new kind of trigger is an [`EventHandler`].
 
+#![warn(missing_docs)]
+
 mod clock;
 mod delivery;
 mod environment;
