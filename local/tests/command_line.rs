@@ -3,15 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::time::Duration;
 
 use chat_local::stack::Folder;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection, PgConnection};
+use tokio::time::{sleep, timeout};
 
 /// A folder that is gone after the test.
 struct Scratch(PathBuf);
@@ -214,6 +216,33 @@ fn tests_get_the_databases_and_their_exit_code_is_passed_on() {
 }
 
 #[tokio::test]
+async fn a_database_that_is_killed_is_started_again() {
+    let scratch = Scratch::new("revived");
+    let mut stack = running_stack(&scratch);
+    let [postgres, ..] = stack.servers()[..] else {
+        panic!("no servers")
+    };
+    kill_process(Pid::from_raw(postgres).unwrap(), Signal::KILL).unwrap();
+    stack.read_until("Postgres ended (signal 9): starting it again");
+    let url = stack.variable("DATABASE_URL");
+    let answer = timeout(Duration::from_secs(30), async {
+        loop {
+            if let Ok(mut connection) = PgConnection::connect(&url).await
+                && let Ok(answer) = sqlx::query_scalar::<_, i32>("SELECT 7")
+                    .fetch_one(&mut connection)
+                    .await
+            {
+                return answer;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    });
+    assert_eq!(answer.await.unwrap(), 7);
+    assert_ne!(stack.servers()[0], postgres);
+    stack.stop();
+}
+
+#[tokio::test]
 async fn a_killed_stack_starts_again_where_it_was_with_its_data_and_stops_all_it_started() {
     let scratch = Scratch::new("killed");
     let first = running_stack(&scratch);
@@ -250,6 +279,7 @@ async fn a_killed_stack_starts_again_where_it_was_with_its_data_and_stops_all_it
 /// A `cargo chat stack` that has said that it is ready.
 struct RunningStack {
     child: Child,
+    errors: BufReader<ChildStderr>,
     exports: String,
     folder: PathBuf,
 }
@@ -268,22 +298,27 @@ fn running_stack(scratch: &Scratch) -> RunningStack {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut said = String::new();
-    let mut errors = BufReader::new(child.stderr.take().unwrap());
-    while !said.contains("run until Ctrl-C") {
-        assert_ne!(errors.read_line(&mut said).unwrap(), 0, "{said}");
-    }
-    // Whatever it says from now on must not fill the pipe.
-    std::thread::spawn(move || errors.read_to_end(&mut Vec::new()));
-    let exports = std::fs::read_to_string(exports).unwrap();
-    RunningStack {
+    let errors = BufReader::new(child.stderr.take().unwrap());
+    let mut stack = RunningStack {
         child,
-        exports,
+        errors,
+        exports: String::new(),
         folder: scratch.0.join("test"),
-    }
+    };
+    stack.read_until("run until Ctrl-C");
+    stack.exports = std::fs::read_to_string(exports).unwrap();
+    stack
 }
 
 impl RunningStack {
+    /// Reads on in what it says until this text appears.
+    fn read_until(&mut self, text: &str) {
+        let mut said = String::new();
+        while !said.contains(text) {
+            assert_ne!(self.errors.read_line(&mut said).unwrap(), 0, "{said}");
+        }
+    }
+
     fn variable(&self, name: &str) -> String {
         let start = format!("export {name}='");
         let line = self.exports.lines().find_map(|line| line.strip_prefix(&start));
@@ -314,6 +349,17 @@ impl RunningStack {
     fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+}
+
+impl Drop for RunningStack {
+    /// A test that failed leaves no databases behind.
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+            let _ = kill_process(pid, Signal::INT);
+            let _ = self.child.wait();
+        }
     }
 }
 

@@ -83,14 +83,21 @@ async fn serve(
 
 /// Keeps the databases running and prepared. Returns when that is hopeless.
 async fn keep(stack: &mut Stack, service: &Service, progress: &Progress) -> CommandError {
+    let mut is_prepared = true;
     loop {
-        if let Err(error) = stack.revive(progress).await {
-            return error.into();
+        tokio::select! {
+            revived = stack.revive(progress) => match revived {
+                Ok(()) => is_prepared = false,
+                Err(error) => return error.into(),
+            },
+            prepared = service.prepare_again(), if !is_prepared => match prepared {
+                Ok(()) => {
+                    progress.line("The databases are up again.");
+                    is_prepared = true;
+                }
+                Err(error) => return error,
+            },
         }
-        if let Err(error) = service.prepare_again().await {
-            return error;
-        }
-        progress.line("The databases are up again.");
     }
 }
 

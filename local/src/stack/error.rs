@@ -126,7 +126,7 @@ pub enum StackError {
     },
 
     /// A server ends again and again.
-    #[error("{name} ended {times} times, which is too often to start it again; its log is {}", log.display())]
+    #[error("{name} ended {times} times in a row, which is too often to start it again; its log is {}", log.display())]
     Unstable {
         /// The server.
         name: &'static str,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::StackError;
@@ -24,6 +24,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
 /// How often a server is started again before its end counts as final.
 const REVIVALS_MAX: usize = 10;
+/// How long a server must have run for its earlier ends to be forgotten.
+const STABLE_AFTER: Duration = Duration::from_mins(1);
 const REVIVAL_PAUSE: Duration = Duration::from_secs(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(40);
 /// As much of a log's end as is read to find out why a server ended.
@@ -57,9 +59,14 @@ impl Launch {
         self.folder.join("pid")
     }
 
-    /// Where its output goes. The log of the run before is kept beside it.
+    /// Where its output goes.
     pub(super) fn log(&self) -> PathBuf {
         self.folder.join("log")
+    }
+
+    /// Where the output of the run before is.
+    fn old_log(&self) -> PathBuf {
+        self.folder.join("log.before")
     }
 
     /// Stops what an earlier, killed run of ours left running, and removes pid files that name a stranger. `port` is
@@ -140,7 +147,7 @@ impl Launch {
     pub(super) fn spawn(self) -> Result<Server, StackError> {
         let log = self.log();
         if log.exists() {
-            let _ = std::fs::rename(&log, self.folder.join("log.before"));
+            let _ = std::fs::rename(&log, self.old_log());
         }
         let output = std::fs::File::create(&log).map_err(StackError::file("create", &log))?;
         let errors = output.try_clone().map_err(StackError::file("create", &log))?;
@@ -164,7 +171,9 @@ impl Launch {
         Ok(Server {
             launch: self,
             child,
+            started: Instant::now(),
             revivals: 0,
+            revival: None,
         })
     }
 }
@@ -173,7 +182,11 @@ impl Launch {
 pub(super) struct Server {
     launch: Launch,
     child: Child,
+    started: Instant,
+    /// How often it was started again since it last was stable.
     revivals: usize,
+    /// When it is to be started again, once it has ended.
+    revival: Option<Instant>,
 }
 
 impl Server {
@@ -238,23 +251,31 @@ impl Server {
     }
 
     /// Waits until the process ends by itself, and starts it again, which is what a managed database would do. Fails
-    /// when it ends too often.
+    /// when it ends too often. May be dropped and called again.
     pub(super) async fn revive(&mut self, progress: &Progress) -> Result<(), StackError> {
         let status = describe(self.child.wait().await.ok());
         let (name, log) = (self.launch.name, self.launch.log());
-        if self.revivals >= REVIVALS_MAX {
-            return Err(StackError::Unstable {
-                name,
-                times: self.revivals + 1,
-                log,
-            });
-        }
-        progress.line(format_args!(
-            "{name} ended ({status}): starting it again; its log was {}",
-            log.display()
-        ));
-        // A killed server's helpers need a moment to notice, and hold what the new one needs.
-        sleep(REVIVAL_PAUSE).await;
+        let moment = if let Some(moment) = self.revival {
+            moment
+        } else {
+            if self.started.elapsed() > STABLE_AFTER {
+                self.revivals = 0;
+            }
+            if self.revivals >= REVIVALS_MAX {
+                return Err(StackError::Unstable {
+                    name,
+                    times: self.revivals + 1,
+                    log,
+                });
+            }
+            progress.line(format_args!(
+                "{name} ended ({status}): starting it again; its log was {}",
+                log.display()
+            ));
+            // A killed server's helpers need a moment to notice, and hold what the new one needs.
+            *self.revival.insert(Instant::now() + REVIVAL_PAUSE)
+        };
+        sleep_until(moment).await;
         let revivals = self.revivals + 1;
         *self = self.launch.clone().spawn()?;
         self.revivals = revivals;
