@@ -21,11 +21,12 @@ mod socket_api;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chat_runtime::{Function, Settings, Trigger};
@@ -59,6 +60,8 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 const HEADERS_MAX: usize = 200;
 /// Requests under way on one HTTP/2 connection, at most.
 const STREAMS_MAX: u32 = 250;
+/// How often an HTTP/2 client is asked whether it is still there.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// How long the listener rests when the system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often idle environments are looked for, at most and at least.
@@ -306,6 +309,7 @@ async fn accept(listener: TcpListener, api: Arc<Api>, limits: Limits, tasks: Tas
     builder
         .http2()
         .timer(TokioTimer::new())
+        .keep_alive_interval(PING_INTERVAL)
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
     let builder = Arc::new(builder);
@@ -348,10 +352,20 @@ async fn serve_connection(
     // Without it answers wait for acknowledgements; where the system refuses, that is all that happens.
     let _ = stream.set_nodelay(true);
     let source_ip = peer.ip().to_canonical();
-    let service = service_fn(move |request| {
+    let head_timeout = api.http.limits.head_timeout;
+    let spoken = AtomicBool::new(false);
+    let service = service_fn(|request| {
+        spoken.store(true, Ordering::Relaxed);
         let api = Arc::clone(&api);
         async move { Ok::<_, Infallible>(api.answer(request, source_ip).await) }
     });
+    // hyper's own time limit starts once it knows the version of HTTP, which a silent client never tells.
+    let silence = async {
+        sleep(head_timeout).await;
+        if spoken.load(Ordering::Relaxed) {
+            pending::<()>().await;
+        }
+    };
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
@@ -359,6 +373,7 @@ async fn serve_connection(
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        () = silence => Ok(()),
     };
     if let Err(error) = served {
         tracing::debug!(error, "a connection ended early");
