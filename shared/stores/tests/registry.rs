@@ -1,18 +1,26 @@
-//! The registry of connections against a real DynamoDB API. Each test has a table of its own.
+//! The registry of connections against a real DynamoDB API. Each test has a table of its own. Where a test needs DynamoDB
+//! to be busy or its answers to be lost, a proxy in front of it sees to that.
 #![expect(
     clippy::unwrap_used,
     reason = "a test that unwraps fails where it should, also in its helpers"
 )]
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
 use chat_domain::{CONNECTION_LIFETIME, CONNECTIONS_PER_USER_MAX, TICKET_LIFETIME, UserId};
 use chat_stores::StoreErrorKind;
 use chat_stores::dynamo::{Aws, Connection, Patience, Registration, Registry, TicketId};
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 struct Fixture {
     databases: chat_testing::Fixture,
@@ -72,6 +80,109 @@ impl Fixture {
             .await
             .unwrap()
             .item
+    }
+}
+
+/// What a proxy in front of DynamoDB does with each call.
+#[derive(Clone, Copy)]
+enum Fault {
+    /// Hands one key of a batch on and leaves the others unprocessed.
+    OneKeyAtATime,
+    /// Leaves all keys of a batch unprocessed.
+    NoKeys,
+    /// Hands the call on and loses the first answer.
+    FirstAnswerLost,
+}
+
+struct Proxy {
+    fault: Fault,
+    upstream: String,
+    calls: AtomicUsize,
+}
+
+impl Proxy {
+    /// Starts a proxy and answers a registry that calls through it.
+    async fn start(fixture: &Fixture, fault: Fault) -> (Arc<Self>, Registry) {
+        let settings = fixture.databases.settings();
+        let upstream = settings
+            .get("AWS_ENDPOINT_URL")
+            .unwrap()
+            .strip_prefix("http://")
+            .unwrap();
+        let upstream = upstream.trim_end_matches('/').to_owned();
+        let proxy = Arc::new(Self {
+            fault,
+            upstream,
+            calls: AtomicUsize::new(0),
+        });
+        let router = axum::Router::new()
+            .fallback(Self::answer)
+            .with_state(Arc::clone(&proxy));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (
+            proxy,
+            Registry::new(&settings.clone().with("AWS_ENDPOINT_URL", endpoint)).unwrap(),
+        )
+    }
+
+    async fn answer(State(proxy): State<Arc<Self>>, headers: HeaderMap, body: String) -> (StatusCode, String) {
+        let first = proxy.calls.fetch_add(1, Ordering::Relaxed) == 0;
+        match proxy.fault {
+            Fault::FirstAnswerLost => {
+                let answer = proxy.forward(&headers, &body).await;
+                if first {
+                    (StatusCode::INTERNAL_SERVER_ERROR, String::new())
+                } else {
+                    answer
+                }
+            }
+            Fault::NoKeys => {
+                let request: Value = serde_json::from_str(&body).unwrap();
+                let answer = json!({ "Responses": {}, "UnprocessedKeys": request["RequestItems"] });
+                (StatusCode::OK, answer.to_string())
+            }
+            Fault::OneKeyAtATime => {
+                let mut request: Value = serde_json::from_str(&body).unwrap();
+                let table = request["RequestItems"]
+                    .as_object()
+                    .unwrap()
+                    .keys()
+                    .next()
+                    .unwrap()
+                    .clone();
+                let mut left = request["RequestItems"].clone();
+                let first = left[&table]["Keys"].as_array_mut().unwrap().remove(0);
+                request["RequestItems"][&table]["Keys"] = json!([first]);
+                let (status, answer) = proxy.forward(&headers, &request.to_string()).await;
+                let mut answer: Value = serde_json::from_str(&answer).unwrap();
+                if left[&table]["Keys"] != json!([]) {
+                    answer["UnprocessedKeys"] = left;
+                }
+                (status, answer.to_string())
+            }
+        }
+    }
+
+    async fn forward(&self, headers: &HeaderMap, body: &str) -> (StatusCode, String) {
+        let mut stream = TcpStream::connect(&self.upstream).await.unwrap();
+        let header = |name| headers.get(name).unwrap().to_str().unwrap();
+        let request = format!(
+            "POST / HTTP/1.0\r\nhost: {}\r\nx-amz-target: {}\r\ncontent-type: {}\r\nauthorization: {}\r\n\
+                content-length: {}\r\n\r\n{body}",
+            self.upstream,
+            header("x-amz-target"),
+            header("content-type"),
+            header("authorization"),
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (StatusCode::from_u16(status).unwrap(), body.to_owned())
     }
 }
 
@@ -326,6 +437,50 @@ async fn more_users_than_one_batch_takes_are_read() {
 }
 
 #[tokio::test]
+async fn keys_that_were_left_unread_are_read_in_a_later_round() {
+    let fixture = Fixture::new().await;
+    let connections: Vec<_> = ["alice", "bob", "carol", "dave"].map(connection).into();
+    join_all(connections.iter().map(|connection| fixture.register(connection))).await;
+    let users = connections.iter().map(|connection| connection.user.clone()).collect();
+    let (proxy, registry) = Proxy::start(&fixture, Fault::OneKeyAtATime).await;
+    let mut found = registry.connections_of(&users, now()).await.unwrap();
+    found.sort_by_key(|connection| connection.ticket);
+    assert_eq!(found, connections);
+    assert_eq!(proxy.calls.load(Ordering::Relaxed), 4);
+}
+
+#[tokio::test]
+async fn keys_that_are_never_read_are_given_up() {
+    let fixture = Fixture::new().await;
+    let (proxy, registry) = Proxy::start(&fixture, Fault::NoKeys).await;
+    let error = registry
+        .connections_of(&[user("alice")].into(), now())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert_eq!(proxy.calls.load(Ordering::Relaxed), 5);
+}
+
+#[tokio::test]
+async fn a_registration_whose_answer_was_lost_is_no_replay() {
+    let fixture = Fixture::new().await;
+    for name in ["new-here", "been-here"] {
+        if name == "been-here" {
+            fixture.register(&connection(name)).await;
+        }
+        let (proxy, registry) = Proxy::start(&fixture, Fault::FirstAnswerLost).await;
+        let connection = connection(name);
+        assert_eq!(
+            registry.register(&connection, now()).await.unwrap(),
+            Registration::Registered,
+            "{name}"
+        );
+        assert!(proxy.calls.load(Ordering::Relaxed) > 1);
+        assert!(fixture.connections_of(&[name]).await.contains(&connection));
+    }
+}
+
+#[tokio::test]
 async fn an_item_outlives_its_latest_lease() {
     let fixture = Fixture::new().await;
     let long = connection("alice");
@@ -383,10 +538,13 @@ async fn a_store_that_is_away_and_a_table_that_is_missing_are_told_apart() {
         "the registry of connections (DynamoDB) failed to register a connection"
     );
 
-    let away = Registry::new(&settings.with("AWS_ENDPOINT_URL", "http://127.0.0.1:1")).unwrap();
-    let error = away
-        .connections_of(&BTreeSet::from([user("alice")]), now())
-        .await
-        .unwrap_err();
-    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    // Over TLS, too: its roots can be loaded.
+    for endpoint in ["http://127.0.0.1:1", "https://127.0.0.1:1"] {
+        let away = Registry::new(&settings.clone().with("AWS_ENDPOINT_URL", endpoint)).unwrap();
+        let error = away
+            .connections_of(&BTreeSet::from([user("alice")]), now())
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{endpoint}");
+    }
 }

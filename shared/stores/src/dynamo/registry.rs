@@ -255,7 +255,7 @@ impl Registry {
             let mut rounds = 0;
             while !chunk.is_empty() {
                 if rounds == BATCH_ROUNDS_MAX {
-                    let left = format!("{} keys were left unread {rounds} times in a row", chunk.len());
+                    let left = format!("{} keys were still unread after {rounds} reads", chunk.len());
                     return Err(StoreError::new(StoreErrorKind::Unavailable, STORE, ACTION, left));
                 }
                 if rounds > 0 {
