@@ -312,6 +312,13 @@ impl ChatClient {
         wire::decode::<R>(&head, body.freeze())
     }
 
+    /// Whether calls are encrypted.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.base_url
+            .get(..6)
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
+    }
+
     /// Tells a service that was never reached from a connection that broke on the way. The error loses its URL, which
     /// the failure shows already.
     fn broken(&self, error: reqwest::Error) -> CallFailure {

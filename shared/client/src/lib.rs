@@ -12,6 +12,10 @@
 
 mod client;
 mod error;
+mod follower;
+mod live;
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod scripted;
 pub mod timeline;
@@ -24,4 +28,6 @@ pub use client::{
     TokenError, TokenSource,
 };
 pub use error::{CallError, CallFailure, Outcome, Refusal, Violation};
+pub use follower::{FollowOptions, Follower, GAP_WAIT_DEFAULT, History, Late, State};
+pub use live::{HEARTBEAT_DEFAULT, LiveConnection, LiveEnd, LiveError, LiveOptions, PONG_TIMEOUT_DEFAULT};
 pub use tonic::Code;

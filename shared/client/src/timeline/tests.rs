@@ -4,31 +4,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 
 use super::*;
-
-const ALICE: &str = "alice";
-const BOB: &str = "bob";
-
-fn message(revision: i64, seq: i64, sender: &str) -> Message {
-    Message {
-        message_id: format!("m{seq}"),
-        seq,
-        revision,
-        state_revision: revision,
-        sender_id: sender.into(),
-        text: format!("{seq} as of {revision}"),
-        ..Message::default()
-    }
-}
-
-fn members(alice: i64, bob: i64) -> Vec<Member> {
-    [(ALICE, alice), (BOB, bob)]
-        .map(|(user, read_seq)| Member {
-            user_id: user.into(),
-            read_seq,
-            joined_revision: 0,
-        })
-        .into()
-}
+use crate::model::{ALICE, BOB, Place, Service, members, message};
 
 fn gained(revision: i64, cursor: i64) -> ConversationGained {
     ConversationGained {
@@ -261,133 +237,58 @@ fn hints_above_a_gap_are_bounded() {
     assert_eq!(timeline.cursor().revision, i64::try_from(HINTS_MAX).unwrap() + 1);
 }
 
-/// A conversation as the service keeps it: what each revision holds.
-#[derive(Default)]
-struct Service {
-    places: Vec<Place>,
-    message_count: i64,
-    read: [i64; 2],
-    cleared: i64,
-}
-
-#[derive(Clone)]
-enum Place {
-    Sent { seq: i64, sender: &'static str },
-    Changed { seq: i64 },
-    Void,
-}
-
-impl Service {
-    fn head(&self) -> i64 {
-        i64::try_from(self.places.len()).unwrap()
-    }
-
-    fn place(&self, revision: i64) -> &Place {
-        &self.places[usize::try_from(revision - 1).unwrap()]
-    }
-
-    /// A message in its state as of a revision.
-    fn state(&self, wanted: i64, as_of: i64) -> Message {
-        let mut state = None;
-        for revision in 1..=as_of {
-            match self.place(revision) {
-                Place::Sent { seq, sender } if *seq == wanted => state = Some(message(revision, *seq, sender)),
-                Place::Changed { seq } if *seq == wanted => {
-                    let state = state.as_mut().unwrap();
-                    state.state_revision = revision;
-                    state.text = format!("{seq} as of {revision}");
-                }
-                _ => {}
-            }
-        }
-        state.unwrap()
-    }
-
-    fn change(&self, revision: i64) -> Change {
-        let kind = match self.place(revision) {
-            Place::Sent { seq, .. } | Place::Changed { seq } => {
-                change::Kind::MessageSent(self.state(*seq, self.head()))
-            }
-            Place::Void => change::Kind::Void(Void {}),
-        };
-        Change {
-            revision,
-            kind: Some(kind),
-        }
-    }
-
-    fn sync(&self, asked: &ConversationCursor, changes_max: i64) -> ConversationSync {
-        let through = self.head().min(asked.revision + changes_max);
-        ConversationSync {
-            cursor: Some(ConversationCursor {
-                revision: through,
-                ..asked.clone()
-            }),
-            changes: (asked.revision + 1..=through)
-                .map(|revision| self.change(revision))
-                .collect(),
-            incomplete: through < self.head(),
-            revision: self.head(),
-            message_count: self.message_count,
-            unread_count: self.message_count - self.cleared,
-            members: members(self.read[0], self.read[1]),
-            ..ConversationSync::default()
-        }
-    }
-
-    /// Something happens. Answers what is pushed about it, if anything.
-    fn happen(&mut self, random: &mut StdRng) -> Option<Hint> {
-        let sent: Vec<i64> = self
-            .places
-            .iter()
-            .filter_map(|place| {
-                if let Place::Sent { seq, .. } = place {
-                    Some(*seq)
-                } else {
-                    None
-                }
-            })
-            .collect();
-        let revision = self.head() + 1;
-        match random.random_range(0..10) {
-            0 => {
-                // A writer died: its place and its seq are used up.
-                self.message_count += 1;
-                self.places.push(Place::Void);
+/// Something happens. Answers what is pushed about it, if anything.
+fn happen(service: &mut Service, random: &mut StdRng) -> Option<Hint> {
+    let sent: Vec<i64> = service
+        .places
+        .iter()
+        .filter_map(|place| {
+            if let Place::Sent { seq, .. } = place {
+                Some(*seq)
+            } else {
                 None
             }
-            1 | 2 if !sent.is_empty() => {
-                let seq = *sent.choose(random).unwrap();
-                self.places.push(Place::Changed { seq });
-                Some(Hint::Message(self.state(seq, revision), revision))
+        })
+        .collect();
+    let revision = service.head() + 1;
+    match random.random_range(0..10) {
+        0 => {
+            // A writer died: its place and its seq are used up.
+            service.message_count += 1;
+            service.places.push(Place::Void);
+            None
+        }
+        1 | 2 if !sent.is_empty() => {
+            let seq = *sent.choose(random).unwrap();
+            service.places.push(Place::Changed { seq });
+            Some(Hint::Message(Box::new(service.state(seq, revision)), revision))
+        }
+        3 => {
+            let reader = random.random_range(0..2);
+            service.read[reader] = service.read[reader].max(random.random_range(0..=service.message_count));
+            service.cleared = service.cleared.max(service.read[0]);
+            let user_id = [ALICE, BOB][reader].to_owned();
+            Some(Hint::Read(ReadPositionMoved {
+                user_id,
+                read_seq: service.read[reader],
+                unread_count: None,
+            }))
+        }
+        _ => {
+            service.message_count += 1;
+            let (seq, sender) = (service.message_count, *[ALICE, BOB].choose(random).unwrap());
+            service.places.push(Place::Sent { seq, sender });
+            if sender == ALICE {
+                service.cleared = seq;
             }
-            3 => {
-                let reader = random.random_range(0..2);
-                self.read[reader] = self.read[reader].max(random.random_range(0..=self.message_count));
-                self.cleared = self.cleared.max(self.read[0]);
-                let user_id = [ALICE, BOB][reader].to_owned();
-                Some(Hint::Read(ReadPositionMoved {
-                    user_id,
-                    read_seq: self.read[reader],
-                    unread_count: None,
-                }))
-            }
-            _ => {
-                self.message_count += 1;
-                let (seq, sender) = (self.message_count, *[ALICE, BOB].choose(random).unwrap());
-                self.places.push(Place::Sent { seq, sender });
-                if sender == ALICE {
-                    self.cleared = seq;
-                }
-                Some(Hint::Message(self.state(seq, revision), revision))
-            }
+            Some(Hint::Message(Box::new(service.state(seq, revision)), revision))
         }
     }
 }
 
 #[derive(Clone)]
 enum Hint {
-    Message(Message, i64),
+    Message(Box<Message>, i64),
     Read(ReadPositionMoved),
 }
 
@@ -398,7 +299,7 @@ fn give(timeline: &mut Timeline, hint: Hint, random: &mut StdRng) {
             timeline.take_poke(revision);
         }
         Hint::Message(message, revision) => {
-            timeline.take_pushed_message(message, revision, revision - 1);
+            timeline.take_pushed_message(*message, revision, revision - 1);
         }
     }
 }
@@ -439,7 +340,7 @@ fn lost_repeated_and_reordered_hints_change_nothing_in_the_end() {
         for _ in 0..random.random_range(1..120) {
             match random.random_range(0..8) {
                 0..=3 => {
-                    let hint = service.happen(random);
+                    let hint = happen(&mut service, random);
                     // Lost, once, or more often.
                     for _ in 0..[0, 1, 1, 1, 2].choose(random).copied().unwrap() {
                         on_their_way.extend(hint.clone());
