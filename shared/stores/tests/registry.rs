@@ -2,7 +2,8 @@
 //! to be busy or its answers to be lost, a proxy in front of it sees to that.
 #![expect(
     clippy::unwrap_used,
-    reason = "a test that unwraps fails where it should, also in its helpers"
+    clippy::indexing_slicing,
+    reason = "a test that unwraps or indexes fails where it should, also in its helpers"
 )]
 
 use std::collections::{BTreeSet, HashMap};
