@@ -6,10 +6,13 @@
 //! The generated files are committed. After a change in `proto/`, run the tests of this crate: they write the files
 //! anew, and fail once to say so. This crate never holds logic.
 
+mod timestamp;
+
 use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use pbjson_types::{Duration, FieldMask, Timestamp};
+pub use pbjson_types::{Duration, FieldMask};
+pub use timestamp::{OutOfRange, Timestamp};
 
 /// A request of the contract, with all that calling or serving it needs to know.
 pub trait Rpc: Message + Default + Serialize + DeserializeOwned + Send + Sync + 'static {

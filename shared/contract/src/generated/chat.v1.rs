@@ -29,7 +29,7 @@ pub struct Message {
     pub reply_to: ::core::option::Option<ReplySnapshot>,
     /// When it got its place; never decreases along the seqs of a conversation. Milliseconds.
     #[prost(message, optional, tag = "9")]
-    pub sent_at: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub sent_at: ::core::option::Option<crate::Timestamp>,
     /// The revision of the newest change to this message. Of two copies, the one with the greater value is newer.
     #[prost(int64, tag = "10")]
     pub state_revision: i64,
@@ -179,10 +179,10 @@ pub struct Conversation {
     pub last_message: ::core::option::Option<LastMessage>,
     /// When it was opened.
     #[prost(message, optional, tag = "8")]
-    pub created_at: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub created_at: ::core::option::Option<crate::Timestamp>,
     /// When something was last said, or when it was opened.
     #[prost(message, optional, tag = "9")]
-    pub last_activity_at: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub last_activity_at: ::core::option::Option<crate::Timestamp>,
 }
 /// A member of a conversation.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -211,7 +211,7 @@ pub struct LastMessage {
     pub excerpt: ::prost::alloc::string::String,
     /// When it was sent.
     #[prost(message, optional, tag = "4")]
-    pub sent_at: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub sent_at: ::core::option::Option<crate::Timestamp>,
 }
 /// Opens a direct conversation.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -470,7 +470,7 @@ pub struct Profile {
     pub avatar_url: ::prost::alloc::string::String,
     /// When the profile was last changed.
     #[prost(message, optional, tag = "4")]
-    pub updated_at: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub updated_at: ::core::option::Option<crate::Timestamp>,
 }
 /// Asks to create or update the caller's profile.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -529,7 +529,7 @@ pub struct Friend {
     pub state: i32,
     /// When that last changed.
     #[prost(message, optional, tag = "3")]
-    pub updated_at: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub updated_at: ::core::option::Option<crate::Timestamp>,
     /// The other's profile, when they have one. Set in ListFriends only.
     #[prost(message, optional, tag = "4")]
     pub profile: ::core::option::Option<Profile>,
@@ -703,7 +703,7 @@ pub struct CreateLiveTicketResponse {
     pub ticket: ::prost::alloc::string::String,
     /// When it stops working: 30 seconds after it was made. It works once.
     #[prost(message, optional, tag = "2")]
-    pub expires_at: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub expires_at: ::core::option::Option<crate::Timestamp>,
     /// Where to connect: a ws or wss URL.
     #[prost(string, tag = "3")]
     pub url: ::prost::alloc::string::String,
@@ -790,7 +790,7 @@ pub struct Welcome {
     pub user_id: ::prost::alloc::string::String,
     /// When the server will stop pushing to this connection: reconnect before, with a new ticket.
     #[prost(message, optional, tag = "2")]
-    pub expires_at: ::core::option::Option<::pbjson_types::Timestamp>,
+    pub expires_at: ::core::option::Option<crate::Timestamp>,
 }
 /// Answers Ping.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
