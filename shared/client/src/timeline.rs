@@ -22,6 +22,8 @@ pub struct Timeline {
     conversation_id: String,
     user_id: String,
     joined_revision: i64,
+    /// Everything above this and up to the cursor came as changes; up to this, as pages, which tell nothing of voids.
+    known_from: i64,
     /// Everything up to here is known.
     cursor: i64,
     /// The greatest revision heard of.
@@ -61,6 +63,7 @@ impl Timeline {
             conversation_id: conversation.conversation_id.clone(),
             user_id: user_id.to_owned(),
             joined_revision: cursor.joined_revision,
+            known_from: cursor.revision,
             cursor: cursor.revision,
             head: conversation.revision,
             messages: BTreeMap::new(),
@@ -119,7 +122,13 @@ impl Timeline {
             .filter(|message| self.loaded && message.revision <= self.cursor)
     }
 
-    /// The revisions that are known to hold nothing, in order. Those before the history's first load stay unknown.
+    /// The revision above which every change up to the cursor is known, voids included. Of what is below it, pages of
+    /// history tell the messages only.
+    pub fn known_from(&self) -> i64 {
+        self.known_from
+    }
+
+    /// The revisions above [`known_from`](Self::known_from) that hold nothing, in order.
     pub fn voids(&self) -> impl DoubleEndedIterator<Item = i64> {
         self.voids.iter().copied()
     }
@@ -225,6 +234,7 @@ impl Timeline {
     /// Forgets what was cached. Nothing is shown until the newest page is loaded.
     fn restart(&mut self, cursor: &ConversationCursor) {
         self.joined_revision = cursor.joined_revision;
+        self.known_from = cursor.revision;
         self.cursor = cursor.revision;
         self.head = cursor.revision;
         self.messages.clear();

@@ -2,14 +2,17 @@
 //!
 //! - [`Fixture`] gives a test a Postgres database, a Mongo database and a DynamoDB table of its own.
 //! - [`call`] drives an operation directly, past the wire.
+//! - [`HistoryChecker`] tells whether what clients showed and what senders were told go together.
 //! - [`FaultProxy`] stands in front of a real database and cuts, freezes, delays, holds and counts.
 
 #![warn(missing_docs)]
 
 mod fixture;
+mod history;
 mod operations;
 mod proxy;
 
 pub use fixture::{Fixture, Proxies};
+pub use history::{Attempt, HistoryChecker, Observation, Shown, Summary, Told, Violation};
 pub use operations::{Called, call, call_without_token, user};
 pub use proxy::{Counts, Cut, Direction, FaultProxy, Filter, Held, Protocol, WAIT_MAX};
