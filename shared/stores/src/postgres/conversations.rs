@@ -175,6 +175,29 @@ macro_rules! with_members {
     };
 }
 
+/// The statement of [`Postgres::append`]. The statements of the busiest calls can be had, so that a benchmark compares the
+/// service with the very same calls made bare.
+pub const APPEND: &str = "SELECT * FROM append($1, $2, $3, $4, $5, $6, $7, $8)";
+
+/// The statement of [`Postgres::lookup_membership`].
+pub const LOOKUP_MEMBERSHIP: &str = "SELECT c.revision, c.message_count
+    FROM members m JOIN conversations c USING (conversation_id)
+    WHERE m.conversation_id = $1 AND m.user_id = $2";
+
+/// The statement of [`Postgres::list_conversations`].
+pub const LIST_CONVERSATIONS: &str = concat!(
+    with_members!(concat!(
+        "SELECT ",
+        conversation_columns!(),
+        " FROM members m JOIN conversations c USING (conversation_id)
+          WHERE m.user_id = $1
+            AND ($2::timestamptz IS NULL OR (c.last_activity_at, c.conversation_id::text) < ($2, $3))
+          ORDER BY c.last_activity_at DESC, c.conversation_id::text DESC
+          LIMIT $4"
+    )),
+    " ORDER BY v.last_activity_at DESC, v.conversation_id::text DESC"
+);
+
 #[derive(FromRow)]
 struct RawConversation {
     conversation_id: Uuid,
@@ -315,12 +338,9 @@ impl Postgres {
         user: &UserId,
     ) -> Result<Option<Membership>, StoreError> {
         self.fetch_optional("look up a membership", || {
-            sqlx::query_as(
-                "SELECT c.revision, c.message_count FROM members m JOIN conversations c USING (conversation_id)
-                 WHERE m.conversation_id = $1 AND m.user_id = $2",
-            )
-            .bind(conversation.uuid())
-            .bind(user.as_str())
+            sqlx::query_as(LOOKUP_MEMBERSHIP)
+                .bind(conversation.uuid())
+                .bind(user.as_str())
         })
         .await
     }
@@ -334,22 +354,11 @@ impl Postgres {
     ) -> Result<(Vec<ConversationRow>, Option<PageToken>), StoreError> {
         let mut rows: Vec<RawConversation> = self
             .fetch_all("list conversations", || {
-                sqlx::query_as(concat!(
-                    with_members!(concat!(
-                        "SELECT ",
-                        conversation_columns!(),
-                        " FROM members m JOIN conversations c USING (conversation_id)
-                          WHERE m.user_id = $1
-                            AND ($2::timestamptz IS NULL OR (c.last_activity_at, c.conversation_id::text) < ($2, $3))
-                          ORDER BY c.last_activity_at DESC, c.conversation_id::text DESC
-                          LIMIT $4"
-                    )),
-                    " ORDER BY v.last_activity_at DESC, v.conversation_id::text DESC"
-                ))
-                .bind(user.as_str())
-                .bind(after.map(page_time))
-                .bind(after.map(|token| token.key.as_str()))
-                .bind(page_size.rows())
+                sqlx::query_as(LIST_CONVERSATIONS)
+                    .bind(user.as_str())
+                    .bind(after.map(page_time))
+                    .bind(after.map(|token| token.key.as_str()))
+                    .bind(page_size.rows())
             })
             .await?;
         let more = rows.len() > page_size.get();
@@ -411,7 +420,7 @@ impl Postgres {
         let members_max = limit(DELIVERY_MEMBERS_MAX)?;
         let row: Option<RawAppended> = self
             .fetch_optional(ACTION, || {
-                sqlx::query_as("SELECT * FROM append($1, $2, $3, $4, $5, $6, $7, $8)")
+                sqlx::query_as(APPEND)
                     .bind(append.conversation.uuid())
                     .bind(append.actor.as_str())
                     .bind(append.op.as_str())

@@ -8,7 +8,7 @@ mod people;
 
 use std::error::Error;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chat_domain::PageToken;
 use chrono::{DateTime, Utc};
@@ -21,9 +21,17 @@ use tokio::time::timeout;
 use crate::{Settings, SettingsError, StoreError, StoreErrorKind};
 
 pub use conversations::{
-    Append, Appended, ConversationRow, LastMessage, MemberRow, Membership, OpenedDirect, Place, ReadPosition, SyncRow,
+    APPEND, Append, Appended, ConversationRow, LIST_CONVERSATIONS, LOOKUP_MEMBERSHIP, LastMessage, MemberRow,
+    Membership, OpenedDirect, Place, ReadPosition, SyncRow,
 };
 pub use people::{FriendAnswer, Friendship, FriendshipState, ProfileRow, ProfileUpdate};
+
+/// A connection that was not used for this long may be dead without anyone having said so: what is between us and the
+/// server forgets quiet connections, and a frozen function does not notice.
+const QUIET_MAX: Duration = Duration::from_secs(30);
+
+/// How long the first call on a quiet connection may take before another connection gets the call.
+const QUIET_CALL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a connection may take to be made. A thawed function has to fit it into an answer that is still of use.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,7 +47,14 @@ const DATABASE_URL_FORM: &str = "a Postgres URL such as postgres://user:password
 pub struct Postgres {
     options: PgConnectOptions,
     // Taken out while in use: a call that is dropped half-way drops the connection with it, whose state nobody knows.
-    connection: Mutex<Option<PgConnection>>,
+    connection: Mutex<Option<Held>>,
+}
+
+/// A connection that is kept for the next call.
+#[derive(Debug)]
+struct Held {
+    connection: PgConnection,
+    used_at: Instant,
 }
 
 impl Postgres {
@@ -97,19 +112,32 @@ impl Postgres {
         loop {
             let held = slot.take();
             let was_held = held.is_some();
+            let is_quiet = held.as_ref().is_some_and(|held| held.used_at.elapsed() > QUIET_MAX);
             let mut connection = match held {
-                Some(connection) => connection,
+                Some(held) => held.connection,
                 None => connect(&self.options).await?,
             };
-            match query().fetch_all(&mut connection).await {
+            let answer = if is_quiet {
+                let answer = timeout(QUIET_CALL_TIMEOUT, query().fetch_all(&mut connection)).await;
+                answer.unwrap_or_else(|elapsed| Err(sqlx::Error::Io(std::io::Error::other(elapsed))))
+            } else {
+                query().fetch_all(&mut connection).await
+            };
+            match answer {
                 Ok(rows) => {
-                    *slot = Some(connection);
+                    *slot = Some(Held {
+                        connection,
+                        used_at: Instant::now(),
+                    });
                     return Ok(rows);
                 }
                 Err(error) => {
                     let verdict = Verdict::of(&error);
                     if !verdict.connection_lost {
-                        *slot = Some(connection);
+                        *slot = Some(Held {
+                            connection,
+                            used_at: Instant::now(),
+                        });
                     }
                     // A held connection may have died while the function was frozen; that says nothing about the server.
                     if !repeated && (verdict.repeat || (verdict.connection_lost && was_held)) {
@@ -260,5 +288,59 @@ impl Verdict {
                 repeat: false,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chat_testing::{FaultProxy, Filter, Protocol};
+    use sqlx::postgres::PgConnectOptions;
+
+    use super::*;
+
+    /// A handle whose connections go through a proxy.
+    async fn proxied() -> (FaultProxy, Postgres) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this crate's own Settings are not those of the test fixtures"
+        )]
+        let url = std::env::var("DATABASE_URL").expect("run `cargo chat test`, which sets DATABASE_URL");
+        let options: PgConnectOptions = url.parse().unwrap();
+        let upstream = format!("{}:{}", options.get_host(), options.get_port());
+        let proxy = FaultProxy::start(Protocol::Postgres, upstream).await.unwrap();
+        let options = options
+            .host(&proxy.address().ip().to_string())
+            .port(proxy.address().port());
+        (
+            proxy,
+            Postgres {
+                options,
+                connection: Mutex::new(None),
+            },
+        )
+    }
+
+    #[tokio::test]
+    async fn a_quiet_connection_that_died_in_silence_is_replaced_within_seconds() {
+        let (proxy, postgres) = proxied().await;
+        postgres.ping().await.unwrap();
+        let long_ago = Instant::now().checked_sub(QUIET_MAX * 2).unwrap();
+        postgres.connection.lock().await.as_mut().unwrap().used_at = long_ago;
+        // The request is swallowed; nobody says so.
+        let held = proxy.hold(Filter::operation("SELECT 1"));
+
+        postgres.ping().await.unwrap();
+
+        held.caught().await;
+        assert_eq!(proxy.counts().connections_opened, 2);
+    }
+
+    #[tokio::test]
+    async fn a_connection_in_use_is_kept() {
+        let (proxy, postgres) = proxied().await;
+        for _ in 0..3 {
+            postgres.ping().await.unwrap();
+        }
+        assert_eq!(proxy.counts().connections_opened, 1);
     }
 }
