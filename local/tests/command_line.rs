@@ -194,7 +194,7 @@ fn tests_get_the_databases_and_their_exit_code_is_passed_on() {
     std::fs::write(&cargo, script).unwrap();
     std::fs::set_permissions(&cargo, std::fs::Permissions::from_mode(0o755)).unwrap();
     let stack = running_stack(&scratch);
-    let output = chat(&scratch.0, &["test", "-p", "x", "--", "--nocapture"])
+    let output = chat(&scratch.0, &["test", "--quiet", "--", "--nocapture"])
         .env("CARGO", &cargo)
         .env_remove("AWS_REGION")
         .output()
@@ -206,7 +206,7 @@ fn tests_get_the_databases_and_their_exit_code_is_passed_on() {
     assert_eq!(
         lines,
         [
-            "test --workspace -p x -- --nocapture",
+            "test --workspace --quiet -- --nocapture",
             workspace.to_str().unwrap(),
             &stack.variable("DATABASE_URL"),
             "us-east-1"

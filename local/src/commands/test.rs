@@ -24,11 +24,10 @@ pub(super) async fn run(environment: &Environment, args: &[OsString]) -> Result<
     let progress = Progress::new();
     let mut testbed = Testbed::open(environment, &progress, &stop).await?;
     let variables = testbed.endpoints().variables();
-    let shown = args.join(OsStr::new(" "));
-    progress.line(format_args!("Running cargo test --workspace {}", shown.display()));
+    let args = arguments(args);
+    progress.line(format_args!("Running cargo {}", args.join(OsStr::new(" ")).display()));
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let child = Command::new(&cargo)
-        .args(["test", "--workspace"])
         .args(args)
         .envs(variables)
         .current_dir(environment.workspace())
@@ -66,6 +65,21 @@ pub(super) async fn run(environment: &Environment, args: &[OsString]) -> Result<
     result
 }
 
+/// What cargo is told: all packages, unless some are chosen, which `--workspace` would override.
+fn arguments(args: &[OsString]) -> Vec<OsString> {
+    let chosen = args
+        .iter()
+        .map(|arg| arg.to_string_lossy())
+        .take_while(|arg| arg != "--")
+        .any(|arg| arg.starts_with("-p") || arg.starts_with("--package"));
+    let workspace = (!chosen).then(|| OsString::from("--workspace"));
+    [OsString::from("test")]
+        .into_iter()
+        .chain(workspace)
+        .chain(args.iter().cloned())
+        .collect()
+}
+
 async fn stop_group(child: &mut Child) {
     let Some(group) = child
         .id()
@@ -92,6 +106,18 @@ fn exit_code(status: ExitStatus) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_packages_are_tested_unless_some_are_chosen() {
+        let shown = |args: &[&str]| {
+            let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+            arguments(&args).join(OsStr::new(" ")).into_string().unwrap()
+        };
+        assert_eq!(shown(&[]), "test --workspace");
+        assert_eq!(shown(&["--", "-p"]), "test --workspace -- -p");
+        assert_eq!(shown(&["-p", "chat-user", "--", "x"]), "test -p chat-user -- x");
+        assert_eq!(shown(&["--package=chat-user"]), "test --package=chat-user");
+    }
 
     #[test]
     fn the_exit_code_is_that_of_the_tests() {

