@@ -41,3 +41,6 @@ impl Operation for GetConversation {
         .into())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,8 @@ mod get_conversation;
 mod list_conversations;
 mod mark_conversation_read;
 mod open_direct_conversation;
+#[cfg(test)]
+mod scene;
 mod sync_conversations;
 mod walk;
 

@@ -44,3 +44,6 @@ impl Operation for ListConversations {
         .into())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,3 +97,6 @@ fn notice(
         occurred_at: position.at,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,3 +86,6 @@ fn not_friends() -> Failure {
         "you can open a direct conversation with friends only; call RequestFriend",
     )
 }
+
+#[cfg(test)]
+mod tests;

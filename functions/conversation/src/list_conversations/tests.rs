@@ -1,0 +1,288 @@
+//! What the list of conversations shows and what it costs, on a real database.
+
+use std::collections::BTreeSet;
+
+use chat_contract::v1::{Conversation, GetConversationRequest};
+use chat_domain::ConversationId;
+use chat_rpc::Code;
+use chat_testing::{Called, Fixture, call, call_without_token, user};
+use sqlx::PgConnection;
+
+use super::*;
+use crate::GetConversation;
+use crate::scene::{bad_fields, fill, say, until_alone};
+
+fn request(page_size: i32, page_token: &str) -> ListConversationsRequest {
+    ListConversationsRequest {
+        page_size,
+        page_token: page_token.to_owned(),
+    }
+}
+
+fn page(called: Called<ListConversations>) -> (Vec<Conversation>, String) {
+    let answer = called.expect("the page is read");
+    assert_eq!(answer.notices, [], "nobody is told");
+    (answer.response.conversations, answer.response.next_page_token)
+}
+
+fn ids(conversations: &[Conversation]) -> Vec<String> {
+    let conversations = conversations.iter();
+    conversations
+        .map(|conversation| conversation.conversation_id.clone())
+        .collect()
+}
+
+fn strings(conversations: &[ConversationId]) -> Vec<String> {
+    conversations.iter().map(ToString::to_string).collect()
+}
+
+/// Pages through everything; asserts that every page but the last is full.
+async fn walk(list: &ListConversations, caller: &str, page_size: i32) -> Vec<Conversation> {
+    let (mut all, mut token) = (Vec::new(), String::new());
+    loop {
+        let (conversations, next) = page(call(list, caller, request(page_size, &token)).await);
+        assert!(!conversations.is_empty(), "no page is empty");
+        assert!(next.is_empty() || conversations.len() == usize::try_from(page_size).unwrap());
+        all.extend(conversations);
+        if next.is_empty() {
+            return all;
+        }
+        token = next;
+    }
+}
+
+#[tokio::test]
+async fn the_newest_activity_comes_first_and_what_is_said_moves_to_the_front() {
+    let fixture = Fixture::new().await;
+    let list: ListConversations = fixture.operation();
+    let postgres = fixture.postgres();
+    let bob = fixture.open_direct("alice", "bob").await;
+    let carol = fixture.open_direct("carol", "alice").await;
+    let dave = fixture.open_direct("alice", "dave").await;
+    // Not the caller's.
+    fixture.open_direct("bob", "carol").await;
+    // Opening counts as activity; conversations opened within one millisecond come by id.
+    let (opened, next) = page(call(&list, "alice", ListConversationsRequest::default()).await);
+    let all: BTreeSet<String> = ids(&opened).into_iter().collect();
+    assert_eq!(all, strings(&[bob, carol, dave]).into_iter().collect());
+    assert_eq!(next, "");
+
+    say(&postgres, carol, "alice", "a1", "to carol").await;
+    let order = async || ids(&page(call(&list, "alice", request(0, "")).await).0);
+    let last_said = order().await;
+    assert_eq!(last_said[0], carol.to_string());
+    say_later(&fixture, bob, "bob").await;
+    assert_eq!(order().await[..2], strings(&[bob, carol]));
+
+    // Reading is no activity, nor is the end of the friendship.
+    postgres.mark_conversation_read(carol, &user("carol"), 1).await.unwrap();
+    postgres.remove_friend(&user("alice"), &user("dave")).await.unwrap();
+    assert_eq!(order().await, strings(&[bob, carol, dave]));
+}
+
+/// Says something a second after everything else in the conversation's database, without waiting for it.
+async fn say_later(fixture: &Fixture, conversation: ConversationId, sender: &str) {
+    say(&fixture.postgres(), conversation, sender, "later", "hello").await;
+    sqlx::query(
+        "UPDATE conversations SET last_activity_at = (SELECT max(last_activity_at) FROM conversations) + interval '1 second'
+         WHERE conversation_id = $1",
+    )
+    .bind(conversation.uuid())
+    .execute(&mut fixture.connect_postgres().await)
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn each_conversation_is_as_it_is_when_read_alone() {
+    let fixture = Fixture::new().await;
+    let list: ListConversations = fixture.operation();
+    let get: GetConversation = fixture.operation();
+    let postgres = fixture.postgres();
+    for other in ["bob", "carol", "Dave"] {
+        let conversation = fixture.open_direct("alice", other).await;
+        say(&postgres, conversation, other, "1", &format!("I am {other}")).await;
+        say(&postgres, conversation, other, "2", "still there?").await;
+        if other == "bob" {
+            postgres
+                .mark_conversation_read(conversation, &user("alice"), 1)
+                .await
+                .unwrap();
+        }
+    }
+
+    let (listed, _) = page(call(&list, "alice", request(0, "")).await);
+
+    let mut unread: Vec<i64> = listed.iter().map(|conversation| conversation.unread_count).collect();
+    unread.sort_unstable();
+    assert_eq!(unread, [1, 2, 2]);
+    for conversation in listed {
+        let request = GetConversationRequest {
+            conversation_id: conversation.conversation_id.clone(),
+        };
+        let alone = call(&get, "alice", request).await.unwrap().response.conversation;
+        assert_eq!(Some(conversation), alone);
+    }
+}
+
+#[tokio::test]
+async fn paging_through_everything_loses_and_doubles_nothing() {
+    let fixture = Fixture::new().await;
+    let list: ListConversations = fixture.operation();
+    fill(&fixture, "m", 230).await;
+    fixture.open_direct("alice", "bob").await;
+    for page_size in [1, 7, 10, 100] {
+        let all = walk(&list, "m", page_size).await;
+        let distinct: BTreeSet<String> = ids(&all).into_iter().collect();
+        assert_eq!((all.len(), distinct.len()), (230, 230), "{page_size}");
+        let order: Vec<_> = all
+            .iter()
+            .map(|conversation| {
+                let at = conversation.last_activity_at.as_ref().unwrap();
+                (at.seconds, at.nanos, conversation.conversation_id.clone())
+            })
+            .collect();
+        assert!(order.is_sorted_by(|one, next| one > next), "{page_size}");
+        assert!(all.iter().all(|conversation| conversation.members.len() == 2));
+    }
+}
+
+#[tokio::test]
+async fn activity_while_paging_loses_nothing() {
+    let fixture = Fixture::new().await;
+    let list: ListConversations = fixture.operation();
+    fill(&fixture, "m", 30).await;
+    let before: BTreeSet<String> = ids(&walk(&list, "m", 100).await).into_iter().collect();
+
+    let (mut seen, next) = page(call(&list, "m", request(10, "")).await);
+    // One that was shown and one that was not move to the front.
+    let unseen = before.iter().find(|id| !ids(&seen).contains(id)).unwrap();
+    for moved in [&seen[9].conversation_id, unseen] {
+        sqlx::query("UPDATE conversations SET last_activity_at = now() WHERE conversation_id::text = $1")
+            .bind(moved)
+            .execute(&mut fixture.connect_postgres().await)
+            .await
+            .unwrap();
+    }
+    let mut token = next;
+    while !token.is_empty() {
+        let (more, next) = page(call(&list, "m", request(10, &token)).await);
+        seen.extend(more);
+        token = next;
+    }
+    // What moved is at the front, where a client looks anyway.
+    seen.extend(page(call(&list, "m", request(2, "")).await).0);
+
+    let seen: BTreeSet<String> = ids(&seen).into_iter().collect();
+    assert_eq!(seen, before);
+}
+
+#[tokio::test]
+async fn page_sizes_are_clamped_and_negative_ones_refused() {
+    let fixture = Fixture::new().await;
+    let list: ListConversations = fixture.operation();
+    fill(&fixture, "m", 101).await;
+    for (asked, expected) in [(0, 50), (1, 1), (100, 100), (101, 100), (i32::MAX, 100)] {
+        let (conversations, next) = page(call(&list, "m", request(asked, "")).await);
+        assert_eq!(conversations.len(), expected);
+        assert_ne!(next, "");
+    }
+    let (whole, next) = page(call(&list, "a-2", request(1, "")).await);
+    assert_eq!((whole.len(), next.as_str()), (1, ""), "a full page may be the last");
+    let (none, next) = page(call(&list, "nobody", request(0, "")).await);
+    assert_eq!((none, next.as_str()), (vec![], ""));
+
+    for negative in [-1, i32::MIN] {
+        let failure = call(&list, "m", request(negative, "x")).await.unwrap_err();
+        assert_eq!(bad_fields(&failure), ["page_size", "page_token"]);
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_page_token_is_refused_and_a_forged_one_shows_nothing_of_others() {
+    let fixture = Fixture::new().await;
+    let list: ListConversations = fixture.operation();
+    fill(&fixture, "m", 3).await;
+    for foreign in [
+        "x",
+        "1",
+        ".a",
+        "1.",
+        "1.a b",
+        "99999999999999999999.a",
+        &"9".repeat(600),
+    ] {
+        let failure = call(&list, "m", request(0, foreign)).await.unwrap_err();
+        assert_eq!(bad_fields(&failure), ["page_token"]);
+    }
+    // Times that no row has, and one that not even Postgres has.
+    for (forged, expected) in [
+        ("0.a", 0),
+        ("-8000000000000000000.a", 0),
+        ("8000000000000000000.'OR'1'='1", 3),
+    ] {
+        let (own, _) = page(call(&list, "m", request(0, forged)).await);
+        assert_eq!(own.len(), expected, "{forged}");
+        let (nobody, _) = page(call(&list, "nobody", request(0, forged)).await);
+        assert_eq!(nobody, []);
+    }
+}
+
+#[tokio::test]
+async fn a_call_without_a_token_is_refused() {
+    let fixture = Fixture::new().await;
+    let list: ListConversations = fixture.operation();
+    for attempt in [request(0, ""), request(-1, "x")] {
+        let failure = call_without_token(&list, attempt).await.unwrap_err();
+        assert_eq!(failure.code(), Code::Unauthenticated);
+    }
+}
+
+#[tokio::test]
+async fn listing_costs_one_postgres_round_trip_and_never_asks_mongo() {
+    let fixture = Fixture::new().await;
+    fill(&fixture, "m", 101).await;
+    let proxies = fixture.with_proxies().await;
+    let list: ListConversations = proxies.operation();
+    let (_, next) = page(call(&list, "m", request(50, "")).await);
+    proxies.postgres.reset_counts();
+
+    page(call(&list, "m", request(100, "")).await);
+    page(call(&list, "m", request(100, &next)).await);
+
+    assert_eq!(proxies.postgres.counts().round_trips, 2);
+    assert_eq!(proxies.mongo.counts().connections_opened, 0);
+}
+
+/// How many rows of `members` Postgres reads for one page, by its own count.
+async fn member_rows_read(fixture: &Fixture, watch: &mut PgConnection, page_size: i32) -> i64 {
+    let read = async |watch: &mut PgConnection| {
+        until_alone(watch).await;
+        sqlx::query_scalar::<_, i64>(
+            "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'members'",
+        )
+        .fetch_one(watch)
+        .await
+        .unwrap()
+    };
+    let before = read(watch).await;
+    let list: ListConversations = fixture.operation();
+    let (conversations, _) = page(call(&list, "m", request(page_size, "")).await);
+    assert_eq!(conversations.len(), usize::try_from(page_size).unwrap());
+    drop(list);
+    read(watch).await - before
+}
+
+#[tokio::test]
+async fn members_are_read_for_the_answered_conversations_only() {
+    let fixture = Fixture::new().await;
+    fill(&fixture, "m", 1_000).await;
+    let mut watch = fixture.connect_postgres().await;
+    for page_size in [1, 100] {
+        let rows = member_rows_read(&fixture, &mut watch, page_size).await;
+        // To sort them: the user's own rows, or, when Postgres prefers that, the whole table. To answer: two of each on
+        // the page, and of the one after it. The planner looks at a few more. Those of all would be 2,000 more.
+        let most = 2_000 + 2 * i64::from(page_size + 1) + 50;
+        assert!(rows >= 1_000 && rows <= most, "{rows} for {page_size}");
+    }
+}
