@@ -50,3 +50,6 @@ impl Operation for GetMessage {
         .into())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 mod get_message;
 mod list_messages;
+#[cfg(test)]
+mod scene;
 mod send_message;
 
 use chat_runtime::Function;

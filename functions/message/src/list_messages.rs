@@ -38,19 +38,34 @@ impl Operation for ListMessages {
             self.read(conversation, page)
         )?;
         let membership = membership.ok_or_else(Failure::conversation_not_found)?;
+        let parts = match page.displaced(&parts, membership) {
+            Some(range) => Parts {
+                below: self.list(conversation, Some(range)).await?,
+                ..parts
+            },
+            None => parts,
+        };
         Ok(page.answer(parts, membership).into())
     }
 }
 
 impl ListMessages {
     async fn read(&self, conversation: ConversationId, page: Page) -> Result<Parts, StoreError> {
-        let list = async |range: Option<(HistoryRange, usize)>| match range {
+        let (below, above) =
+            tokio::try_join!(self.list(conversation, page.below), self.list(conversation, page.above))?;
+        Ok(Parts { below, above })
+    }
+
+    async fn list(
+        &self,
+        conversation: ConversationId,
+        range: Option<(HistoryRange, usize)>,
+    ) -> Result<Vec<MessageEntry>, StoreError> {
+        match range {
             // One more than asked tells whether there are more.
             Some((range, limit)) => self.timeline.list_messages(conversation, range, limit + 1).await,
             None => Ok(Vec::new()),
-        };
-        let (below, above) = tokio::try_join!(list(page.below), list(page.above))?;
-        Ok(Parts { below, above })
+        }
     }
 }
 
@@ -106,6 +121,17 @@ fn parse(request: &ListMessagesRequest) -> Result<(ConversationId, Page), Failur
 }
 
 impl Page {
+    /// What to read in place of the lower part when sends got in between the two reads and pushed what the page should
+    /// show out of it: the messages up to the head that authorised the read.
+    fn displaced(self, parts: &Parts, membership: Membership) -> Option<(HistoryRange, usize)> {
+        let (_, limit) = self.below?;
+        let hides = parts
+            .below
+            .last()
+            .is_some_and(|newest| newest.revision > membership.revision);
+        (hides && parts.below.len() > limit).then_some((HistoryRange::Before(membership.message_count + 1), limit))
+    }
+
     /// Puts the page together. What lies above the head that authorised the read is not shown: it may be of a send that
     /// this read has not to know of yet.
     fn answer(self, parts: Parts, membership: Membership) -> ListMessagesResponse {
@@ -140,3 +166,6 @@ impl Page {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
