@@ -1,0 +1,10 @@
+//! The whole service from outside: all functions behind a gateway, real databases, clients over HTTP and WebSocket.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed, which is what it is for"
+)]
+
+mod harness;
+mod story;
