@@ -40,6 +40,11 @@ impl Environment {
         self.folder.join("test")
     }
 
+    /// The folder of the databases for benchmarks, which keep the data that they measure with.
+    pub fn bench_folder(&self) -> PathBuf {
+        self.folder.join("bench")
+    }
+
     /// Fetched servers, shared by all stacks of the checkout.
     pub fn tools(&self) -> Tools {
         Tools::new(self.folder.join("tools"), std::env::var_os(PACKAGED_ONLY).is_some())

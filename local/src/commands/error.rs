@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chat_runtime::{InvocationError, SettingsError};
 use chat_stores::StoreError;
 
+use super::bench::BenchError;
 use crate::gateway::{GatewayError, IssuerError};
 use crate::stack::StackError;
 
@@ -22,6 +23,10 @@ pub(super) enum CommandError {
     /// The key that signs tokens.
     #[error(transparent)]
     Issuer(#[from] IssuerError),
+
+    /// A benchmark.
+    #[error(transparent)]
+    Bench(#[from] BenchError),
 
     /// The port that was asked for is not one.
     #[error("CHAT_PORT is `{0}`: set it to a number from 1 to 65535, or to 0 for any free port")]

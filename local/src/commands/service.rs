@@ -13,7 +13,7 @@ use crate::gateway::{Gateway, GatewayConfig, Issuer, Limits, serve};
 use crate::stack::{Progress, Stack};
 
 /// For whom tokens are.
-const AUDIENCE: &str = "chat";
+pub(super) const AUDIENCE: &str = "chat";
 /// How long it may take to bring the databases' schemas up to date.
 const PREPARATION_PATIENCE: Duration = Duration::from_mins(2);
 
@@ -22,7 +22,7 @@ const PREPARATIONS_MAX: usize = 30;
 const PREPARATION_PAUSE: Duration = Duration::from_secs(1);
 
 /// All functions of all services.
-fn functions() -> Vec<Function> {
+pub(super) fn functions() -> Vec<Function> {
     [
         chat_conversation::FUNCTIONS,
         chat_friend::FUNCTIONS,
@@ -110,7 +110,7 @@ impl Service {
 
 /// Does what a deployment does: makes the table of connections, which is a resource of the template there, and calls
 /// the functions that a deployment calls.
-async fn prepare(functions: &[Function], settings: &Settings) -> Result<(), CommandError> {
+pub(super) async fn prepare(functions: &[Function], settings: &Settings) -> Result<(), CommandError> {
     let registry = Registry::new(settings).map_err(|source| CommandError::Settings {
         function: "the registry",
         source,

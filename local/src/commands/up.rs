@@ -148,7 +148,8 @@ The chat is ready at http://{address}  (Ctrl-C stops it; addresses for programs:
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-fn log() {
+/// Sets the process's log up: on standard error, and only what is wrong unless `RUST_LOG` says otherwise.
+pub(super) fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -1,0 +1,305 @@
+//! The bare loop: the database calls that the operations make, with the same drivers, statements and guarantees, on held
+//! connections, and nothing else.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use chat_runtime::Settings;
+use chat_stores::dynamo::{Aws, Patience};
+use chat_stores::postgres::{APPEND, LIST_CONVERSATIONS, LOOKUP_MEMBERSHIP};
+use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, DateTime as BsonDateTime, Uuid as BsonUuid, doc};
+use mongodb::options::{
+    Acknowledgment, ClientOptions, CollectionOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
+};
+use mongodb::{Client, Collection};
+use serde::{Deserialize, Serialize};
+use sqlx::{ConnectOptions, Connection, FromRow, PgConnection};
+use uuid::Uuid;
+
+use super::scene::{LISTED, Part, TEXT};
+use super::{BenchError, CONCURRENCY_MAX, Subject};
+use crate::stack::Endpoints;
+
+/// Messages on a page of history.
+pub(super) const PAGE: i64 = 50;
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+const PATIENCE: Patience = Patience {
+    connect: CALL_TIMEOUT,
+    attempt: CALL_TIMEOUT,
+    operation: CALL_TIMEOUT,
+    attempts: 1,
+};
+
+/// A message of the timeline, as it is stored.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Entry {
+    #[serde(rename = "_id")]
+    id: BsonUuid,
+    conversation_id: BsonUuid,
+    revision: i64,
+    kind: String,
+    seq: i64,
+    sender: String,
+    op: String,
+    op_hash: Binary,
+    text: String,
+    allocated_at: BsonDateTime,
+    state_revision: i64,
+}
+
+impl Entry {
+    pub(super) fn message(
+        conversation: Uuid,
+        revision: i64,
+        seq: i64,
+        sender: String,
+        op: String,
+        text: String,
+        allocated_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id: BsonUuid::from_bytes(Uuid::now_v7().into_bytes()),
+            conversation_id: BsonUuid::from_bytes(conversation.into_bytes()),
+            revision,
+            kind: "message".to_owned(),
+            seq,
+            sender,
+            op,
+            op_hash: Binary {
+                subtype: BinarySubtype::Generic,
+                bytes: vec![0; 32],
+            },
+            text,
+            allocated_at: BsonDateTime::from_millis(allocated_at.timestamp_millis()),
+            state_revision: revision,
+        }
+    }
+}
+
+/// The timeline, with the guarantees that the service asks for.
+pub(super) async fn timeline(uri: &str) -> mongodb::error::Result<Collection<Entry>> {
+    let mut options = ClientOptions::parse(uri).await?;
+    options.max_pool_size = u32::try_from(CONCURRENCY_MAX).ok();
+    let write_concern = WriteConcern::builder()
+        .w(Acknowledgment::Majority)
+        .journal(true)
+        .w_timeout(CALL_TIMEOUT)
+        .build();
+    let collection = CollectionOptions::builder()
+        .read_concern(ReadConcern::majority())
+        .write_concern(write_concern)
+        .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
+        .build();
+    Ok(Client::with_options(options)?
+        .database("chat")
+        .collection_with_options("timeline", collection))
+}
+
+#[derive(FromRow)]
+struct Place {
+    revision: Option<i64>,
+    messages_after: Option<i64>,
+    allocated_at: Option<DateTime<Utc>>,
+    member_ids: Option<Vec<String>>,
+}
+
+#[derive(FromRow)]
+#[expect(dead_code, reason = "decoding what the service decodes is part of the work")]
+struct Listed {
+    conversation_id: Uuid,
+    revision: i64,
+    message_count: i64,
+    created_at: DateTime<Utc>,
+    last_activity_at: DateTime<Utc>,
+    last_message_seq: Option<i64>,
+    last_message_sender: Option<String>,
+    last_message_excerpt: Option<String>,
+    last_message_at: Option<DateTime<Utc>>,
+    joined_revision: i64,
+    unread_count: i64,
+    member_ids: Vec<String>,
+    member_read_seqs: Vec<i64>,
+    member_joined_revisions: Vec<i64>,
+}
+
+/// What the callers share: the clients that are made to be shared.
+pub(super) struct Bare {
+    database_url: String,
+    timeline: Collection<Entry>,
+    registry: aws_sdk_dynamodb::Client,
+    table: String,
+}
+
+impl Bare {
+    pub(super) async fn new(endpoints: &Endpoints, settings: &Settings) -> Result<Self, super::CommandError> {
+        let fault = |source| super::CommandError::Settings {
+            function: "the bare loop",
+            source,
+        };
+        let aws = Aws::new(settings).map_err(fault)?;
+        let config = aws.sdk_config(Some(&endpoints.aws_endpoint_url), PATIENCE);
+        Ok(Self {
+            database_url: endpoints.database_url.clone(),
+            timeline: timeline(&endpoints.mongodb_uri).await.map_err(BenchError::Mongo)?,
+            registry: aws_sdk_dynamodb::Client::new(&config),
+            table: settings.require("LIVE_TABLE", "a table").map_err(fault)?.to_owned(),
+        })
+    }
+
+    /// A caller with a connection of its own to Postgres.
+    pub(super) async fn caller(&self, subject: Subject, part: Part) -> Result<BareCaller, BenchError> {
+        let options: sqlx::postgres::PgConnectOptions = self.database_url.parse().map_err(BenchError::Postgres)?;
+        let postgres = PgConnection::connect_with(&options.disable_statement_logging())
+            .await
+            .map_err(BenchError::Postgres)?;
+        Ok(BareCaller {
+            subject,
+            part,
+            postgres,
+            timeline: self.timeline.clone(),
+            registry: self.registry.clone(),
+            table: self.table.clone(),
+        })
+    }
+}
+
+/// Makes one call after the other.
+pub(super) struct BareCaller {
+    subject: Subject,
+    part: Part,
+    postgres: PgConnection,
+    timeline: Collection<Entry>,
+    registry: aws_sdk_dynamodb::Client,
+    table: String,
+}
+
+impl BareCaller {
+    /// Makes one call and tells how long its answer took. What follows the answer is done on return.
+    pub(super) async fn call(&mut self) -> Result<Duration, BenchError> {
+        let start = Instant::now();
+        match self.subject {
+            Subject::SendMessage => {
+                let members = self.send().await?;
+                let duration = start.elapsed();
+                self.read_registry(members).await?;
+                Ok(duration)
+            }
+            Subject::SendUndelivered => self.send().await.map(|_| start.elapsed()),
+            Subject::ListMessages10k | Subject::ListMessages200k => {
+                self.list_messages().await?;
+                Ok(start.elapsed())
+            }
+            Subject::ListConversations => {
+                self.list_conversations().await?;
+                Ok(start.elapsed())
+            }
+        }
+    }
+
+    async fn send(&mut self) -> Result<Vec<String>, BenchError> {
+        let op = Uuid::now_v7().to_string();
+        let place: Place = sqlx::query_as(APPEND)
+            .bind(self.part.conversation)
+            .bind(&self.part.user)
+            .bind(&op)
+            .bind(TEXT)
+            .bind(0_i64)
+            .bind(0_i64)
+            .bind(0_i64)
+            .bind(100_i32)
+            .fetch_one(&mut self.postgres)
+            .await
+            .map_err(BenchError::Postgres)?;
+        let (Some(revision), Some(seq), Some(allocated_at)) =
+            (place.revision, place.messages_after, place.allocated_at)
+        else {
+            return Err(BenchError::Entries { expected: 1, actual: 0 });
+        };
+        let (conversation, sender, text) = (self.part.conversation, self.part.user.clone(), TEXT.to_owned());
+        let entry = Entry::message(conversation, revision, seq, sender, op, text, allocated_at);
+        self.timeline.insert_one(entry).await.map_err(BenchError::Mongo)?;
+        Ok(place.member_ids.unwrap_or_default())
+    }
+
+    async fn read_registry(&self, members: Vec<String>) -> Result<(), BenchError> {
+        let keys = members
+            .into_iter()
+            .map(|member| HashMap::from([("user_id".to_owned(), AttributeValue::S(member))]))
+            .collect();
+        let request = KeysAndAttributes::builder()
+            .set_keys(Some(keys))
+            .consistent_read(true)
+            .projection_expression("#user_id, #open")
+            .expression_attribute_names("#user_id", "user_id")
+            .expression_attribute_names("#open", "open")
+            .build()
+            .map_err(|error| BenchError::Dynamo(error.into()))?;
+        self.registry
+            .batch_get_item()
+            .request_items(&self.table, request)
+            .send()
+            .await
+            .map_err(|error| BenchError::Dynamo(error.into()))?;
+        Ok(())
+    }
+
+    async fn list_messages(&mut self) -> Result<(), BenchError> {
+        let before = before(&self.part);
+        let membership = async {
+            let membership: (i64, i64) = sqlx::query_as(LOOKUP_MEMBERSHIP)
+                .bind(self.part.conversation)
+                .bind(&self.part.user)
+                .fetch_one(&mut self.postgres)
+                .await
+                .map_err(BenchError::Postgres)?;
+            Ok(membership)
+        };
+        let messages = async {
+            let filter = doc! {
+                "conversation_id": BsonUuid::from_bytes(self.part.conversation.into_bytes()),
+                "seq": { "$gt": 0, "$lt": before },
+            };
+            let found = self
+                .timeline
+                .find(filter)
+                .sort(doc! { "seq": -1 })
+                .limit(PAGE + 1)
+                .max_time(CALL_TIMEOUT)
+                .await
+                .map_err(BenchError::Mongo)?;
+            found.try_collect::<Vec<Entry>>().await.map_err(BenchError::Mongo)
+        };
+        let (_, messages) = tokio::try_join!(membership, messages)?;
+        demand(usize::try_from(PAGE).unwrap_or_default() + 1, messages.len())
+    }
+
+    async fn list_conversations(&mut self) -> Result<(), BenchError> {
+        let rows: Vec<Listed> = sqlx::query_as(LIST_CONVERSATIONS)
+            .bind(&self.part.user)
+            .bind(None::<DateTime<Utc>>)
+            .bind(None::<&str>)
+            .bind(i64::try_from(LISTED).unwrap_or_default() + 1)
+            .fetch_all(&mut self.postgres)
+            .await
+            .map_err(BenchError::Postgres)?;
+        demand(LISTED, rows.len())
+    }
+}
+
+/// Where a page of history ends: anywhere but on the last pages of it, so that every page is full.
+pub(super) fn before(part: &Part) -> i64 {
+    rand::random_range(PAGE + 2..=part.messages)
+}
+
+/// Fails unless an answer has what it must have.
+pub(super) fn demand(expected: usize, actual: usize) -> Result<(), BenchError> {
+    if actual == expected {
+        Ok(())
+    } else {
+        Err(BenchError::Entries { expected, actual })
+    }
+}

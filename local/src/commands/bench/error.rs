@@ -1,0 +1,41 @@
+//! Why a benchmark failed.
+
+use std::error::Error;
+
+use chat_client::{BuildError, CallError};
+
+/// Why a benchmark failed.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::commands) enum BenchError {
+    /// The data to measure with could not be put into Postgres.
+    #[error("cannot fill Postgres")]
+    FillPostgres(#[source] sqlx::Error),
+    /// The data to measure with could not be put into MongoDB.
+    #[error("cannot fill MongoDB")]
+    FillMongo(#[source] mongodb::error::Error),
+    /// The client of the service could not be set up.
+    #[error("cannot set the client up")]
+    Client(#[from] BuildError),
+    /// The service failed a call.
+    #[error("the service failed a call")]
+    Service(#[from] CallError),
+    /// Postgres failed a call of the bare loop.
+    #[error("Postgres failed a call of the bare loop")]
+    Postgres(#[source] sqlx::Error),
+    /// MongoDB failed a call of the bare loop.
+    #[error("MongoDB failed a call of the bare loop")]
+    Mongo(#[source] mongodb::error::Error),
+    /// DynamoDB failed a call of the bare loop.
+    #[error("DynamoDB failed a call of the bare loop")]
+    Dynamo(#[source] Box<dyn Error + Send + Sync>),
+    /// An answer has not what it must have.
+    #[error(
+        "an answer has {actual} entries instead of {expected}: delete the folder of the benchmark and run it again"
+    )]
+    Entries {
+        /// What it must have.
+        expected: usize,
+        /// What it has.
+        actual: usize,
+    },
+}

@@ -1,0 +1,152 @@
+//! The service's side: the functions behind the gateway, called over HTTP by the client.
+
+use std::time::{Duration, Instant};
+
+use chat_client::{ChatClient, Retries, TokenSource};
+use chat_contract::v1::list_messages_request::Position;
+use chat_contract::v1::{ListConversationsRequest, ListMessagesRequest, SendMessageRequest, SendMessageResponse};
+use chat_message::SendMessage;
+use chat_rpc::{Answer, CallContext, Failure, Operation};
+use chat_runtime::{Function, Settings, SettingsError};
+
+use super::bare::{PAGE, before, demand};
+use super::scene::{LISTED, Part, TEXT};
+use super::{BenchError, CommandError, Subject};
+use crate::commands::service::{self, AUDIENCE};
+use crate::commands::settings::settings;
+use crate::gateway::{Gateway, GatewayConfig, Issuer, Limits, TOKEN_TTL_DEFAULT, serve};
+use crate::stack::{Progress, Stack};
+
+/// Whose tokens count. Nobody resolves it.
+const ISSUER: &str = "http://issuer.localhost";
+
+/// The service, twice: as it is, and with sends that are not delivered.
+pub(super) struct Service {
+    gateway: Gateway,
+    undelivered: Gateway,
+    issuer: Issuer,
+    settings: Settings,
+    client: ChatClient,
+    undelivered_client: ChatClient,
+}
+
+impl Service {
+    pub(super) async fn start(stack: &Stack, progress: &Progress) -> Result<Self, CommandError> {
+        let step = progress.step("Service");
+        step.say("starting");
+        let functions = service::functions();
+        let settings = settings(stack.folder(), stack.endpoints())?;
+        service::prepare(&functions, &settings).await?;
+        let issuer = Issuer::load_or_create(&stack.folder().join("issuer.pem"), ISSUER, AUDIENCE)?;
+        let start = |functions| {
+            serve(GatewayConfig {
+                address: service::address(0),
+                functions,
+                settings: settings.clone(),
+                issuer: issuer.clone(),
+                limits: Limits::default(),
+            })
+        };
+        let gateway = start(functions).await?;
+        let undelivered = start(vec![Function::operation::<SendUndelivered>()]).await?;
+        let client = |gateway: &Gateway| {
+            let url = format!("http://{}", gateway.address());
+            // A call that has to be made again is a failure here.
+            ChatClient::builder(url)
+                .retries(Retries::NONE)
+                .build()
+                .map_err(BenchError::Client)
+        };
+        step.done("serving");
+        Ok(Self {
+            client: client(&gateway)?,
+            undelivered_client: client(&undelivered)?,
+            gateway,
+            undelivered,
+            issuer,
+            settings,
+        })
+    }
+
+    /// What the functions are told.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// A caller with a token of its own. All share the connections of one client.
+    pub(super) fn caller(&self, subject: Subject, part: Part) -> Result<ServiceCaller, CommandError> {
+        let token = self.issuer.token(&part.user, TOKEN_TTL_DEFAULT)?;
+        let client = match subject {
+            Subject::SendUndelivered => &self.undelivered_client,
+            _ => &self.client,
+        };
+        Ok(ServiceCaller {
+            subject,
+            part,
+            client: client.with_token_source(TokenSource::fixed(token)),
+        })
+    }
+
+    pub(super) async fn stop(self) {
+        self.gateway.stop().await;
+        self.undelivered.stop().await;
+    }
+}
+
+/// Makes one call after the other.
+pub(super) struct ServiceCaller {
+    subject: Subject,
+    part: Part,
+    client: ChatClient,
+}
+
+impl ServiceCaller {
+    /// Makes one call and tells how long its answer took.
+    pub(super) async fn call(&mut self) -> Result<Duration, BenchError> {
+        let start = Instant::now();
+        let conversation_id = self.part.conversation.to_string();
+        match self.subject {
+            Subject::SendMessage | Subject::SendUndelivered => {
+                self.client.send_text(&conversation_id, TEXT).await?;
+            }
+            Subject::ListMessages10k | Subject::ListMessages200k => {
+                let request = ListMessagesRequest {
+                    conversation_id,
+                    page_size: i32::try_from(PAGE).unwrap_or_default(),
+                    position: Some(Position::BeforeSeq(before(&self.part))),
+                };
+                let page = self.client.call(request).await?;
+                demand(usize::try_from(PAGE).unwrap_or_default(), page.messages.len())?;
+            }
+            Subject::ListConversations => {
+                let request = ListConversationsRequest {
+                    page_size: i32::try_from(LISTED).unwrap_or_default(),
+                    page_token: String::new(),
+                };
+                demand(LISTED, self.client.call(request).await?.conversations.len())?;
+            }
+        }
+        Ok(start.elapsed())
+    }
+}
+
+/// `SendMessage` that tells nobody.
+#[derive(Debug)]
+struct SendUndelivered(SendMessage);
+
+impl Operation for SendUndelivered {
+    type Request = SendMessageRequest;
+
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        SendMessage::new(settings).map(Self)
+    }
+
+    async fn call(
+        &self,
+        context: &CallContext,
+        request: SendMessageRequest,
+    ) -> Result<Answer<SendMessageResponse>, Failure> {
+        let answer = self.0.call(context, request).await?;
+        Ok(Answer::new(answer.response))
+    }
+}

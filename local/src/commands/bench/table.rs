@@ -1,0 +1,161 @@
+//! What the person gets to see in the end.
+
+use std::fmt::Write;
+
+use super::measure::{Outcome, Sides};
+use super::{CONCURRENCY_MAX, Subject};
+
+/// The least share of the bare loop's throughput at [`CONCURRENCY_MAX`].
+const THROUGHPUT_SHARE_MIN: f64 = 0.8;
+/// How much longer than the bare loop's the median of a lone caller may be, in milliseconds.
+const MEDIAN_EXCESS_MS_MAX: f64 = 0.5;
+/// How much longer the median of a long history may be than that of a short one.
+const HISTORY_RATIO_MAX: f64 = 1.2;
+
+/// What was measured of a subject.
+pub(super) struct Line {
+    pub(super) subject: Subject,
+    pub(super) concurrency: usize,
+    pub(super) outcome: Sides<Outcome>,
+}
+
+impl Line {
+    fn throughput_share(&self) -> f64 {
+        self.outcome.service.throughput() / self.outcome.bare.throughput()
+    }
+
+    fn median_excess_ms(&self) -> f64 {
+        self.outcome.service.percentile_ms(50) - self.outcome.bare.percentile_ms(50)
+    }
+}
+
+/// The table, and which goals are met.
+pub(super) fn report(lines: &[Line]) -> String {
+    let mut text = format!(
+        "\n{}\nThe service through client, HTTP and gateway (API) against the same database calls (bare).\n\n\
+         {:24}{:>17}{:>22}{:>16}{:>21}\n\
+         {:24}{:>17}{:>22}{:>16}{:>11}{:>13}\n\
+         {:17}{:>5} {:>6}{:>7}{:>6}{:>7}{:>7}{:>7}{:>8}{:>7}{:>7}{:>6}{:>7}{:>6}\n",
+        machine(),
+        "",
+        "calls per second",
+        "median, ms",
+        "p99, ms",
+        "CPU s per 1,000",
+        "",
+        "",
+        "",
+        "",
+        "process",
+        "databases",
+        "",
+        "at",
+        "API",
+        "bare",
+        "ratio",
+        "API",
+        "bare",
+        "diff",
+        "API",
+        "bare",
+        "API",
+        "bare",
+        "API",
+        "bare",
+    );
+    for line in lines {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}", row(line));
+    }
+    text.push('\n');
+    for goal in goals(lines) {
+        let _ = writeln!(text, "{goal}");
+    }
+    text
+}
+
+fn row(line: &Line) -> String {
+    let Sides { service, bare } = &line.outcome;
+    let cpu = |outcome: &Outcome| {
+        outcome.cpu_per_1000().map_or(["–".to_owned(), "–".to_owned()], |cpu| {
+            [cpu.process, cpu.databases].map(|seconds| format!("{seconds:.2}"))
+        })
+    };
+    let ([service_cpu, service_databases], [bare_cpu, bare_databases]) = (cpu(service), cpu(bare));
+    format!(
+        "{:18}{:>4} {:>6.0}{:>7.0}{:>6.2}{:>7.2}{:>7.2}{:>+7.2}{:>8.2}{:>7.2}{:>7}{:>6}{:>7}{:>6}",
+        line.subject.name(),
+        line.concurrency,
+        service.throughput(),
+        bare.throughput(),
+        line.throughput_share(),
+        service.percentile_ms(50),
+        bare.percentile_ms(50),
+        line.median_excess_ms(),
+        service.percentile_ms(99),
+        bare.percentile_ms(99),
+        service_cpu,
+        bare_cpu,
+        service_databases,
+        bare_databases,
+    )
+}
+
+/// Each goal that what was measured tells of, with the line that is worst for it.
+fn goals(lines: &[Line]) -> Vec<String> {
+    let mut goals = Vec::new();
+    let worst = |concurrency: usize, badness: fn(&Line) -> f64| {
+        lines
+            .iter()
+            .filter(|line| line.concurrency == concurrency)
+            .max_by(|a, b| badness(a).total_cmp(&badness(b)))
+    };
+    if let Some(line) = worst(CONCURRENCY_MAX, |line| -line.throughput_share()) {
+        let share = line.throughput_share();
+        goals.push(format!(
+            "{} at {CONCURRENCY_MAX}, at least {THROUGHPUT_SHARE_MIN:.2} of the bare loop's calls per second (lowest: {share:.2}, {})",
+            verdict(share >= THROUGHPUT_SHARE_MIN),
+            line.subject.name().trim(),
+        ));
+    }
+    if let Some(line) = worst(1, Line::median_excess_ms) {
+        let excess = line.median_excess_ms();
+        goals.push(format!(
+            "{} at 1, a median within {MEDIAN_EXCESS_MS_MAX} ms of the bare loop's (highest: {excess:+.2} ms, {})",
+            verdict(excess <= MEDIAN_EXCESS_MS_MAX),
+            line.subject.name().trim(),
+        ));
+    }
+    let medians = |subject| {
+        let lines = lines.iter().filter(move |line| line.subject == subject);
+        lines.map(|line| line.outcome.service.percentile_ms(50))
+    };
+    let ratio = medians(Subject::ListMessages200k)
+        .zip(medians(Subject::ListMessages10k))
+        .map(|(long, short)| long / short)
+        .max_by(f64::total_cmp);
+    if let Some(ratio) = ratio {
+        goals.push(format!(
+            "{} the median of a page of 200,000 at most {HISTORY_RATIO_MAX} times that of 10,000 (highest: {ratio:.2})",
+            verdict(ratio <= HISTORY_RATIO_MAX),
+        ));
+    }
+    goals
+}
+
+fn verdict(met: bool) -> &'static str {
+    if met { "met:   " } else { "missed:" }
+}
+
+/// The machine, as far as the system tells.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let model = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("model name"))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    });
+    format!(
+        "{cores} cores ({}), databases and clients on the same machine, fsync on.",
+        model.as_deref().unwrap_or(std::env::consts::ARCH)
+    )
+}
