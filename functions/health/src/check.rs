@@ -77,3 +77,6 @@ impl Operation for Check {
         Ok(HealthCheckResponse { status: status.into() }.into())
     }
 }
+
+#[cfg(test)]
+mod tests;
