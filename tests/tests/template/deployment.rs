@@ -16,7 +16,7 @@ const TEMPLATE_BYTES_MAX: usize = 800_000;
 const API_TIMEOUT_SECONDS_MAX: u64 = 29;
 
 /// The RPC that anybody may call.
-const OPEN_RPC: &str = "/grpc.health.v1.Health/Check";
+pub(crate) const OPEN_RPC: &str = "/grpc.health.v1.Health/Check";
 
 /// Functions that no RPC calls, with the route of the live socket that does.
 const TRIGGERS: &[(&str, Option<&str>)] = &[

@@ -22,7 +22,7 @@ const OPTIONAL: &str = "MONGODB_DATABASE";
 /// Not read before it is used, as that happens once in the life of a migration.
 const READ_LATER: (&str, &str) = ("migrate", "DATABASE_URL");
 
-fn functions() -> BTreeMap<&'static str, Function> {
+pub(crate) fn functions() -> BTreeMap<&'static str, Function> {
     [
         chat_conversation::FUNCTIONS,
         chat_friend::FUNCTIONS,

@@ -14,6 +14,7 @@ mod deployment;
 mod document;
 mod functions;
 mod imports;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 
