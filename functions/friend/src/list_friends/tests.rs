@@ -6,7 +6,6 @@ use chat_domain::DisplayName;
 use chat_rpc::Code;
 use chat_stores::postgres::ProfileUpdate;
 use chat_testing::{Called, Fixture, call, call_without_token, user};
-use sqlx::{Connection, PgConnection};
 
 use super::*;
 use crate::notice::tests::assert_fields;
@@ -39,8 +38,7 @@ async fn ask(fixture: &Fixture, from: &str, to: &str) {
 /// Gives a user so many friends, past the operation: many of them changed at the same time, some on either side of the
 /// user's id.
 async fn fill(fixture: &Fixture, of: &str, friends: i64) {
-    let url = fixture.settings().get("DATABASE_URL").unwrap();
-    let mut connection = PgConnection::connect(url).await.unwrap();
+    let mut connection = fixture.connect_postgres().await;
     sqlx::query(
         "INSERT INTO friendships (low_user_id, high_user_id, requested_by, accepted, updated_at)
          SELECT least($1, other COLLATE \"C\"), greatest($1, other COLLATE \"C\"), $1, true,

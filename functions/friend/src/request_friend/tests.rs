@@ -6,7 +6,6 @@ use chat_contract::v1::{Friend, FriendState};
 use chat_rpc::Code;
 use chat_stores::postgres::FriendshipState;
 use chat_testing::{Called, Filter, Fixture, call, call_without_token, user};
-use sqlx::{Connection, PgConnection};
 use tokio::task::JoinSet;
 
 use super::*;
@@ -28,8 +27,7 @@ fn answered(called: Called<RequestFriend>) -> (Friend, Vec<crate::notice::tests:
 
 /// Gives a user so many open requests of others, past the operation.
 async fn fill(fixture: &Fixture, of: &str, requests: i64) {
-    let url = fixture.settings().get("DATABASE_URL").unwrap();
-    let mut connection = PgConnection::connect(url).await.unwrap();
+    let mut connection = fixture.connect_postgres().await;
     // Every other row has the user on its lower side.
     sqlx::query(
         "INSERT INTO friendships (low_user_id, high_user_id, requested_by, accepted, updated_at)

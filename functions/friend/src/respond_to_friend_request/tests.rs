@@ -132,13 +132,13 @@ async fn friends_cannot_be_declined() {
 async fn accepting_and_removing_at_once_end_without_a_friendship_or_before_one() {
     let fixture = Arc::new(Fixture::new().await);
     for round in 0..16 {
-        let (asker, asked) = (format!("asker-{round}"), format!("asked-{round}"));
-        ask(&fixture, &asker, &asked).await;
+        let (from, to) = (format!("from-{round}"), format!("to-{round}"));
+        ask(&fixture, &from, &to).await;
         let (respond, postgres): (RespondToFriendRequest, _) = (fixture.operation(), fixture.postgres());
-        let (asker_id, asked_id) = (user(&asker), user(&asked));
+        let (from_id, to_id) = (user(&from), user(&to));
         let (accepted, removed) = tokio::join!(
-            call(&respond, &asked, request(&asker, Accept)),
-            postgres.remove_friend(&asker_id, &asked_id)
+            call(&respond, &to, request(&from, Accept)),
+            postgres.remove_friend(&from_id, &to_id)
         );
 
         let removed_at = removed
@@ -153,7 +153,7 @@ async fn accepting_and_removing_at_once_end_without_a_friendship_or_before_one()
             // The request was gone.
             Err(failure) => assert_eq!(failure.reason(), "FRIEND_REQUEST_NOT_FOUND"),
         }
-        assert_eq!(stand(&fixture, &asker, &asked).await, None);
+        assert_eq!(stand(&fixture, &from, &to).await, None);
     }
 }
 
