@@ -286,7 +286,19 @@ async fn one_sync_answers_at_most_500_changes_over_all_conversations() {
     let voids: Vec<_> = (1..=510).map(|revision| (scene.conversation, revision)).collect();
     scene.timeline.close(&voids).await.unwrap();
 
-    let first = scene.sync_from(0).await;
+    let proxies = scene.fixture.with_proxies().await;
+    let sync: SyncConversations = proxies.operation();
+    let request = SyncConversationsRequest {
+        cursors: vec![scene.cursor(0)],
+        discover: false,
+    };
+    let first = call(&sync, "bob", request)
+        .await
+        .unwrap()
+        .response
+        .conversations
+        .remove(0);
+    assert_eq!(proxies.mongo.counts().round_trips, 1);
     assert_eq!(
         (first.changes.len(), reached(&first), first.incomplete),
         (500, 500, true)

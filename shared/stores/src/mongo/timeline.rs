@@ -11,11 +11,12 @@ use chat_domain::{ClientMessageId, ConversationId, MessageId, UserId};
 use futures::TryStreamExt;
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::options::{
-    Acknowledgment, ClientOptions, CollectionOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria,
-    WriteConcern,
+    Acknowledgment, ClientOptions, CollectionOptions, FindOptions, IndexOptions, ReadConcern, ReadPreference,
+    SelectionCriteria, WriteConcern,
 };
 use mongodb::{Client, Collection, IndexModel};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
 use super::entry::{Document, Entry, EntryKind, KIND_VOID, MessageEntry, from_bson_uuid, to_bson_uuid};
@@ -38,6 +39,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the server may work on one call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Documents that one answer may bring: more than any call reads, so that nothing but their bytes makes a second one.
+const BATCH_SIZE: u32 = 100_000;
 /// How long closing holes may hold up the sync that does it.
 const VOIDS_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -232,16 +235,7 @@ impl Timeline {
         let filter = doc! {
             "$or": [{ "conversation_id": id, "revision": revision }, { "conversation_id": id, "seq": seq }],
         };
-        let found: Vec<Document> = self
-            .collection()
-            .await?
-            .find(filter)
-            .max_time(CALL_TIMEOUT)
-            .await
-            .map_err(|error| failed(ACTION, error))?
-            .try_collect()
-            .await
-            .map_err(|error| failed(ACTION, error))?;
+        let found: Vec<Document> = self.find_all(ACTION, filter, FindOptions::default()).await?;
         Ok(if found.iter().any(|document| document.kind != KIND_VOID) {
             Slot::Foreign
         } else if found.is_empty() {
@@ -311,19 +305,11 @@ impl Timeline {
             HistoryRange::After(seq) => (doc! { "$gt": seq.max(0) }, 1),
         };
         let filter = doc! { "conversation_id": to_bson_uuid(conversation.uuid()), "seq": bound };
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let documents: Vec<Document> = self
-            .collection()
-            .await?
-            .find(filter)
+        let options = FindOptions::builder()
             .sort(doc! { "seq": direction })
-            .limit(limit)
-            .max_time(CALL_TIMEOUT)
-            .await
-            .map_err(|error| failed(ACTION, error))?
-            .try_collect()
-            .await
-            .map_err(|error| failed(ACTION, error))?;
+            .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+            .build();
+        let documents: Vec<Document> = self.find_all(ACTION, filter, options).await?;
         let mut messages = Vec::with_capacity(documents.len());
         for document in documents {
             messages.extend(message(entry(ACTION, document)?));
@@ -342,14 +328,8 @@ impl Timeline {
         const ACTION: &str = "list revisions";
         let mut found: BTreeMap<ConversationId, Vec<Entry>> = BTreeMap::new();
         let Some(filter) = any_of(ranges) else { return Ok(found) };
-        let mut documents = self
-            .collection()
-            .await?
-            .find(filter)
-            .max_time(CALL_TIMEOUT)
-            .await
-            .map_err(|error| failed(ACTION, error))?;
-        while let Some(document) = documents.try_next().await.map_err(|error| failed(ACTION, error))? {
+        let documents: Vec<Document> = self.find_all(ACTION, filter, FindOptions::default()).await?;
+        for document in documents {
             let entry = entry(ACTION, document)?;
             found.entry(entry.conversation).or_default().push(entry);
         }
@@ -367,16 +347,11 @@ impl Timeline {
         const ACTION: &str = "list present revisions";
         let mut found: BTreeMap<ConversationId, Vec<i64>> = BTreeMap::new();
         let Some(filter) = any_of(ranges) else { return Ok(found) };
-        let mut places = self
-            .collection()
-            .await?
-            .clone_with_type::<PlaceOnly>()
-            .find(filter)
+        let options = FindOptions::builder()
             .projection(doc! { "_id": 0, "conversation_id": 1, "revision": 1 })
-            .max_time(CALL_TIMEOUT)
-            .await
-            .map_err(|error| failed(ACTION, error))?;
-        while let Some(place) = places.try_next().await.map_err(|error| failed(ACTION, error))? {
+            .build();
+        let places: Vec<PlaceOnly> = self.find_all(ACTION, filter, options).await?;
+        for place in places {
             found
                 .entry(from_bson_uuid(place.conversation_id).into())
                 .or_default()
@@ -386,6 +361,24 @@ impl Timeline {
             revisions.sort_unstable();
         }
         Ok(found)
+    }
+
+    /// Reads all that matches, in one round trip as long as it fits into a batch of the server.
+    async fn find_all<T>(
+        &self,
+        action: &'static str,
+        filter: Bson,
+        mut options: FindOptions,
+    ) -> Result<Vec<T>, StoreError>
+    where
+        T: DeserializeOwned + Send + Sync + Unpin,
+    {
+        options.batch_size = Some(BATCH_SIZE);
+        options.max_time = Some(CALL_TIMEOUT);
+        let collection = self.collection().await?.clone_with_type::<T>();
+        let cursor = collection.find(filter).with_options(options).await;
+        let found = cursor.map_err(|error| failed(action, error))?.try_collect().await;
+        found.map_err(|error| failed(action, error))
     }
 
     async fn collection(&self) -> Result<&Collection<Document>, StoreError> {
