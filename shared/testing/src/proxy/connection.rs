@@ -43,7 +43,8 @@ struct Parcel {
 
 /// Serves a connection until either side ends it, something breaks, or it is cut. What was cut is reset.
 pub(super) async fn serve(number: u64, mut client: TcpStream, shared: Arc<Shared>, cut: CancellationToken) {
-    let Ok(mut server) = TcpStream::connect(&shared.upstream).await else {
+    let upstream = lock(&shared.upstream).clone();
+    let Ok(mut server) = TcpStream::connect(upstream).await else {
         let _ = client.set_zero_linger();
         return;
     };

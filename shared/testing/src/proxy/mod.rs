@@ -71,7 +71,7 @@ pub struct FaultProxy {
 
 struct Shared {
     protocol: Protocol,
-    upstream: String,
+    upstream: Mutex<String>,
     /// Cancelled and replaced to cut all connections of the moment.
     connections: Mutex<CancellationToken>,
     refusing: AtomicBool,
@@ -97,7 +97,7 @@ impl FaultProxy {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             protocol,
-            upstream: upstream.into(),
+            upstream: Mutex::new(upstream.into()),
             connections: Mutex::default(),
             refusing: AtomicBool::new(false),
             frozen: [watch::Sender::new(false), watch::Sender::new(false)],
@@ -117,6 +117,12 @@ impl FaultProxy {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Leads new connections to another `host:port`, such as that of a server that was started anew. Those that are open
+    /// stay where they are.
+    pub fn lead_to(&self, upstream: impl Into<String>) {
+        *lock(&self.shared.upstream) = upstream.into();
     }
 
     /// Resets every connection of the moment, to both sides. New ones are taken as before.

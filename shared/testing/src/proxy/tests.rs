@@ -423,3 +423,24 @@ fn a_length_that_no_message_has_is_an_error() {
         assert!(postgres::Frontend::default().next(&mut buffer).is_err(), "{length}");
     }
 }
+
+#[tokio::test]
+async fn new_connections_are_led_elsewhere_and_open_ones_stay() {
+    let (one, other) = (
+        TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        TcpListener::bind("127.0.0.1:0").await.unwrap(),
+    );
+    let proxy = FaultProxy::start(Protocol::Opaque, one.local_addr().unwrap().to_string())
+        .await
+        .unwrap();
+    let mut early = TcpStream::connect(proxy.address()).await.unwrap();
+    let (mut at_one, _) = one.accept().await.unwrap();
+    proxy.lead_to(other.local_addr().unwrap().to_string());
+    let mut late = TcpStream::connect(proxy.address()).await.unwrap();
+    let (mut at_other, _) = other.accept().await.unwrap();
+
+    early.write_all(b"1").await.unwrap();
+    late.write_all(b"2").await.unwrap();
+    assert_eq!(at_one.read_u8().await.unwrap(), b'1');
+    assert_eq!(at_other.read_u8().await.unwrap(), b'2');
+}
