@@ -1,6 +1,8 @@
 //! How a call can fail, and what a caller can do about it.
 
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -8,8 +10,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 /// A call that did not get its response.
-#[derive(Debug, thiserror::Error)]
-#[error("{rpc} failed: {failure}")]
+#[derive(Debug)]
 pub struct CallError {
     rpc: &'static str,
     failure: CallFailure,
@@ -22,7 +23,7 @@ pub struct CallError {
 pub enum CallFailure {
     /// The operation answered with a status other than OK.
     #[error("{0}")]
-    Refused(#[from] Box<Refusal>),
+    Refused(Box<Refusal>),
     /// Something in front of the operation answered: the API gateway, a proxy.
     #[error("the gateway answered HTTP {status}{}{detail}", if detail.is_empty() { "" } else { ": " })]
     Http {
@@ -60,7 +61,7 @@ pub enum CallFailure {
     TooLarge(usize),
     /// The token source gave no token.
     #[error("no token to call with")]
-    Token(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Token(#[source] Box<dyn Error + Send + Sync>),
     /// The request cannot be sent as it is.
     #[error("the request cannot be sent: {0}")]
     Request(&'static str),
@@ -183,6 +184,19 @@ impl CallFailure {
     /// Whether another attempt may fare better.
     pub(crate) fn is_transient(&self) -> bool {
         self.code() == Code::Unavailable
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} failed: {}", self.rpc, self.failure)
+    }
+}
+
+impl Error for CallError {
+    /// What is behind the failure, whose own text is already part of this error's.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.failure.source()
     }
 }
 

@@ -5,6 +5,29 @@
 //! - [`Follower`] keeps a user's conversations up to date by the client rules of the protocol: live events as hints,
 //!   `SyncConversations` as the truth. Its rules without IO are in [`timeline`].
 //!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use chat_client::contract::v1::OpenDirectConversationRequest;
+//! use chat_client::{ChatClient, FollowOptions, Follower};
+//!
+//! # async fn converse(token: String) -> Result<(), Box<dyn std::error::Error>> {
+//! let client = ChatClient::builder("http://127.0.0.1:8080").token(token).build()?;
+//! let opened = client.call(OpenDirectConversationRequest { user_id: "bob".into() }).await?;
+//! let id = opened.conversation.unwrap_or_default().conversation_id;
+//!
+//! let follower = Follower::start(client.clone(), FollowOptions::default());
+//! let sent = client.send_text(&id, "Hello, Bob!").await?.message.unwrap_or_default();
+//! let state = follower
+//!     .wait_until(Duration::from_secs(5), |state| {
+//!         state.conversation(&id).is_some_and(|timeline| timeline.messages().any(|message| message.seq == sent.seq))
+//!     })
+//!     .await?;
+//! println!("{state}");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! This crate knows the contract and nothing else of the service, and never keeps process-wide state: TLS, with ring as
 //! its provider, is configured per client.
 

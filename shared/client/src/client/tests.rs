@@ -227,6 +227,10 @@ async fn attempts_are_bounded() {
     let server = Scripted::start(|_, _| Reaction::Cut).await;
     let error = client(&server).call(request()).await.unwrap_err();
     assert_eq!((error.code(), error.outcome()), (Code::Unavailable, Outcome::Unknown));
+    assert!(
+        error.source().is_some_and(<dyn Error>::is::<reqwest::Error>),
+        "{error:?}"
+    );
     assert_eq!(server.seen().len(), 3);
 }
 
