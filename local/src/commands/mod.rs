@@ -1,5 +1,6 @@
 //! The commands of `cargo chat`.
 
+mod bench;
 mod environment;
 mod error;
 mod service;
@@ -19,6 +20,7 @@ use clap::{Parser, Subcommand};
 
 pub use self::environment::Environment;
 
+use self::bench::BenchArguments;
 use self::error::CommandError;
 use crate::stack::{StackError, reason};
 
@@ -41,7 +43,7 @@ pub struct Arguments {
 enum Command {
     /// Start the databases and serve the chat on port 8080 (or `CHAT_PORT`) until Ctrl-C.
     Up,
-    /// Run all tests (cargo test --workspace) with the databases that they need.
+    /// Run all tests, or those of the packages chosen with -p, with the databases that they need.
     Test {
         /// Passed on to cargo test.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
@@ -49,6 +51,8 @@ enum Command {
     },
     /// Start only databases for tests, print their addresses as shell exports, and stay until Ctrl-C.
     Stack,
+    /// Measure the service, in a release build, against a bare loop of the same database calls.
+    Bench(BenchArguments),
 }
 
 impl Arguments {
@@ -65,6 +69,7 @@ impl Arguments {
                 Command::Up => up::run(&environment).await,
                 Command::Test { args } => test::run(&environment, &args).await,
                 Command::Stack => stack::run(&environment).await,
+                Command::Bench(arguments) => bench::run(&environment, &arguments).await,
             };
             result.unwrap_or_else(|error| match error {
                 CommandError::Stack(StackError::Interrupted) => ExitCode::from(INTERRUPTED),
