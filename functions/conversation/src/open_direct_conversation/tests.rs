@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chat_contract::v1::Conversation;
+use chat_domain::UserId;
 use chat_rpc::Code;
 use chat_stores::postgres::{Append, Appended};
 use chat_testing::{Called, Filter, Fixture, call, call_without_token, user};

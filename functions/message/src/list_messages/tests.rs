@@ -40,8 +40,10 @@ fn seqs(messages: &[Message]) -> Vec<i64> {
     messages.iter().map(|message| message.seq).collect()
 }
 
-/// Asserts what pages hold: (position, page size, seqs, whether there may be more before, and after).
-async fn assert_pages(scene: &Scene, pages: &[(Option<Position>, i32, &[i64], bool, bool)]) {
+/// A page and what it holds: (position, page size, seqs, whether there may be more before, and after).
+type Expected<'a> = (Option<Position>, i32, &'a [i64], bool, bool);
+
+async fn assert_pages(scene: &Scene, pages: &[Expected<'_>]) {
     let operation: ListMessages = scene.fixture.operation();
     for (position, page_size, expected, before, after) in pages {
         let page = list(&operation, scene, *position, *page_size).await;
@@ -57,15 +59,15 @@ async fn assert_pages(scene: &Scene, pages: &[(Option<Position>, i32, &[i64], bo
 async fn messages_are_listed_as_they_were_answered_to_their_senders() {
     let scene = Scene::new("").await;
     let send: SendMessage = scene.fixture.operation();
-    let mut sent: Vec<Message> = Vec::new();
+    let mut said: Vec<Message> = Vec::new();
     for (sender, text) in [("alice", "one"), ("bob", "two ☀\n"), ("alice", "three")] {
         let request = SendMessageRequest {
             conversation_id: scene.conversation.to_string(),
             client_message_id: text[..3].to_owned(),
             text: text.to_owned(),
-            reply_to_message_id: sent.first().map(|first| first.message_id.clone()).unwrap_or_default(),
+            reply_to_message_id: said.first().map(|first| first.message_id.clone()).unwrap_or_default(),
         };
-        sent.extend(call(&send, sender, request).await.unwrap().response.message);
+        said.extend(call(&send, sender, request).await.unwrap().response.message);
     }
     // The end of the friendship leaves the history.
     scene
@@ -80,7 +82,7 @@ async fn messages_are_listed_as_they_were_answered_to_their_senders() {
             .await
             .unwrap();
         let expected = ListMessagesResponse {
-            messages: sent.clone(),
+            messages: said.clone(),
             has_more_before: false,
             has_more_after: false,
         };
