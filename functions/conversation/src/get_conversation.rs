@@ -26,10 +26,7 @@ impl Operation for GetConversation {
         request: GetConversationRequest,
     ) -> Result<Answer<GetConversationResponse>, Failure> {
         let user = &context.caller()?.user;
-        let mut fields = Fields::default();
-        let Some(conversation) = fields.take("conversation_id", request.conversation_id.parse()) else {
-            return Err(fields.refuse());
-        };
+        let conversation = Fields::only("conversation_id", request.conversation_id.parse())?;
         let row = self
             .postgres
             .lookup_conversation(conversation, user)

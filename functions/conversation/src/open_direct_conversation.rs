@@ -3,8 +3,8 @@
 use chat_contract::v1::{
     ConversationOpened, LiveEvent, OpenDirectConversationRequest, OpenDirectConversationResponse, live_event,
 };
-use chat_domain::{ConversationId, UserId, Violation};
-use chat_rpc::{Answer, CallContext, Caller, Failure, Fields, Notice, Operation, view};
+use chat_domain::ConversationId;
+use chat_rpc::{Answer, CallContext, Failure, Fields, Notice, Operation, view};
 use chat_stores::postgres::Postgres;
 use chat_stores::{Settings, SettingsError};
 
@@ -31,7 +31,7 @@ impl Operation for OpenDirectConversation {
         request: OpenDirectConversationRequest,
     ) -> Result<Answer<OpenDirectConversationResponse>, Failure> {
         let caller = context.caller()?;
-        let other = parse(caller, &request)?;
+        let other = Fields::only("user_id", caller.parse_other(&request.user_id))?;
         let opened = self
             .postgres
             .open_direct_conversation(ConversationId::generate(), &caller.user, &other)
@@ -62,21 +62,6 @@ impl Operation for OpenDirectConversation {
             },
             occurred_at,
         }))
-    }
-}
-
-fn parse(caller: &Caller, request: &OpenDirectConversationRequest) -> Result<UserId, Failure> {
-    let mut fields = Fields::default();
-    let other = request.user_id.parse::<UserId>().and_then(|other| {
-        if other == caller.user {
-            Err(Violation::new("must name another user than yourself"))
-        } else {
-            Ok(other)
-        }
-    });
-    match fields.take("user_id", other) {
-        Some(other) => Ok(other),
-        None => Err(fields.refuse()),
     }
 }
 

@@ -1,30 +1,9 @@
 //! Tells both users how they stand now.
 
 use chat_contract::v1::{Friend, FriendChanged, FriendState, LiveEvent, live_event};
-use chat_domain::{UserId, Violation};
-use chat_rpc::{Caller, Failure, Fields, Notice};
+use chat_domain::UserId;
+use chat_rpc::Notice;
 use chrono::{DateTime, Utc};
-
-/// Reads the other user of a request about a friendship: anyone but the caller.
-pub(crate) fn take_other(fields: &mut Fields, caller: &Caller, user_id: &str) -> Option<UserId> {
-    let other = user_id.parse::<UserId>().and_then(|other| {
-        if other == caller.user {
-            Err(Violation::new("must name another user than yourself"))
-        } else {
-            Ok(other)
-        }
-    });
-    fields.take("user_id", other)
-}
-
-/// Reads a request that names the other user and nothing else.
-pub(crate) fn parse_other(caller: &Caller, user_id: &str) -> Result<UserId, Failure> {
-    let mut fields = Fields::default();
-    match take_other(&mut fields, caller, user_id) {
-        Some(other) => Ok(other),
-        None => Err(fields.refuse()),
-    }
-}
 
 /// The other user, seen from one of the two.
 pub(crate) fn friend(other: &UserId, state: FriendState, updated_at: DateTime<Utc>) -> Friend {

@@ -1,11 +1,11 @@
 //! Ends a friendship, withdraws a request or drops the other's.
 
 use chat_contract::v1::{FriendState, RemoveFriendRequest, RemoveFriendResponse};
-use chat_rpc::{Answer, CallContext, Failure, Operation};
+use chat_rpc::{Answer, CallContext, Failure, Fields, Operation};
 use chat_stores::postgres::Postgres;
 use chat_stores::{Settings, SettingsError};
 
-use crate::notice::{friend_changed, parse_other};
+use crate::notice::friend_changed;
 
 /// The RPC `RemoveFriend`.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Operation for RemoveFriend {
         request: RemoveFriendRequest,
     ) -> Result<Answer<RemoveFriendResponse>, Failure> {
         let caller = context.caller()?;
-        let other = parse_other(caller, &request.user_id)?;
+        let other = Fields::only("user_id", caller.parse_other(&request.user_id))?;
         let removed_at = self.postgres.remove_friend(&caller.user, &other).await?;
         let mut answer = Answer::new(RemoveFriendResponse {});
         if let Some(at) = removed_at {

@@ -2,11 +2,11 @@
 
 use chat_contract::v1::{RequestFriendRequest, RequestFriendResponse};
 use chat_domain::FRIENDS_MAX;
-use chat_rpc::{Answer, CallContext, Failure, Operation, view};
+use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
 use chat_stores::postgres::Postgres;
 use chat_stores::{Settings, SettingsError};
 
-use crate::notice::{friend, friend_changed, parse_other};
+use crate::notice::{friend, friend_changed};
 
 /// The RPC `RequestFriend`.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Operation for RequestFriend {
         request: RequestFriendRequest,
     ) -> Result<Answer<RequestFriendResponse>, Failure> {
         let caller = context.caller()?;
-        let other = parse_other(caller, &request.user_id)?;
+        let other = Fields::only("user_id", caller.parse_other(&request.user_id))?;
         let (friendship, changed) = self
             .postgres
             .request_friend(&caller.user, &other)

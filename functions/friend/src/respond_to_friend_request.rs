@@ -8,7 +8,7 @@ use chat_rpc::{Answer, CallContext, Caller, Failure, Fields, Operation};
 use chat_stores::postgres::{FriendAnswer, Postgres};
 use chat_stores::{Settings, SettingsError};
 
-use crate::notice::{friend, friend_changed, take_other};
+use crate::notice::{friend, friend_changed};
 
 /// The RPC `RespondToFriendRequest`.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Operation for RespondToFriendRequest {
 /// Reads who asked, and whether the answer is yes.
 fn parse(caller: &Caller, request: &RespondToFriendRequestRequest) -> Result<(UserId, bool), Failure> {
     let mut fields = Fields::default();
-    let other = take_other(&mut fields, caller, &request.user_id);
+    let other = fields.take("user_id", caller.parse_other(&request.user_id));
     let accept = match request.answer() {
         FriendRequestAnswer::Accept => Ok(true),
         FriendRequestAnswer::Decline => Ok(false),

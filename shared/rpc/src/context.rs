@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use chat_domain::UserId;
+use chat_domain::{UserId, Violation};
 use chrono::{DateTime, Utc};
 
 use crate::Failure;
@@ -44,6 +44,15 @@ impl Caller {
         })?;
         let token_expires_at = claims.0.get("exp").and_then(|seconds| numeric_date(seconds));
         Ok(Self { user, token_expires_at })
+    }
+
+    /// Reads the id of another user: anyone but the caller.
+    pub fn parse_other(&self, user_id: &str) -> Result<UserId, Violation> {
+        let other: UserId = user_id.parse()?;
+        if other == self.user {
+            return Err(Violation::new("must name another user than yourself"));
+        }
+        Ok(other)
     }
 }
 

@@ -171,6 +171,12 @@ pub struct Fields {
 }
 
 impl Fields {
+    /// The value of a request's only field that can be wrong.
+    pub fn only<T>(field: &'static str, value: Result<T, Violation>) -> Result<T, Failure> {
+        let mut fields = Self::default();
+        fields.take(field, value).ok_or_else(|| fields.refuse())
+    }
+
     /// The value, or none and a note of the violation. `field` is the path in the request, such as `cursors.revision`.
     pub fn take<T>(&mut self, field: &'static str, value: Result<T, Violation>) -> Option<T> {
         value
