@@ -1,37 +1,95 @@
-//! A gateway with all functions on databases of its own, and clients of it.
+//! A gateway with all functions on databases of its own, clients of it, and what can go wrong in between.
 
+use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chat_client::contract::Rpc;
-use chat_client::contract::v1::{LiveEvent, Message, live_event};
-use chat_client::{CallError, ChatClient, Code, LiveConnection, LiveOptions, TokenSource};
+use chat_client::contract::v1::{CreateLiveTicketRequest, CreateLiveTicketResponse, LiveEvent, live_event};
+use chat_client::{ChatClient, Code, LiveConnection, LiveOptions, TokenSource};
+use chat_live::CreateLiveTicket;
 use chat_local::gateway::{self, Gateway, GatewayConfig, Issuer, Limits};
-use chat_runtime::{Function, Settings};
-use chat_testing::Fixture;
+use chat_rpc::{Answer, CallContext, Failure, Operation};
+use chat_runtime::{Function, Settings, SettingsError};
+use chat_stores::dynamo::{Connection, Registry};
+use chat_testing::{FaultProxy, Fixture, Protocol, Proxies, user};
+use chrono::Utc;
+use futures::future::join_all;
 use tokio::time::timeout;
 
 /// Longer than anything here takes, so that a broken test ends.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Proxies in front of the sockets, so that one of them can be cut without all others.
+const SOCKET_PROXIES: usize = 4;
+/// The setting that names them, divided by spaces.
+const SOCKET_URLS: &str = "SOCKET_URLS";
 
 /// Everything that is deployed, on this machine. The databases are dropped with it, after the gateway.
 pub(crate) struct Stack {
     pub(crate) gateway: Gateway,
-    pub(crate) fixture: Fixture,
     /// A client of nobody, from which those of users are made.
     pub(crate) nobody: ChatClient,
+    pub(crate) fixture: Fixture,
+}
+
+/// What is between the parts of a stack.
+pub(crate) struct Faults {
+    /// Between the functions and their databases.
+    pub(crate) databases: Proxies,
+    /// Between the clients and the gateway: calls.
+    pub(crate) api: FaultProxy,
+    /// Between the clients and the gateway: sockets, spread over these.
+    pub(crate) sockets: Vec<FaultProxy>,
 }
 
 impl Stack {
     pub(crate) async fn start() -> Self {
         let fixture = Fixture::new().await;
-        let gateway = serve(functions(), fixture.settings(), Limits::default()).await;
-        let nobody = ChatClient::new(format!("http://{}", gateway.address())).unwrap();
+        let gateway = serve(functions(), fixture.settings()).await;
+        let nobody = client_at(gateway.address());
         Self {
             gateway,
-            fixture,
             nobody,
+            fixture,
         }
+    }
+
+    /// A stack in which everything passes proxies.
+    pub(crate) async fn with_faults() -> (Self, Faults) {
+        let fixture = Fixture::new().await;
+        let databases = fixture.with_proxies().await;
+        // Where they lead to is known once the gateway stands.
+        let proxy = || async { FaultProxy::start(Protocol::Opaque, "127.0.0.1:9").await.unwrap() };
+        let sockets = join_all((0..SOCKET_PROXIES).map(|_| proxy())).await;
+        let api = proxy().await;
+        let urls: Vec<_> = sockets
+            .iter()
+            .map(|proxy| format!("ws://{}/live", proxy.address()))
+            .collect();
+
+        let mut functions = functions();
+        functions.retain(|function| function.name() != "create-live-ticket");
+        functions.push(Function::operation::<TicketsForProxies>());
+        let settings = databases.settings().clone().with(SOCKET_URLS, urls.join(" "));
+        let gateway = serve(functions, &settings).await;
+        for proxy in sockets.iter().chain([&api]) {
+            proxy.lead_to(gateway.address().to_string());
+        }
+        let nobody = client_at(api.address());
+        let stack = Self {
+            gateway,
+            nobody,
+            fixture,
+        };
+        let faults = Faults {
+            databases,
+            api,
+            sockets,
+        };
+        (stack, faults)
     }
 
     /// A client of a user.
@@ -43,16 +101,53 @@ impl Stack {
     pub(crate) async fn device(&self, user: &str) -> Device {
         Device::open(&self.client(user)).await
     }
+
+    /// The connections of a user that pushes go to.
+    pub(crate) async fn connections_of(&self, name: &str) -> Vec<Connection> {
+        let registry = Registry::new(self.fixture.settings()).unwrap();
+        registry
+            .connections_of(&BTreeSet::from([user(name)]), Utc::now())
+            .await
+            .unwrap()
+    }
+}
+
+/// Hands out tickets for sockets that lead through proxies, to each in turn.
+struct TicketsForProxies {
+    behind: Vec<CreateLiveTicket>,
+    next: AtomicUsize,
+}
+
+impl Operation for TicketsForProxies {
+    type Request = CreateLiveTicketRequest;
+
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        let urls = settings.require(SOCKET_URLS, "the URLs of the proxies")?.split(' ');
+        let behind = urls.map(|url| CreateLiveTicket::new(&settings.clone().with("LIVE_URL", url)));
+        Ok(Self {
+            behind: behind.collect::<Result<_, _>>()?,
+            next: AtomicUsize::new(0),
+        })
+    }
+
+    async fn call(
+        &self,
+        context: &CallContext,
+        request: CreateLiveTicketRequest,
+    ) -> Result<Answer<CreateLiveTicketResponse>, Failure> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.behind.len();
+        self.behind[turn].call(context, request).await
+    }
 }
 
 /// Starts a gateway on a port of its own.
-pub(crate) async fn serve(functions: Vec<Function>, settings: &Settings, limits: Limits) -> Gateway {
+pub(crate) async fn serve(functions: Vec<Function>, settings: &Settings) -> Gateway {
     let config = GatewayConfig {
         address: "127.0.0.1:0".parse().unwrap(),
         functions,
         settings: settings.clone(),
         issuer: issuer(),
-        limits,
+        limits: Limits::default(),
     };
     gateway::serve(config).await.unwrap()
 }
@@ -71,7 +166,7 @@ pub(crate) fn functions() -> Vec<Function> {
 }
 
 /// One key for all tests, since making one takes a while.
-pub(crate) fn issuer() -> Issuer {
+fn issuer() -> Issuer {
     static ISSUER: OnceLock<Issuer> = OnceLock::new();
     let issuer = ISSUER.get_or_init(|| Issuer::generate("http://issuer.test", "chat").unwrap());
     issuer.clone()
@@ -82,9 +177,36 @@ pub(crate) fn token(user: &str) -> String {
     issuer().token(user, Duration::from_hours(1)).unwrap()
 }
 
+fn client_at(address: std::net::SocketAddr) -> ChatClient {
+    ChatClient::new(format!("http://{address}")).unwrap()
+}
+
 /// The same client for a user.
 pub(crate) fn client_of(client: &ChatClient, user: &str) -> ChatClient {
     client.with_token_source(TokenSource::fixed(token(user)))
+}
+
+/// How a call was refused.
+pub(crate) async fn refusal<R: Rpc>(client: &ChatClient, request: R) -> (Code, String) {
+    let error = client.call(request).await.map(drop).unwrap_err();
+    (error.code(), error.reason().unwrap_or_default().to_owned())
+}
+
+/// Looks again and again, as nobody tells, until something is as it should be.
+pub(crate) async fn eventually<T: Debug>(look: impl AsyncFn() -> T, is_good: impl Fn(&T) -> bool) -> T {
+    let mut last = None;
+    let looking = async {
+        loop {
+            let seen = last.insert(look().await);
+            if is_good(seen) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let in_time = timeout(PATIENCE, looking).await;
+    assert!(in_time.is_ok(), "it stays as {last:?}");
+    last.unwrap()
 }
 
 /// A live connection that a test reads event by event.
@@ -95,28 +217,22 @@ impl Device {
         Self(LiveConnection::open(client, LiveOptions::default()).await.unwrap())
     }
 
+    pub(crate) fn connection(&self) -> &LiveConnection {
+        &self.0
+    }
+
     /// The next event.
     pub(crate) async fn next(&mut self) -> LiveEvent {
         let event = timeout(PATIENCE, self.0.next()).await;
         event.expect("an event comes in time").expect("the connection lives on")
     }
 
-    /// The next event, which is the only thing that it says.
+    /// What the next event says.
     pub(crate) async fn event(&mut self) -> live_event::Event {
         self.next().await.event.unwrap()
     }
 
-    /// The next event, which is a message.
-    pub(crate) async fn message(&mut self) -> Message {
-        match self.event().await {
-            live_event::Event::MessageSent(message) => message,
-            other => panic!("a message was expected, not {other:?}"),
-        }
+    pub(crate) async fn close(self) {
+        self.0.close().await;
     }
-}
-
-/// How a call was refused.
-pub(crate) async fn refusal<R: Rpc>(client: &ChatClient, request: R) -> (Code, String) {
-    let error: CallError = client.call(request).await.map(drop).unwrap_err();
-    (error.code(), error.reason().unwrap_or_default().to_owned())
 }

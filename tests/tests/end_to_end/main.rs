@@ -7,4 +7,5 @@
 )]
 
 mod harness;
+mod sockets;
 mod story;

@@ -64,7 +64,7 @@ async fn all_get<const N: usize>(devices: [&mut Device; N], event: &LiveEvent) {
 
 /// The users, and what they follow along with.
 struct Story {
-    stack: Stack,
+    _stack: Stack,
     alice: ChatClient,
     bob: ChatClient,
     phone: Device,
@@ -82,7 +82,7 @@ impl Story {
             stack.device("bob").await,
         );
         Self {
-            stack,
+            _stack: stack,
             alice,
             bob,
             phone,
