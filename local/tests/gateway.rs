@@ -1005,6 +1005,25 @@ async fn an_environment_that_nobody_needs_is_dropped() {
 }
 
 #[tokio::test]
+async fn environments_that_are_killed_are_replaced() {
+    let stack = stack(|limits| limits.environments_max = 2).await;
+    let mut socket = stack.socket("chat.v1, ticket.1").await.unwrap();
+    assert_eq!(send(stack.wish(&json!({}))).await.status(), 200);
+    let held = [stack.spawn(&json!({"do": "hold"})), stack.spawn(&json!({"do": "hold"}))];
+    stack.world.until(|counts| counts.holding == 2).await;
+    stack.gateway.kill_environments();
+    for killed in held {
+        assert_eq!(message(&killed.await.unwrap()), (500, json!("Internal Server Error")));
+    }
+    stack.world.until(|counts| counts.dropped == 2).await;
+    assert_eq!(send(stack.wish(&json!({}))).await.status(), 200);
+    let counts = stack.world.until(|_| true).await;
+    assert_eq!((counts.created, counts.finished), (3, 0));
+    socket.send("hi").await;
+    assert_eq!(socket.text().await, "you said 2");
+}
+
+#[tokio::test]
 async fn a_caller_that_leaves_does_not_cancel_its_function() {
     let stack = stack(|_| ()).await;
     let caller = stack.spawn(&json!({"do": "hold"}));

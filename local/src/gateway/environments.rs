@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chat_runtime::{Environment, Function, InvocationError, Settings};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use super::{Limits, Tasks};
 
@@ -31,6 +32,8 @@ pub(crate) struct Environments {
     /// One permit for each environment that may be busy.
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
+    /// Cancelled, and replaced, to kill those that are busy.
+    living: Mutex<CancellationToken>,
     tasks: Tasks,
 }
 
@@ -49,6 +52,7 @@ impl Environments {
             idle: Mutex::default(),
             places,
             waiting: AtomicUsize::new(0),
+            living: Mutex::default(),
             tasks,
         })
     }
@@ -59,9 +63,14 @@ impl Environments {
         let place = self.place(deadline).await?;
         let environment = self.environment()?;
         let (answer, answered) = oneshot::channel();
-        self.tasks
-            .spawn(Arc::clone(self).run(environment, place, event, deadline, answer));
-        // A dropped sender means that the task panicked.
+        let living = lock(&self.living).clone();
+        let running = Arc::clone(self).run(environment, event, deadline, answer);
+        self.tasks.spawn(async move {
+            living.run_until_cancelled(running).await;
+            // Only now: whoever waits for the place finds this environment idle, or gone.
+            drop(place);
+        });
+        // A dropped sender means that the environment was killed, or that the task panicked.
         timeout_at(deadline, answered)
             .await
             .map_err(|_| CallError::TimedOut)?
@@ -76,6 +85,12 @@ impl Environments {
         // Closing connections is not for under the lock.
         drop(idle);
         drop(dropped);
+    }
+
+    /// Drops all of them where they stand, also in the middle of their work.
+    pub(crate) fn kill(&self) {
+        std::mem::take(&mut *lock(&self.living)).cancel();
+        self.clear();
     }
 
     /// Drops all that are idle.
@@ -111,7 +126,6 @@ impl Environments {
     async fn run(
         self: Arc<Self>,
         mut environment: Environment,
-        place: OwnedSemaphorePermit,
         event: Vec<u8>,
         deadline: Instant,
         answer: oneshot::Sender<Result<Vec<u8>, CallError>>,
@@ -156,13 +170,16 @@ impl Environments {
                 let _ = answer.send(Err(CallError::TimedOut));
             }
         }
-        // Only now: whoever waits for the place finds this environment idle.
-        drop(place);
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.idle)
     }
+}
+
+/// A lock whose holder panicked guards plain data all the same.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A place in the queue for environments.

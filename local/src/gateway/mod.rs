@@ -188,6 +188,14 @@ impl Gateway {
         self.address
     }
 
+    /// Drops every environment where it stands, busy ones in the middle of their work, as happens to Lambda's when their
+    /// machine is lost. Whoever waits for one of them gets an error; sockets stay open.
+    pub fn kill_environments(&self) {
+        for environments in &self.api.environments {
+            environments.kill();
+        }
+    }
+
     /// Takes no more requests, closes the sockets with 1001, and waits for the requests and the work after answers that
     /// are under way, at most `limits.stop_grace`.
     pub async fn stop(self) {
