@@ -5,6 +5,7 @@ mod get_conversation;
 mod list_conversations;
 mod mark_conversation_read;
 mod open_direct_conversation;
+mod prefix;
 #[cfg(test)]
 mod scene;
 mod sync_conversations;

@@ -19,6 +19,7 @@ use chat_stores::mongo::{Entry, EntryKind, RevisionRange, Timeline};
 use chat_stores::postgres::{Postgres, SyncRow};
 use chat_stores::{Settings, SettingsError, StoreError};
 
+use crate::prefix;
 use crate::walk::{Stretch, Walk, contiguous};
 
 /// What an entry weighs beside its text, roughly.
@@ -68,11 +69,13 @@ impl Operation for SyncConversations {
             plan.restart(row, false);
         }
 
-        let (ranges, restart_ranges) = (plan.ranges(), plan.restart_ranges());
-        let (entries, present) = tokio::try_join!(
+        let (ranges, restart_ranges, prefixes) = (plan.ranges(), plan.restart_ranges(), plan.prefixes());
+        let (entries, present, open) = tokio::try_join!(
             self.timeline.list_revisions(&ranges),
             self.timeline.list_present_revisions(&restart_ranges),
+            prefix::open_places(&self.timeline, &prefixes),
         )?;
+        prefix::close(&self.postgres, &self.timeline, &prefixes, &open).await?;
         let walks = self.walk(&plan, entries).await?;
         let (conversations, gained) = plan.answer(walks, &present);
         Ok(SyncConversationsResponse {
@@ -282,6 +285,22 @@ impl Plan {
                     through: step.row.conversation.revision,
                 }),
             })
+            .collect()
+    }
+
+    /// What lies below where clients start over, as far as it is not known to be closed.
+    fn prefixes(&self) -> Vec<RevisionRange> {
+        self.steps
+            .iter()
+            .filter_map(|step| match step.kind {
+                StepKind::Continue(_) => None,
+                StepKind::Restart { after, .. } => Some(RevisionRange {
+                    conversation: step.row.conversation.conversation,
+                    after: step.row.closed_revision,
+                    through: after,
+                }),
+            })
+            .filter(|prefix| prefix.after < prefix.through)
             .collect()
     }
 

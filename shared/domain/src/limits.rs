@@ -40,6 +40,8 @@ pub const SYNC_BACKLOG_MAX: i64 = 1_000;
 pub const SYNC_RESTART_BACKLOG: i64 = 100;
 /// Holes that one sync closes, at most.
 pub const SYNC_VOIDS_MAX: usize = 64;
+/// Holes far below the head that one sync closes, at most, before a client starts over above them.
+pub const SYNC_PREFIX_VOIDS_MAX: usize = 1_000;
 /// A revision that has been missing for this long was abandoned by its writer.
 pub const HOLE_AGE_MAX: Duration = Duration::from_secs(3);
 

@@ -10,6 +10,8 @@ CREATE TABLE conversations (
     -- The newest revision and seq handed out.
     revision             bigint      NOT NULL DEFAULT 0,
     message_count        bigint      NOT NULL DEFAULT 0,
+    -- Every place up to this revision is known to be taken in the timeline. A hint that saves counting them.
+    closed_revision      bigint      NOT NULL DEFAULT 0,
     -- When the newest revision was handed out. Whole milliseconds, as MongoDB keeps them.
     allocated_at         timestamptz NOT NULL,
     last_activity_at     timestamptz NOT NULL,

@@ -546,3 +546,103 @@ async fn a_sync_costs_one_postgres_and_one_mongo_round_trip_and_two_more_to_fill
         );
     }
 }
+
+/// Hands out places and closes all but `open` of them.
+async fn fill(scene: &Scene, places: i64, open: &[i64]) {
+    let mut connection = scene.fixture.connect_postgres().await;
+    sqlx::query("UPDATE conversations SET revision = $1, message_count = $1")
+        .bind(places)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let closed: Vec<_> = (1..=places)
+        .filter(|place| !open.contains(place))
+        .map(|place| (scene.conversation, place))
+        .collect();
+    scene.timeline.close(&closed).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_frozen_writer_left_open_far_below_is_closed_before_a_client_starts_over() {
+    let scene = Scene::new().await;
+    let alice = user("alice");
+    let frozen = scene.place(&alice, "frozen").await;
+    fill(&scene, 2_500, &[1, 700, 701, 2_400]).await;
+
+    let request = SyncConversationsRequest {
+        cursors: vec![],
+        discover: true,
+    };
+    let gained = call(&scene.sync, "bob", request.clone())
+        .await
+        .unwrap()
+        .response
+        .gained
+        .remove(0);
+
+    assert_eq!(gained.cursor, Some(scene.cursor(2_500)));
+    assert_eq!(scene.write(&alice, "frozen", "late", frozen).await, Inserted::Taken);
+    let all = RevisionRange {
+        conversation: scene.conversation,
+        after: 0,
+        through: 2_500,
+    };
+    assert_eq!(
+        scene.timeline.list_missing_revisions(all, 10).await.unwrap(),
+        Vec::<i64>::new()
+    );
+
+    // What was made sure of is kept: the next one counts only what came since.
+    let rows = scene.postgres.list_for_sync(&user("bob"), &[], true).await.unwrap();
+    assert_eq!(rows[0].closed_revision, 2_400);
+    assert_eq!(
+        call(&scene.sync, "bob", request).await.unwrap().response.gained[0],
+        gained
+    );
+}
+
+#[tokio::test]
+async fn more_open_places_than_one_sync_closes_are_closed_by_repeating_it() {
+    let scene = Scene::new().await;
+    fill(&scene, 1_300, &(1..=1_300).collect::<Vec<_>>()).await;
+    let request = SyncConversationsRequest {
+        cursors: vec![],
+        discover: true,
+    };
+    let failure = call(&scene.sync, "bob", request.clone()).await.unwrap_err();
+    assert_eq!(
+        (failure.code(), failure.reason()),
+        (Code::Unavailable, "TIMELINE_REPAIRING")
+    );
+    let gained = call(&scene.sync, "bob", request)
+        .await
+        .unwrap()
+        .response
+        .gained
+        .remove(0);
+    assert_eq!(
+        gained.cursor,
+        Some(scene.cursor(1_200)),
+        "the newest 100 may still be being written"
+    );
+}
+
+#[tokio::test]
+async fn missing_revisions_are_found_wherever_they_are() {
+    let scene = Scene::new().await;
+    fill(&scene, 20, &[1, 2, 7, 19, 20]).await;
+    let missing = async |after, through, limit| {
+        let range = RevisionRange {
+            conversation: scene.conversation,
+            after,
+            through,
+        };
+        scene.timeline.list_missing_revisions(range, limit).await.unwrap()
+    };
+    assert_eq!(missing(0, 20, 10).await, [1, 2, 7, 19, 20]);
+    assert_eq!(missing(0, 20, 4).await, [1, 2, 7, 19]);
+    assert_eq!(missing(1, 19, 10).await, [2, 7, 19]);
+    assert_eq!(missing(2, 6, 10).await, Vec::<i64>::new());
+    assert_eq!(missing(18, 20, 10).await, [19, 20]);
+    assert_eq!(missing(5, 5, 10).await, Vec::<i64>::new());
+}

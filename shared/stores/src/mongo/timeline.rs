@@ -363,6 +363,74 @@ impl Timeline {
         Ok(found)
     }
 
+    /// Counts how many revisions of each range are taken, from the index alone. A conversation without any is left out.
+    pub async fn count_revisions(&self, ranges: &[RevisionRange]) -> Result<BTreeMap<ConversationId, i64>, StoreError> {
+        const ACTION: &str = "count revisions";
+        let Some(filter) = any_of(ranges) else {
+            return Ok(BTreeMap::new());
+        };
+        let pipeline = vec![
+            doc! { "$match": filter },
+            doc! { "$group": { "_id": "$conversation_id", "taken": { "$sum": 1_i64 } } },
+        ];
+        let counted: Vec<Counted> = self.aggregate_all(ACTION, pipeline).await?;
+        Ok(counted
+            .into_iter()
+            .map(|counted| (from_bson_uuid(counted.id).into(), counted.taken))
+            .collect())
+    }
+
+    /// Lists at most `limit` revisions of a range that are not taken, smallest first.
+    pub async fn list_missing_revisions(&self, range: RevisionRange, limit: usize) -> Result<Vec<i64>, StoreError> {
+        const ACTION: &str = "list missing revisions";
+        let Some(filter) = any_of(&[range]) else {
+            return Ok(Vec::new());
+        };
+        // Each entry beside the one before it; where they are not neighbours, something is missing in between.
+        let pipeline = vec![
+            doc! { "$match": filter.clone() },
+            doc! { "$setWindowFields": { "sortBy": { "revision": 1 }, "output": {
+                "previous": { "$shift": { "output": "$revision", "by": -1, "default": range.after } },
+            } } },
+            doc! { "$match": { "$expr": { "$ne": ["$revision", { "$add": ["$previous", 1] }] } } },
+            doc! { "$limit": i64::try_from(limit).unwrap_or(i64::MAX).max(1) },
+            doc! { "$project": { "_id": 0, "previous": 1, "revision": 1 } },
+        ];
+        let options = FindOptions::builder()
+            .sort(doc! { "revision": -1 })
+            .limit(1)
+            .projection(doc! { "_id": 0, "conversation_id": 1, "revision": 1 })
+            .build();
+        let gaps: Vec<Gap> = self.aggregate_all(ACTION, pipeline).await?;
+        let last: Vec<PlaceOnly> = self.find_all(ACTION, filter, options).await?;
+        let last = last.first().map_or(range.after, |place| place.revision);
+        let inner = gaps.into_iter().flat_map(|gap| gap.previous + 1..gap.revision);
+        Ok(inner.chain(last + 1..range.through + 1).take(limit).collect())
+    }
+
+    /// Runs a pipeline whose answer is small.
+    async fn aggregate_all<T: DeserializeOwned>(
+        &self,
+        action: &'static str,
+        pipeline: Vec<Bson>,
+    ) -> Result<Vec<T>, StoreError> {
+        let collection = self.collection().await?;
+        let answered: Vec<Bson> = async {
+            collection
+                .aggregate(pipeline)
+                .batch_size(BATCH_SIZE)
+                .max_time(CALL_TIMEOUT)
+                .await?
+                .try_collect()
+                .await
+        }
+        .await
+        .map_err(|error| failed(action, error))?;
+        let rows = answered.into_iter().map(bson::deserialize_from_document);
+        rows.collect::<Result<_, _>>()
+            .map_err(|error| StoreError::new(StoreErrorKind::Corrupt, STORE, action, error))
+    }
+
     /// Reads all that matches, in one round trip as long as it fits into a batch of the server.
     async fn find_all<T>(
         &self,
@@ -417,6 +485,21 @@ impl Timeline {
 #[derive(Deserialize)]
 struct PlaceOnly {
     conversation_id: BsonUuid,
+    revision: i64,
+}
+
+/// How many places of a conversation are taken.
+#[derive(Deserialize)]
+struct Counted {
+    #[serde(rename = "_id")]
+    id: BsonUuid,
+    taken: i64,
+}
+
+/// Two taken places with nothing between them.
+#[derive(Deserialize)]
+struct Gap {
+    previous: i64,
     revision: i64,
 }
 

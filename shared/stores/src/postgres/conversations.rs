@@ -145,6 +145,8 @@ pub struct SyncRow {
     pub named: bool,
     /// When its newest revision was handed out.
     pub allocated_at: DateTime<Utc>,
+    /// Every place up to this revision is known to be taken.
+    pub closed_revision: i64,
     /// The database's clock.
     pub now: DateTime<Utc>,
 }
@@ -153,7 +155,7 @@ pub struct SyncRow {
 macro_rules! conversation_columns {
     () => {
         "c.conversation_id, c.revision, c.message_count, c.created_at, c.last_activity_at, c.last_message_seq,
-         c.last_message_sender, c.last_message_excerpt, c.last_message_at, c.allocated_at, m.joined_revision,
+         c.last_message_sender, c.last_message_excerpt, c.last_message_at, c.allocated_at, c.closed_revision, m.joined_revision,
          greatest(c.message_count - greatest(m.read_seq, m.badge_seq, m.joined_seq), 0) AS unread_count"
     };
 }
@@ -210,6 +212,7 @@ struct RawConversation {
     last_message_excerpt: Option<String>,
     last_message_at: Option<DateTime<Utc>>,
     allocated_at: DateTime<Utc>,
+    closed_revision: i64,
     joined_revision: i64,
     unread_count: i64,
     member_ids: Vec<String>,
@@ -407,10 +410,37 @@ impl Postgres {
             .map(|row| SyncRow {
                 named: row.named,
                 allocated_at: row.conversation.allocated_at,
+                closed_revision: row.conversation.closed_revision,
                 now: row.now,
                 conversation: row.conversation.into(),
             })
             .collect())
+    }
+
+    /// Keeps that every place of these conversations up to these revisions is taken. A conversation that is being written
+    /// to is passed over: this is a hint, and worth no waiting.
+    pub async fn raise_closed_revisions(
+        &self,
+        closed: impl Iterator<Item = (ConversationId, i64)>,
+    ) -> Result<(), StoreError> {
+        let (conversations, revisions): (Vec<Uuid>, Vec<i64>) = closed
+            .map(|(conversation, revision)| (conversation.uuid(), revision))
+            .unzip();
+        self.fetch_all::<(Uuid,)>("keep how far conversations are closed", || {
+            sqlx::query_as(
+                "UPDATE conversations c SET closed_revision = greatest(c.closed_revision, closed.revision)
+                 FROM unnest($1::uuid[], $2::bigint[]) AS closed (conversation_id, revision)
+                 WHERE c.conversation_id = closed.conversation_id
+                   AND c.conversation_id IN (
+                       SELECT conversation_id FROM conversations WHERE conversation_id = ANY($1)
+                       FOR NO KEY UPDATE SKIP LOCKED)
+                 RETURNING c.conversation_id",
+            )
+            .bind(&conversations)
+            .bind(&revisions)
+        })
+        .await
+        .map(drop)
     }
 
     /// Asks the sequencer for a place: locks the conversation, checks the actor's rights, hands out the place and keeps
