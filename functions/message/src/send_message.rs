@@ -38,7 +38,7 @@ impl Operation for SendMessage {
         request: SendMessageRequest,
     ) -> Result<Answer<SendMessageResponse>, Failure> {
         let sender = &context.caller()?.user;
-        let draft = parse(request)?;
+        let draft = parse(&request)?;
         let reply_to = match draft.reply_to {
             Some(target) => Some(self.reply(sender, draft.conversation, target).await?),
             None => None,
@@ -72,7 +72,7 @@ struct Sent {
     members: Vec<String>,
 }
 
-fn parse(request: SendMessageRequest) -> Result<Draft, Failure> {
+fn parse(request: &SendMessageRequest) -> Result<Draft, Failure> {
     let mut fields = Fields::default();
     let conversation = fields.take("conversation_id", request.conversation_id.parse());
     let op = fields.take("client_message_id", request.client_message_id.parse());
