@@ -48,7 +48,7 @@ pub(crate) struct Faults {
 impl Stack {
     pub(crate) async fn start() -> Self {
         let fixture = Fixture::new().await;
-        let gateway = serve(functions(), fixture.settings()).await;
+        let gateway = serve(functions(), fixture.settings(), Limits::default()).await;
         let nobody = client_at(gateway.address());
         Self {
             gateway,
@@ -59,6 +59,11 @@ impl Stack {
 
     /// A stack in which everything passes proxies.
     pub(crate) async fn with_faults() -> (Self, Faults) {
+        Self::with_faults_within(Limits::default()).await
+    }
+
+    /// A stack in which everything passes proxies, with limits of its own.
+    pub(crate) async fn with_faults_within(limits: Limits) -> (Self, Faults) {
         let fixture = Fixture::new().await;
         let databases = fixture.with_proxies().await;
         // Where they lead to is known once the gateway stands.
@@ -74,7 +79,7 @@ impl Stack {
         functions.retain(|function| function.name() != "create-live-ticket");
         functions.push(Function::operation::<TicketsForProxies>());
         let settings = databases.settings().clone().with(SOCKET_URLS, urls.join(" "));
-        let gateway = serve(functions, &settings).await;
+        let gateway = serve(functions, &settings, limits).await;
         for proxy in sockets.iter().chain([&api]) {
             proxy.lead_to(gateway.address().to_string());
         }
@@ -141,19 +146,19 @@ impl Operation for TicketsForProxies {
 }
 
 /// Starts a gateway on a port of its own.
-pub(crate) async fn serve(functions: Vec<Function>, settings: &Settings) -> Gateway {
+async fn serve(functions: Vec<Function>, settings: &Settings, limits: Limits) -> Gateway {
     let config = GatewayConfig {
         address: "127.0.0.1:0".parse().unwrap(),
         functions,
         settings: settings.clone(),
         issuer: issuer(),
-        limits: Limits::default(),
+        limits,
     };
     gateway::serve(config).await.unwrap()
 }
 
 /// The functions of all services.
-pub(crate) fn functions() -> Vec<Function> {
+fn functions() -> Vec<Function> {
     [
         chat_conversation::FUNCTIONS,
         chat_friend::FUNCTIONS,

@@ -6,6 +6,8 @@
     reason = "a test that panics has failed, which is what it is for"
 )]
 
+mod gathering;
 mod harness;
+mod races;
 mod sockets;
 mod story;
