@@ -40,7 +40,7 @@ impl Operation for RequestFriend {
                 Failure::resource_exhausted(
                     "FRIEND_LIMIT",
                     format!(
-                        "you have {FRIENDS_MAX} friends and open requests, the most that are allowed; remove some first"
+                        "you have {FRIENDS_MAX} friends and open requests of yours, the most that are allowed; remove some first"
                     ),
                 )
             })?;

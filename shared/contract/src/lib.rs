@@ -6,12 +6,14 @@
 //! The generated files are committed. After a change in `proto/`, run the tests of this crate: they write the files
 //! anew, and fail once to say so. This crate never holds logic.
 
+mod field_mask;
 mod timestamp;
 
 use prost::Message;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use pbjson_types::{Duration, FieldMask};
+pub use field_mask::FieldMask;
+pub use pbjson_types::Duration;
 pub use timestamp::{OutOfRange, Timestamp};
 
 /// A request of the contract, with all that calling or serving it needs to know.

@@ -24,7 +24,7 @@ pub const PAGE_TOKEN_BYTES_MAX: usize = 512;
 
 /// Profiles that one call reads, at most.
 pub const PROFILES_PER_CALL_MAX: usize = 100;
-/// Friends and open requests of one user, at most.
+/// Friends and own open requests of one user, at most.
 pub const FRIENDS_MAX: i64 = 5_000;
 
 /// Conversations in one sync, at most.

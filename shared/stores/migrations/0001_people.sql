@@ -32,7 +32,10 @@ DECLARE
     v_high text COLLATE "C" := greatest(p_actor COLLATE "C", p_other COLLATE "C");
 BEGIN
     IF NOT EXISTS (SELECT FROM friendships f WHERE f.low_user_id = v_low AND f.high_user_id = v_high)
-       AND (SELECT count(*) FROM friendships f WHERE f.low_user_id = p_actor OR f.high_user_id = p_actor) >= p_friends_max
+       AND (SELECT count(*) FROM friendships f
+            WHERE (f.low_user_id = p_actor OR f.high_user_id = p_actor)
+              -- What strangers ask takes none of the caller's places.
+              AND (f.accepted OR f.requested_by = p_actor)) >= p_friends_max
     THEN
         RETURN;
     END IF;

@@ -209,18 +209,16 @@ async fn a_foreign_page_token_is_refused_and_a_forged_one_shows_nothing_of_other
         ".a",
         "1.",
         "1.a b",
+        "-1.a",
+        "-8000000000000000000.a",
         "99999999999999999999.a",
         &"9".repeat(600),
     ] {
         let failure = call(&list, "m", request(0, foreign)).await.unwrap_err();
         assert_eq!(bad_fields(&failure), ["page_token"]);
     }
-    // Times that no row has, and one that not even Postgres has.
-    for (forged, expected) in [
-        ("0.a", 0),
-        ("-8000000000000000000.a", 0),
-        ("8000000000000000000.'OR'1'='1", 3),
-    ] {
+    // Times that no row has.
+    for (forged, expected) in [("0.a", 0), ("8000000000000000000.'OR'1'='1", 3)] {
         let (own, _) = page(call(&list, "m", request(0, forged)).await);
         assert_eq!(own.len(), expected, "{forged}");
         let (nobody, _) = page(call(&list, "nobody", request(0, forged)).await);

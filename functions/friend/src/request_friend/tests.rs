@@ -25,17 +25,18 @@ fn answered(called: Called<RequestFriend>) -> (Friend, Vec<crate::notice::tests:
     (answer.response.friend.expect("an answer has a friend"), told)
 }
 
-/// Gives a user so many open requests of others, past the operation.
-async fn fill(fixture: &Fixture, of: &str, requests: i64) {
+/// Gives a user so many friends and open requests, of their own or of others, past the operation.
+async fn fill(fixture: &Fixture, of: &str, requests: i64, own: bool) {
     let mut connection = fixture.connect_postgres().await;
     // Every other row has the user on its lower side.
     sqlx::query(
         "INSERT INTO friendships (low_user_id, high_user_id, requested_by, accepted, updated_at)
-         SELECT least($1, other COLLATE \"C\"), greatest($1, other COLLATE \"C\"), other, n % 3 = 0, now()
+         SELECT least($1, other COLLATE \"C\"), greatest($1, other COLLATE \"C\"), CASE WHEN $3 THEN $1 ELSE other END, $3 AND n % 3 = 0, now()
          FROM (SELECT n, CASE WHEN n % 2 = 0 THEN 'a-' ELSE 'z-' END || n AS other FROM generate_series(1, $2) n) made",
     )
     .bind(of)
     .bind(requests)
+    .bind(own)
     .execute(&mut connection)
     .await
     .unwrap();
@@ -137,7 +138,7 @@ async fn both_asking_at_once_become_friends_and_are_told_so_last() {
 async fn a_caller_with_5000_friends_and_requests_can_ask_nobody_new_but_can_still_answer() {
     let fixture = Fixture::new().await;
     let ask: RequestFriend = fixture.operation();
-    fill(&fixture, "m", FRIENDS_MAX - 1).await;
+    fill(&fixture, "m", FRIENDS_MAX - 1, true).await;
     answered(call(&ask, "m", request("bob")).await);
 
     let failure = call(&ask, "m", request("carol")).await.unwrap_err();
@@ -151,8 +152,6 @@ async fn a_caller_with_5000_friends_and_requests_can_ask_nobody_new_but_can_stil
     // What is there already takes no new place.
     let (repeat, told) = answered(call(&ask, "m", request("bob")).await);
     assert_eq!((repeat.state(), told), (RequestSent, vec![]));
-    let (met, _) = answered(call(&ask, "m", request("a-2")).await);
-    assert_eq!(met.state(), Accepted);
 
     // Whoever leaves makes room.
     assert!(
@@ -164,6 +163,16 @@ async fn a_caller_with_5000_friends_and_requests_can_ask_nobody_new_but_can_stil
             .is_some()
     );
     answered(call(&ask, "m", request("carol")).await);
+}
+
+#[tokio::test]
+async fn requests_of_strangers_take_no_place_of_the_user_whom_they_ask() {
+    let fixture = Fixture::new().await;
+    let ask: RequestFriend = fixture.operation();
+    fill(&fixture, "m", FRIENDS_MAX, false).await;
+    answered(call(&ask, "m", request("bob")).await);
+    let (met, _) = answered(call(&ask, "m", request("a-2")).await);
+    assert_eq!(met.state(), Accepted);
 }
 
 #[tokio::test]

@@ -483,7 +483,7 @@ pub struct UpsertProfileRequest {
     pub avatar_url: ::prost::alloc::string::String,
     /// The fields to set, of "display_name" and "avatar_url". Empty means both. A first profile needs a display name.
     #[prost(message, optional, tag = "3")]
-    pub update_mask: ::core::option::Option<::pbjson_types::FieldMask>,
+    pub update_mask: ::core::option::Option<crate::FieldMask>,
 }
 /// The profile as it now is.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1,10 +1,13 @@
 //! What a place of the timeline holds.
 
+use std::str::FromStr;
+
+use bson::raw::{RawBinaryRef, RawBsonRef};
 use bson::spec::BinarySubtype;
-use bson::{Binary, DateTime as BsonDateTime, Uuid as BsonUuid};
+use bson::{DateTime as BsonDateTime, RawDocument, Uuid as BsonUuid};
 use chat_domain::{ClientMessageId, ConversationId, MessageId, UserId};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// One place of the timeline, as read.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -68,49 +71,47 @@ pub struct ReplyEntry {
     pub excerpt: String,
 }
 
-pub(super) const KIND_MESSAGE: &str = "message";
-pub(super) const KIND_VOID: &str = "void";
+const KIND_MESSAGE: &str = "message";
+const KIND_VOID: &str = "void";
 
-/// An entry as MongoDB keeps it. What only messages have is absent in voids, so that the partial indexes pass those over.
-///
-/// One flat struct of options, since serde buffers what it flattens and history is read by the page.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub(super) struct Document {
+/// An entry as MongoDB keeps it, to be written. What only messages have is absent in voids, so that the partial indexes pass
+/// those over.
+#[derive(Debug, Serialize)]
+pub(super) struct Document<'a> {
     #[serde(rename = "_id")]
-    pub(super) id: BsonUuid,
-    pub(super) conversation_id: BsonUuid,
-    pub(super) revision: i64,
-    pub(super) kind: String,
+    id: BsonUuid,
+    conversation_id: BsonUuid,
+    revision: i64,
+    kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     seq: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sender: Option<String>,
+    sender: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    op: Option<String>,
+    op: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    op_hash: Option<Binary>,
+    op_hash: Option<RawBinaryRef<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
+    text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reply_to: Option<ReplyFields>,
+    reply_to: Option<ReplyFields<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     allocated_at: Option<BsonDateTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state_revision: Option<i64>,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
-struct ReplyFields {
+#[derive(Debug, Serialize)]
+struct ReplyFields<'a> {
     message_id: BsonUuid,
     seq: i64,
-    sender: String,
-    excerpt: String,
+    sender: &'a str,
+    excerpt: &'a str,
 }
 
 /// A stored entry that no version of this service can have written.
 #[derive(Debug, thiserror::Error)]
-#[error("the entry at revision {revision} has a field of the wrong form: {field}")]
+#[error("the entry at revision {revision} has no {field} of the right form")]
 pub(super) struct BadEntry {
     revision: i64,
     field: &'static str,
@@ -124,26 +125,26 @@ pub(super) fn from_bson_uuid(uuid: BsonUuid) -> uuid::Uuid {
     uuid::Uuid::from_bytes(uuid.bytes())
 }
 
-impl From<&MessageEntry> for Document {
-    fn from(entry: &MessageEntry) -> Self {
+impl<'a> From<&'a MessageEntry> for Document<'a> {
+    fn from(entry: &'a MessageEntry) -> Self {
         Self {
             id: to_bson_uuid(entry.message.uuid()),
             conversation_id: to_bson_uuid(entry.conversation.uuid()),
             revision: entry.revision,
-            kind: KIND_MESSAGE.to_owned(),
+            kind: KIND_MESSAGE,
             seq: Some(entry.seq),
-            sender: Some(entry.sender.to_string()),
-            op: Some(entry.op.to_string()),
-            op_hash: Some(Binary {
+            sender: Some(entry.sender.as_str()),
+            op: Some(entry.op.as_str()),
+            op_hash: Some(RawBinaryRef {
                 subtype: BinarySubtype::Generic,
-                bytes: entry.op_hash.to_vec(),
+                bytes: &entry.op_hash,
             }),
-            text: Some(entry.text.clone()),
+            text: Some(&entry.text),
             reply_to: entry.reply_to.as_ref().map(|reply| ReplyFields {
                 message_id: to_bson_uuid(reply.message.uuid()),
                 seq: reply.seq,
-                sender: reply.sender.to_string(),
-                excerpt: reply.excerpt.clone(),
+                sender: reply.sender.as_str(),
+                excerpt: &reply.excerpt,
             }),
             allocated_at: Some(BsonDateTime::from_millis(entry.allocated_at.timestamp_millis())),
             state_revision: Some(entry.state_revision),
@@ -151,67 +152,231 @@ impl From<&MessageEntry> for Document {
     }
 }
 
-impl Document {
+impl Document<'_> {
     /// A void at a place.
     pub(super) fn void(conversation: ConversationId, revision: i64) -> Self {
         Self {
             id: to_bson_uuid(MessageId::generate().uuid()),
             conversation_id: to_bson_uuid(conversation.uuid()),
             revision,
-            kind: KIND_VOID.to_owned(),
-            ..Self::default()
+            kind: KIND_VOID,
+            seq: None,
+            sender: None,
+            op: None,
+            op_hash: None,
+            text: None,
+            reply_to: None,
+            allocated_at: None,
+            state_revision: None,
         }
-    }
-
-    fn into_message(self) -> Result<MessageEntry, BadEntry> {
-        let revision = self.revision;
-        let bad = |field| BadEntry { revision, field };
-        let reply_to = match self.reply_to {
-            Some(reply) => Some(ReplyEntry {
-                message: from_bson_uuid(reply.message_id).into(),
-                seq: reply.seq,
-                sender: reply.sender.parse().map_err(|_| bad("reply_to"))?,
-                excerpt: reply.excerpt,
-            }),
-            None => None,
-        };
-        Ok(MessageEntry {
-            message: from_bson_uuid(self.id).into(),
-            conversation: from_bson_uuid(self.conversation_id).into(),
-            revision,
-            seq: self.seq.ok_or_else(|| bad("seq"))?,
-            sender: self
-                .sender
-                .and_then(|sender| sender.parse().ok())
-                .ok_or_else(|| bad("sender"))?,
-            op: self.op.and_then(|op| op.parse().ok()).ok_or_else(|| bad("op"))?,
-            op_hash: self
-                .op_hash
-                .and_then(|hash| hash.bytes.try_into().ok())
-                .ok_or_else(|| bad("op_hash"))?,
-            text: self.text.ok_or_else(|| bad("text"))?,
-            reply_to,
-            allocated_at: self
-                .allocated_at
-                .and_then(|time| DateTime::<Utc>::from_timestamp_millis(time.timestamp_millis()))
-                .ok_or_else(|| bad("allocated_at"))?,
-            state_revision: self.state_revision.ok_or_else(|| bad("state_revision"))?,
-        })
     }
 }
 
-impl TryFrom<Document> for Entry {
-    type Error = BadEntry;
+/// What was found of an entry as it is stored. Fields of another type count as missing, others are passed over.
+///
+/// Read by hand: history comes by the page, and on the way through serde BSON's own types cost more than all the rest of
+/// reading it.
+#[derive(Default)]
+struct Found<'a> {
+    id: Option<uuid::Uuid>,
+    conversation: Option<uuid::Uuid>,
+    revision: Option<i64>,
+    kind: Option<&'a str>,
+    seq: Option<i64>,
+    sender: Option<&'a str>,
+    op: Option<&'a str>,
+    op_hash: Option<[u8; 32]>,
+    text: Option<&'a str>,
+    reply_to: Option<&'a RawDocument>,
+    allocated_at: Option<DateTime<Utc>>,
+    state_revision: Option<i64>,
+}
 
-    fn try_from(document: Document) -> Result<Self, BadEntry> {
+impl<'a> Found<'a> {
+    fn read(document: &'a RawDocument) -> Result<Self, BadEntry> {
+        let mut found = Self::default();
+        for element in document {
+            let (name, value) = element.map_err(|_| found.bad("BSON"))?;
+            match name.as_str() {
+                "_id" => found.id = uuid(value),
+                "conversation_id" => found.conversation = uuid(value),
+                "revision" => found.revision = integer(value),
+                "kind" => found.kind = value.as_str(),
+                "seq" => found.seq = integer(value),
+                "sender" => found.sender = value.as_str(),
+                "op" => found.op = value.as_str(),
+                "op_hash" => found.op_hash = value.as_binary().and_then(|hash| hash.bytes.try_into().ok()),
+                "text" => found.text = value.as_str(),
+                "reply_to" => found.reply_to = value.as_document(),
+                "allocated_at" => {
+                    let millis = value.as_datetime().map(BsonDateTime::timestamp_millis);
+                    found.allocated_at = millis.and_then(DateTime::from_timestamp_millis);
+                }
+                "state_revision" => found.state_revision = integer(value),
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    fn message(&self, conversation: ConversationId, revision: i64) -> Result<MessageEntry, BadEntry> {
+        Ok(MessageEntry {
+            message: self.id.ok_or_else(|| self.bad("_id"))?.into(),
+            conversation,
+            revision,
+            seq: self.seq.ok_or_else(|| self.bad("seq"))?,
+            sender: parse(self.sender).ok_or_else(|| self.bad("sender"))?,
+            op: parse(self.op).ok_or_else(|| self.bad("op"))?,
+            op_hash: self.op_hash.ok_or_else(|| self.bad("op_hash"))?,
+            text: self.text.ok_or_else(|| self.bad("text"))?.to_owned(),
+            reply_to: match self.reply_to {
+                Some(reply) => Some(read_reply(reply).ok_or_else(|| self.bad("reply_to"))?),
+                None => None,
+            },
+            allocated_at: self.allocated_at.ok_or_else(|| self.bad("allocated_at"))?,
+            state_revision: self.state_revision.ok_or_else(|| self.bad("state_revision"))?,
+        })
+    }
+
+    fn bad(&self, field: &'static str) -> BadEntry {
+        BadEntry {
+            revision: self.revision.unwrap_or_default(),
+            field,
+        }
+    }
+}
+
+impl Entry {
+    /// Reads a stored entry.
+    pub(super) fn read(document: &RawDocument) -> Result<Self, BadEntry> {
+        let found = Found::read(document)?;
+        let revision = found.revision.ok_or_else(|| found.bad("revision"))?;
+        let conversation = found.conversation.ok_or_else(|| found.bad("conversation_id"))?.into();
         Ok(Self {
-            conversation: from_bson_uuid(document.conversation_id).into(),
-            revision: document.revision,
-            kind: match document.kind.as_str() {
-                KIND_MESSAGE => EntryKind::Message(Box::new(document.into_message()?)),
+            conversation,
+            revision,
+            kind: match found.kind.ok_or_else(|| found.bad("kind"))? {
+                KIND_MESSAGE => EntryKind::Message(Box::new(found.message(conversation, revision)?)),
                 KIND_VOID => EntryKind::Void,
                 _ => EntryKind::Unknown,
             },
         })
+    }
+}
+
+fn read_reply(reply: &RawDocument) -> Option<ReplyEntry> {
+    let value = |name| reply.get(name).ok().flatten();
+    Some(ReplyEntry {
+        message: uuid(value("message_id")?)?.into(),
+        seq: integer(value("seq")?)?,
+        sender: parse(value("sender")?.as_str())?,
+        excerpt: value("excerpt")?.as_str()?.to_owned(),
+    })
+}
+
+fn uuid(value: RawBsonRef<'_>) -> Option<uuid::Uuid> {
+    let binary = value
+        .as_binary()
+        .filter(|binary| binary.subtype == BinarySubtype::Uuid)?;
+    uuid::Uuid::from_slice(binary.bytes).ok()
+}
+
+/// A whole number, in whichever width it was written.
+fn integer(value: RawBsonRef<'_>) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_i32().map(i64::from))
+}
+
+fn parse<T: FromStr>(text: Option<&str>) -> Option<T> {
+    text?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{Bson, RawDocumentBuf, doc};
+
+    use super::*;
+
+    fn message() -> MessageEntry {
+        MessageEntry {
+            message: MessageId::generate(),
+            conversation: ConversationId::generate(),
+            revision: 7,
+            seq: 6,
+            sender: "alice".parse().unwrap(),
+            op: "op-1".parse().unwrap(),
+            op_hash: [9; 32],
+            text: "hello".to_owned(),
+            reply_to: Some(ReplyEntry {
+                message: MessageId::generate(),
+                seq: 5,
+                sender: "bob".parse().unwrap(),
+                excerpt: "hi".to_owned(),
+            }),
+            allocated_at: DateTime::from_timestamp_millis(1_700_000_000_123).unwrap(),
+            state_revision: 8,
+        }
+    }
+
+    /// As it is stored, with other fields.
+    fn stored(document: &Document<'_>, fields: bson::Document) -> RawDocumentBuf {
+        let mut stored = bson::serialize_to_document(document).unwrap();
+        for (name, value) in fields {
+            match value {
+                Bson::Null => drop(stored.remove(name)),
+                value => drop(stored.insert(name, value)),
+            }
+        }
+        RawDocumentBuf::try_from(&stored).unwrap()
+    }
+
+    #[test]
+    fn a_message_comes_back_as_it_was_written() {
+        let mut message = message();
+        for _ in 0..2 {
+            let entry = Entry::read(&stored(&Document::from(&message), doc! {})).unwrap();
+            assert_eq!((entry.conversation, entry.revision), (message.conversation, 7));
+            assert_eq!(entry.kind, EntryKind::Message(Box::new(message.clone())));
+            message.reply_to = None;
+        }
+    }
+
+    #[test]
+    fn a_void_is_a_place_and_nothing_else() {
+        let conversation = ConversationId::generate();
+        let stored = stored(&Document::void(conversation, 3), doc! {});
+        assert_eq!(stored.iter().count(), 4);
+        let void = Entry {
+            conversation,
+            revision: 3,
+            kind: EntryKind::Void,
+        };
+        assert_eq!(Entry::read(&stored).unwrap(), void);
+    }
+
+    #[test]
+    fn what_a_later_version_wrote_is_passed_over() {
+        let message = message();
+        let document = Document::from(&message);
+        let changed = stored(&document, doc! { "kind": "reaction", "text": Bson::Null });
+        assert_eq!(Entry::read(&changed).unwrap().kind, EntryKind::Unknown);
+        let more = stored(&document, doc! { "edited": true, "seq": 6_i32 });
+        assert_eq!(Entry::read(&more).unwrap().kind, EntryKind::Message(Box::new(message)));
+    }
+
+    #[test]
+    fn a_missing_or_odd_field_is_named() {
+        let message = message();
+        let document = Document::from(&message);
+        for (fields, field) in [
+            (doc! { "text": Bson::Null }, "text"),
+            (doc! { "text": 1 }, "text"),
+            (doc! { "sender": "no one" }, "sender"),
+            (doc! { "op_hash": "x" }, "op_hash"),
+            (doc! { "reply_to": { "seq": 1_i64 } }, "reply_to"),
+            (doc! { "conversation_id": "x" }, "conversation_id"),
+        ] {
+            let error = Entry::read(&stored(&document, fields)).unwrap_err();
+            assert_eq!((error.revision, error.field), (7, field));
+        }
     }
 }

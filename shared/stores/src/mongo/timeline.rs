@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bson::{Document as Bson, Uuid as BsonUuid, doc};
+use bson::{Document as Bson, RawDocument, RawDocumentBuf, Uuid as BsonUuid, doc};
 use chat_domain::{ClientMessageId, ConversationId, MessageId, UserId};
 use futures::TryStreamExt;
 use mongodb::error::{Error, ErrorKind, WriteFailure};
@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
-use super::entry::{Document, Entry, EntryKind, KIND_VOID, MessageEntry, from_bson_uuid, to_bson_uuid};
+use super::entry::{Document, Entry, EntryKind, MessageEntry, from_bson_uuid, to_bson_uuid};
 use crate::{Settings, SettingsError, StoreError, StoreErrorKind};
 
 const STORE: &str = "MongoDB";
@@ -52,7 +52,7 @@ const MAX_TIME_EXPIRED: i32 = 50;
 pub struct Timeline {
     uri: String,
     database: String,
-    collection: OnceCell<Collection<Document>>,
+    collection: OnceCell<Collection<RawDocumentBuf>>,
 }
 
 /// What became of a write.
@@ -167,6 +167,7 @@ impl Timeline {
     /// the message may or may not be there.
     pub async fn add(&self, entry: &MessageEntry) -> Result<Inserted, StoreError> {
         let collection = self.collection().await?;
+        let collection = collection.clone_with_type::<Document<'_>>();
         match collection.insert_one(Document::from(entry)).await {
             Ok(_) => Ok(Inserted::Written),
             Err(error) if is_duplicate(&error) => Ok(Inserted::Taken),
@@ -188,6 +189,7 @@ impl Timeline {
             .journal(true)
             .w_timeout(VOIDS_TIMEOUT)
             .build();
+        let collection = collection.clone_with_type::<Document<'_>>();
         match collection
             .insert_many(voids)
             .ordered(false)
@@ -222,7 +224,7 @@ impl Timeline {
             .await
             .map_err(|error| failed(ACTION, error))?;
         Ok(document
-            .map(|document| entry(ACTION, document))
+            .map(|document| Entry::read(&document).map_err(|error| unreadable(ACTION, error)))
             .transpose()?
             .and_then(message))
     }
@@ -235,8 +237,10 @@ impl Timeline {
         let filter = doc! {
             "$or": [{ "conversation_id": id, "revision": revision }, { "conversation_id": id, "seq": seq }],
         };
-        let found: Vec<Document> = self.find_all(ACTION, filter, FindOptions::default()).await?;
-        Ok(if found.iter().any(|document| document.kind != KIND_VOID) {
+        let found = self
+            .find_all(ACTION, filter, FindOptions::default(), Entry::read)
+            .await?;
+        Ok(if found.iter().any(|entry| entry.kind != EntryKind::Void) {
             Slot::Foreign
         } else if found.is_empty() {
             Slot::Free
@@ -287,7 +291,7 @@ impl Timeline {
             .await
             .map_err(|error| failed(ACTION, error))?;
         Ok(document
-            .map(|document| entry(ACTION, document))
+            .map(|document| Entry::read(&document).map_err(|error| unreadable(ACTION, error)))
             .transpose()?
             .and_then(message))
     }
@@ -309,11 +313,8 @@ impl Timeline {
             .sort(doc! { "seq": direction })
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
             .build();
-        let documents: Vec<Document> = self.find_all(ACTION, filter, options).await?;
-        let mut messages = Vec::with_capacity(documents.len());
-        for document in documents {
-            messages.extend(message(entry(ACTION, document)?));
-        }
+        let entries = self.find_all(ACTION, filter, options, Entry::read).await?;
+        let mut messages: Vec<MessageEntry> = entries.into_iter().filter_map(message).collect();
         if direction < 0 {
             messages.reverse();
         }
@@ -328,9 +329,10 @@ impl Timeline {
         const ACTION: &str = "list revisions";
         let mut found: BTreeMap<ConversationId, Vec<Entry>> = BTreeMap::new();
         let Some(filter) = any_of(ranges) else { return Ok(found) };
-        let documents: Vec<Document> = self.find_all(ACTION, filter, FindOptions::default()).await?;
-        for document in documents {
-            let entry = entry(ACTION, document)?;
+        let entries = self
+            .find_all(ACTION, filter, FindOptions::default(), Entry::read)
+            .await?;
+        for entry in entries {
             found.entry(entry.conversation).or_default().push(entry);
         }
         for entries in found.values_mut() {
@@ -350,7 +352,7 @@ impl Timeline {
         let options = FindOptions::builder()
             .projection(doc! { "_id": 0, "conversation_id": 1, "revision": 1 })
             .build();
-        let places: Vec<PlaceOnly> = self.find_all(ACTION, filter, options).await?;
+        let places: Vec<PlaceOnly> = self.find_all(ACTION, filter, options, deserialize).await?;
         for place in places {
             found
                 .entry(from_bson_uuid(place.conversation_id).into())
@@ -402,10 +404,10 @@ impl Timeline {
             .projection(doc! { "_id": 0, "conversation_id": 1, "revision": 1 })
             .build();
         let gaps: Vec<Gap> = self.aggregate_all(ACTION, pipeline).await?;
-        let last: Vec<PlaceOnly> = self.find_all(ACTION, filter, options).await?;
+        let last: Vec<PlaceOnly> = self.find_all(ACTION, filter, options, deserialize).await?;
         let last = last.first().map_or(range.after, |place| place.revision);
         let inner = gaps.into_iter().flat_map(|gap| gap.previous + 1..gap.revision);
-        Ok(inner.chain(last + 1..range.through + 1).take(limit).collect())
+        Ok(inner.chain(last + 1..=range.through).take(limit).collect())
     }
 
     /// Runs a pipeline whose answer is small.
@@ -432,24 +434,28 @@ impl Timeline {
     }
 
     /// Reads all that matches, in one round trip as long as it fits into a batch of the server.
-    async fn find_all<T>(
+    async fn find_all<T, E>(
         &self,
         action: &'static str,
         filter: Bson,
         mut options: FindOptions,
+        read: impl Fn(&RawDocument) -> Result<T, E>,
     ) -> Result<Vec<T>, StoreError>
     where
-        T: DeserializeOwned + Send + Sync + Unpin,
+        E: std::error::Error + Send + Sync + 'static,
     {
         options.batch_size = Some(BATCH_SIZE);
         options.max_time = Some(CALL_TIMEOUT);
-        let collection = self.collection().await?.clone_with_type::<T>();
-        let cursor = collection.find(filter).with_options(options).await;
-        let found = cursor.map_err(|error| failed(action, error))?.try_collect().await;
-        found.map_err(|error| failed(action, error))
+        let found = self.collection().await?.find(filter).with_options(options).await;
+        let mut cursor = found.map_err(|error| failed(action, error))?;
+        let mut all = Vec::new();
+        while cursor.advance().await.map_err(|error| failed(action, error))? {
+            all.push(read(cursor.current()).map_err(|error| unreadable(action, error))?);
+        }
+        Ok(all)
     }
 
-    async fn collection(&self) -> Result<&Collection<Document>, StoreError> {
+    async fn collection(&self) -> Result<&Collection<RawDocumentBuf>, StoreError> {
         self.collection
             .get_or_try_init(|| async {
                 let mut options = ClientOptions::parse(&self.uri)
@@ -518,8 +524,12 @@ fn any_of(ranges: &[RevisionRange]) -> Option<Bson> {
     (!ranges.is_empty()).then(|| doc! { "$or": ranges })
 }
 
-fn entry(action: &'static str, document: Document) -> Result<Entry, StoreError> {
-    Entry::try_from(document).map_err(|error| StoreError::new(StoreErrorKind::Corrupt, STORE, action, error))
+fn deserialize<T: DeserializeOwned>(document: &RawDocument) -> bson::error::Result<T> {
+    bson::deserialize_from_slice(document.as_bytes())
+}
+
+fn unreadable(action: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::new(StoreErrorKind::Corrupt, STORE, action, error)
 }
 
 fn message(entry: Entry) -> Option<MessageEntry> {

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Postgres, STORE, page_time};
+use super::{Postgres, STORE};
 use crate::{StoreError, StoreErrorKind};
 
 /// A conversation as one of its members sees it.
@@ -359,7 +359,7 @@ impl Postgres {
             .fetch_all("list conversations", || {
                 sqlx::query_as(LIST_CONVERSATIONS)
                     .bind(user.as_str())
-                    .bind(after.map(page_time))
+                    .bind(after.map(|token| token.time))
                     .bind(after.map(|token| token.key.as_str()))
                     .bind(page_size.rows())
             })

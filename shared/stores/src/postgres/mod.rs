@@ -10,8 +10,6 @@ use std::error::Error;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use chat_domain::PageToken;
-use chrono::{DateTime, Utc};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::QueryAs;
 use sqlx::{ConnectOptions, Connection as _, FromRow, PgConnection};
@@ -160,6 +158,15 @@ pub async fn migrate(settings: &Settings) -> Result<(), MigrateError> {
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .acquire_timeout(CONNECT_TIMEOUT)
+        // The bounds below are for functions. Building an index, or waiting for another migration, takes what it takes.
+        .after_connect(|connection, _| {
+            Box::pin(async {
+                sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = 0")
+                    .execute(connection)
+                    .await
+                    .map(drop)
+            })
+        })
         .connect_with(connect_options(settings)?)
         .await
         .map_err(|error| StoreError::new(StoreErrorKind::Unavailable, STORE, "accept a connection", error))?;
@@ -198,12 +205,6 @@ pub enum MigrateError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// Where a page goes on, as Postgres takes it: its times begin in 4714 BC, and a client may forge an earlier one. No row
-/// is older than 1970.
-fn page_time(token: &PageToken) -> DateTime<Utc> {
-    token.time.max(DateTime::UNIX_EPOCH)
 }
 
 fn connect_options(settings: &Settings) -> Result<PgConnectOptions, SettingsError> {

@@ -4,7 +4,7 @@ use chat_domain::{AvatarUrl, DisplayName, FRIENDS_MAX, PageSize, PageToken, User
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 
-use super::{Postgres, page_time};
+use super::Postgres;
 use crate::StoreError;
 
 /// A profile as stored.
@@ -256,7 +256,7 @@ impl Postgres {
                 )
                 .bind(user.as_str())
                 .bind(only)
-                .bind(after.map(page_time))
+                .bind(after.map(|token| token.time))
                 .bind(after.map(|token| token.key.as_str()))
                 .bind(page_size.rows())
             })
