@@ -11,3 +11,4 @@ mod harness;
 mod races;
 mod sockets;
 mod story;
+mod wire;
