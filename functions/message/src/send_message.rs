@@ -8,7 +8,7 @@ use chat_domain::{ClientMessageId, ConversationId, MessageId, MessageText, UserI
 use chat_rpc::{Answer, CallContext, Failure, Fields, Notice, Operation, view};
 use chat_stores::mongo::{Heads, Inserted, MessageEntry, ReplyEntry, Slot, Timeline};
 use chat_stores::postgres::{Append, Appended, Place, Postgres};
-use chat_stores::{Settings, SettingsError};
+use chat_stores::{Settings, SettingsError, StoreError};
 
 /// How often a send looks for a place before it gives up: each further round means that another writer got in between.
 const ROUNDS_MAX: usize = 4;
@@ -122,6 +122,8 @@ impl SendMessage {
     async fn send(&self, sender: &UserId, draft: &Draft, reply_to: Option<ReplyEntry>) -> Result<Sent, Failure> {
         let preview = excerpt(draft.text.as_str());
         let (mut after, mut floors) = (0, Heads::default());
+        // A place that this call holds without having written it.
+        let mut unwritten: Option<Place> = None;
         for _ in 0..ROUNDS_MAX {
             let append = Append {
                 conversation: draft.conversation,
@@ -132,10 +134,16 @@ impl SendMessage {
                 floor_revision: floors.revision,
                 floor_seq: floors.seq,
             };
-            let place = match self.postgres.append(&append).await? {
+            let appended = self.postgres.append(&append).await?;
+            if let Some(unwritten) = unwritten.take()
+                && !matches!(&appended, Appended::Placed(place) if place.revision == unwritten.revision)
+            {
+                self.close(draft.conversation, &unwritten).await?;
+            }
+            let place = match appended {
                 Appended::Placed(place) => place,
                 Appended::NotFound => return Err(Failure::conversation_not_found()),
-                Appended::CannotSend => return Err(cannot_send()),
+                Appended::CannotSend { held } => return self.refused(sender, draft, held).await,
             };
             let message = MessageEntry {
                 message: MessageId::generate(),
@@ -158,12 +166,8 @@ impl SendMessage {
                 });
             }
             // Something of it is there already. By what stands there, not by which index said so:
-            if let Some(first) = self
-                .timeline
-                .lookup_operation(draft.conversation, sender, &draft.op)
-                .await?
-            {
-                return self.repeated(draft, first, place).await;
+            if let Some(first) = self.lookup_first(sender, draft).await? {
+                return self.repeated(draft, first, Some(place)).await;
             }
             match self
                 .timeline
@@ -171,7 +175,7 @@ impl SendMessage {
                 .await?
             {
                 // Whoever stood in the way has been rolled back; the place is still ours.
-                Slot::Free => {}
+                Slot::Free => unwritten = Some(place),
                 // Someone took us for dead and closed the place.
                 Slot::Void => after = place.revision,
                 // The sequencer handed out what it had handed out before: it was restored or failed over to an old state.
@@ -189,17 +193,36 @@ impl SendMessage {
                 }
             }
         }
+        if let Some(unwritten) = unwritten {
+            self.close(draft.conversation, &unwritten).await?;
+        }
         Err(Failure::unavailable(
             "SEND_CONTENDED",
             "too many writers got in between; repeat with the same client_message_id",
         ))
     }
 
-    /// Answers a send whose operation is in the timeline already.
-    async fn repeated(&self, draft: &Draft, first: MessageEntry, place: Place) -> Result<Sent, Failure> {
-        if first.revision != place.revision {
+    /// Answers a send that is not allowed now. If it was allowed and done before, that is what it is answered; if it has a
+    /// place from then and nothing is in it, the place is closed.
+    async fn refused(&self, sender: &UserId, draft: &Draft, held: Option<Place>) -> Result<Sent, Failure> {
+        if let Some(first) = self.lookup_first(sender, draft).await? {
+            return self.repeated(draft, first, held).await;
+        }
+        if let Some(held) = held {
+            self.close(draft.conversation, &held).await?;
+            // An earlier attempt that was still on its way may have been faster.
+            if let Some(first) = self.lookup_first(sender, draft).await? {
+                return self.repeated(draft, first, Some(held)).await;
+            }
+        }
+        Err(cannot_send())
+    }
+
+    /// Answers a send whose operation is in the timeline already. `place` is the one that this call was given.
+    async fn repeated(&self, draft: &Draft, first: MessageEntry, place: Option<Place>) -> Result<Sent, Failure> {
+        if let Some(place) = place.as_ref().filter(|place| place.revision != first.revision) {
             // The sequencer had forgotten the operation and handed out a second place, which nobody else will fill.
-            self.close(draft.conversation, &place).await?;
+            self.close(draft.conversation, place).await?;
         }
         if first.op_hash != draft.op_hash {
             return Err(Failure::already_exists(
@@ -210,13 +233,20 @@ impl SendMessage {
         Ok(Sent {
             message: first,
             deduplicated: true,
-            members: place.members,
+            members: place.map(|place| place.members).unwrap_or_default(),
         })
     }
 
+    /// Reads what this operation has sent, if it has.
+    async fn lookup_first(&self, sender: &UserId, draft: &Draft) -> Result<Option<MessageEntry>, StoreError> {
+        self.timeline
+            .lookup_operation(draft.conversation, sender, &draft.op)
+            .await
+    }
+
     /// Closes a place that this call holds and will not use.
-    async fn close(&self, conversation: ConversationId, place: &Place) -> Result<(), Failure> {
-        Ok(self.timeline.close(&[(conversation, place.revision)]).await?)
+    async fn close(&self, conversation: ConversationId, place: &Place) -> Result<(), StoreError> {
+        self.timeline.close(&[(conversation, place.revision)]).await
     }
 }
 

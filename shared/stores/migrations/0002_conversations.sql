@@ -24,6 +24,9 @@ CREATE TABLE conversations (
     CHECK (low_user_id < high_user_id)
 ) WITH (fillfactor = 70);
 
+-- An operation of a member and the place that it got.
+CREATE TYPE placed_operation AS (op_id text, revision bigint, messages_after bigint, allocated_at timestamptz);
+
 CREATE TABLE members (
     conversation_id uuid   NOT NULL REFERENCES conversations,
     user_id         text COLLATE "C" NOT NULL,
@@ -33,11 +36,8 @@ CREATE TABLE members (
     -- What they said they have read, and the newest message of their own, which is never unread to them.
     read_seq        bigint NOT NULL DEFAULT 0,
     badge_seq       bigint NOT NULL DEFAULT 0,
-    -- Their latest operation and the place that it got, so that a repeat gets it again.
-    op_id           text,
-    op_revision     bigint,
-    op_messages     bigint,
-    op_allocated_at timestamptz,
+    -- Their newest operations and the places that those got, newest first, so that a repeat gets its place again.
+    recent_operations placed_operation[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (conversation_id, user_id)
 ) WITH (fillfactor = 70);
 
@@ -99,10 +99,11 @@ END $$;
 -- The sequencer. Checks that the actor may make this change, and gives it its place: lock first, then look, so that the
 -- checks see whatever was committed before.
 --
--- No row: the conversation is not there for this actor. `outcome`: 'placed' or 'cannot_send'.
+-- No row: the conversation is not there for this actor. `outcome`: 'placed', or 'cannot_send', which names the place that
+-- the operation got when it was still allowed, if any.
 --
--- p_op: the operation's id; its sender's latest operation gets its place again when repeated, unless that place is not
---     above p_after (it was closed by someone else).
+-- p_op: the operation's id; each of its sender's newest operations gets its place again when repeated, unless that place
+--     is not above p_after (it was closed by someone else).
 -- p_excerpt: the preview when the change is a message; null otherwise.
 -- p_floor_revision, p_floor_seq: what the timeline was found to hold; above 0 only when this sequencer went back.
 --
@@ -115,11 +116,18 @@ CREATE FUNCTION append(
 RETURNS TABLE (outcome text, revision bigint, messages_after bigint, allocated_at timestamptz, member_ids text[])
 LANGUAGE plpgsql AS $$
 DECLARE
+    -- How many operations of a member are remembered: more than one client has in flight at a time.
+    c_recent_max   CONSTANT int := 8;
     v_conversation conversations%ROWTYPE;
     v_member       members%ROWTYPE;
+    v_place        placed_operation;
     v_is_message   boolean := p_excerpt IS NOT NULL;
     v_members      text[];
 BEGIN
+    -- A stranger neither waits for the lock nor holds it up; members are looked at again under it.
+    IF NOT EXISTS (SELECT FROM members m WHERE m.conversation_id = p_conversation AND m.user_id = p_actor) THEN
+        RETURN;
+    END IF;
     SELECT * INTO v_conversation FROM conversations c WHERE c.conversation_id = p_conversation FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN;
@@ -136,46 +144,45 @@ BEGIN
         v_members := NULL;
     END IF;
 
-    IF v_member.op_id = p_op AND v_member.op_revision > p_after THEN
-        RETURN QUERY
-        SELECT 'placed', v_member.op_revision, v_member.op_messages, v_member.op_allocated_at, v_members;
-        RETURN;
-    END IF;
+    SELECT o.op_id, o.revision, o.messages_after, o.allocated_at INTO v_place
+    FROM unnest(v_member.recent_operations) o
+    WHERE o.op_id = p_op AND o.revision > p_after;
 
     IF v_conversation.kind = 'direct' AND NOT EXISTS (
         SELECT FROM friendships f
         WHERE f.low_user_id = v_conversation.low_user_id AND f.high_user_id = v_conversation.high_user_id AND f.accepted
     ) THEN
-        RETURN QUERY SELECT 'cannot_send', NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::text[];
+        -- Also when it has a place: what it would write there may not be what it asked for when it was allowed.
+        RETURN QUERY SELECT 'cannot_send', v_place.revision, v_place.messages_after, v_place.allocated_at, v_members;
         RETURN;
     END IF;
 
-    v_conversation.revision := greatest(v_conversation.revision, p_floor_revision) + 1;
-    v_conversation.message_count := greatest(v_conversation.message_count, p_floor_seq) + v_is_message::int;
-    v_conversation.allocated_at :=
-        greatest(v_conversation.allocated_at, date_trunc('milliseconds', clock_timestamp()));
+    IF v_place.revision IS NULL THEN
+        v_place.op_id := p_op;
+        v_place.revision := greatest(v_conversation.revision, p_floor_revision) + 1;
+        v_place.messages_after := greatest(v_conversation.message_count, p_floor_seq) + v_is_message::int;
+        v_place.allocated_at := greatest(v_conversation.allocated_at, date_trunc('milliseconds', clock_timestamp()));
 
-    UPDATE conversations c SET
-        revision             = v_conversation.revision,
-        message_count        = v_conversation.message_count,
-        allocated_at         = v_conversation.allocated_at,
-        last_activity_at     = CASE WHEN v_is_message THEN v_conversation.allocated_at ELSE c.last_activity_at END,
-        last_message_seq     = CASE WHEN v_is_message THEN v_conversation.message_count ELSE c.last_message_seq END,
-        last_message_sender  = CASE WHEN v_is_message THEN p_actor ELSE c.last_message_sender END,
-        last_message_excerpt = CASE WHEN v_is_message THEN p_excerpt ELSE c.last_message_excerpt END,
-        last_message_at      = CASE WHEN v_is_message THEN v_conversation.allocated_at ELSE c.last_message_at END
-    WHERE c.conversation_id = p_conversation;
+        UPDATE conversations c SET
+            revision             = v_place.revision,
+            message_count        = v_place.messages_after,
+            allocated_at         = v_place.allocated_at,
+            last_activity_at     = CASE WHEN v_is_message THEN v_place.allocated_at ELSE c.last_activity_at END,
+            last_message_seq     = CASE WHEN v_is_message THEN v_place.messages_after ELSE c.last_message_seq END,
+            last_message_sender  = CASE WHEN v_is_message THEN p_actor ELSE c.last_message_sender END,
+            last_message_excerpt = CASE WHEN v_is_message THEN p_excerpt ELSE c.last_message_excerpt END,
+            last_message_at      = CASE WHEN v_is_message THEN v_place.allocated_at ELSE c.last_message_at END
+        WHERE c.conversation_id = p_conversation;
 
-    UPDATE members m SET
-        op_id           = p_op,
-        op_revision     = v_conversation.revision,
-        op_messages     = v_conversation.message_count,
-        op_allocated_at = v_conversation.allocated_at,
-        badge_seq       = CASE WHEN v_is_message THEN v_conversation.message_count ELSE m.badge_seq END
-    WHERE m.conversation_id = p_conversation AND m.user_id = p_actor;
+        UPDATE members m SET
+            recent_operations = (array_prepend(
+                v_place, ARRAY(SELECT o FROM unnest(m.recent_operations) o WHERE o.op_id <> p_op)
+            ))[1:c_recent_max],
+            badge_seq = CASE WHEN v_is_message THEN v_place.messages_after ELSE m.badge_seq END
+        WHERE m.conversation_id = p_conversation AND m.user_id = p_actor;
+    END IF;
 
-    RETURN QUERY
-    SELECT 'placed', v_conversation.revision, v_conversation.message_count, v_conversation.allocated_at, v_members;
+    RETURN QUERY SELECT 'placed', v_place.revision, v_place.messages_after, v_place.allocated_at, v_members;
 END $$;
 
 -- Moves a member's read position forward, never past the newest message. No row: the conversation is not there for this

@@ -344,7 +344,7 @@ async fn anything(postgres: &Postgres, random: &mut StdRng, op: &str) -> Option<
             };
             return match postgres.append(&append).await.unwrap() {
                 Appended::Placed(_) => Some(conversation),
-                Appended::CannotSend => None,
+                Appended::CannotSend { .. } => None,
                 Appended::NotFound => panic!("{one} opened it"),
             };
         }

@@ -99,13 +99,46 @@ async fn a_repeat_answers_the_first_message_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_repeat_after_other_messages_answers_the_first_one_and_closes_the_place_it_was_given() {
+async fn a_repeat_after_other_messages_answers_the_first_one_and_takes_no_place() {
     let fixture = Fixture::new().await;
     let conversation = fixture.open_direct("alice", "bob").await;
     let send: SendMessage = fixture.operation();
-
     let first = message(call(&send, "alice", request(conversation, "a1", "one")).await);
     message(call(&send, "alice", request(conversation, "a2", "two")).await);
+
+    for _ in 0..3 {
+        let repeat = call(&send, "alice", request(conversation, "a1", "one"))
+            .await
+            .unwrap()
+            .response;
+        assert!(repeat.deduplicated);
+        assert_eq!(repeat.message.unwrap(), first);
+    }
+
+    let expected = [(1, Some((1, "one".to_owned()))), (2, Some((2, "two".to_owned())))];
+    assert_eq!(timeline(&fixture, conversation).await, expected);
+    let seen = fixture
+        .postgres()
+        .lookup_conversation(conversation, &user("bob"))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (seen.unread_count, seen.last_message.unwrap().excerpt.as_str()),
+        (2, "two")
+    );
+}
+
+#[tokio::test]
+async fn a_repeat_that_the_sequencer_has_forgotten_answers_the_first_one_and_closes_the_place_it_was_given() {
+    let fixture = Fixture::new().await;
+    let conversation = fixture.open_direct("alice", "bob").await;
+    let send: SendMessage = fixture.operation();
+    let first = message(call(&send, "alice", request(conversation, "a1", "one")).await);
+    for later in 2..=9 {
+        message(call(&send, "alice", request(conversation, &format!("a{later}"), "more")).await);
+    }
+
     let repeat = call(&send, "alice", request(conversation, "a1", "one"))
         .await
         .unwrap()
@@ -113,12 +146,7 @@ async fn a_repeat_after_other_messages_answers_the_first_one_and_closes_the_plac
 
     assert!(repeat.deduplicated);
     assert_eq!(repeat.message.unwrap(), first);
-    let expected = [
-        (1, Some((1, "one".to_owned()))),
-        (2, Some((2, "two".to_owned()))),
-        (3, None),
-    ];
-    assert_eq!(timeline(&fixture, conversation).await, expected);
+    assert_eq!(timeline(&fixture, conversation).await.last(), Some(&(10, None)));
 }
 
 #[tokio::test]
@@ -307,6 +335,68 @@ async fn former_friends_cannot_send_but_a_repeat_still_gets_its_answer() {
         .response;
     assert_eq!((repeat.deduplicated, repeat.message.unwrap()), (true, first));
     assert_eq!(timeline(&fixture, conversation).await.len(), 1);
+}
+
+#[tokio::test]
+async fn former_friends_get_the_answers_of_all_that_they_had_sent() {
+    let fixture = Fixture::new().await;
+    let conversation = fixture.open_direct("alice", "bob").await;
+    let send: SendMessage = fixture.operation();
+    let mut sent = Vec::new();
+    for op in 0..10 {
+        sent.push(message(
+            call(&send, "alice", request(conversation, &format!("{op}"), "x")).await,
+        ));
+    }
+    fixture
+        .postgres()
+        .remove_friend(&user("bob"), &user("alice"))
+        .await
+        .unwrap();
+
+    for (op, first) in sent.into_iter().enumerate() {
+        let repeat = call(&send, "alice", request(conversation, &format!("{op}"), "x"))
+            .await
+            .unwrap()
+            .response;
+        assert_eq!((repeat.deduplicated, repeat.message.unwrap()), (true, first));
+        let other = call(&send, "alice", request(conversation, &format!("{op}"), "other"))
+            .await
+            .unwrap_err();
+        assert_eq!(other.reason(), "CLIENT_MESSAGE_ID_REUSED");
+    }
+    assert_eq!(timeline(&fixture, conversation).await.len(), 10);
+}
+
+#[tokio::test]
+async fn a_place_taken_as_friends_is_of_no_use_afterwards() {
+    let fixture = Fixture::new().await;
+    let conversation = fixture.open_direct("alice", "bob").await;
+    let proxies = fixture.with_proxies().await;
+    let victim: SendMessage = proxies.operation();
+    let held = proxies.mongo.hold(Filter::operation("insert"));
+    let killed = tokio::spawn(async move { call(&victim, "alice", request(conversation, "a1", "first")).await });
+    held.caught().await;
+    killed.abort();
+    held.drop_connection();
+    fixture
+        .postgres()
+        .remove_friend(&user("bob"), &user("alice"))
+        .await
+        .unwrap();
+
+    let send: SendMessage = fixture.operation();
+    for text in ["first", "something else"] {
+        let failure = call(&send, "alice", request(conversation, "a1", text))
+            .await
+            .unwrap_err();
+        assert_eq!(failure.reason(), "CANNOT_SEND");
+    }
+    assert_eq!(
+        timeline(&fixture, conversation).await,
+        [(1, None)],
+        "who holds a place closes it"
+    );
 }
 
 #[tokio::test]

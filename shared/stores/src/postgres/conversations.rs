@@ -84,7 +84,7 @@ pub struct Append<'a> {
     pub conversation: ConversationId,
     /// Who.
     pub actor: &'a UserId,
-    /// The operation's id. The actor's latest operation gets the same place when repeated.
+    /// The operation's id. Each of the actor's newest operations gets the same place when repeated.
     pub op: &'a ClientMessageId,
     /// The preview when the change is a message; None otherwise.
     pub excerpt: Option<&'a str>,
@@ -104,7 +104,10 @@ pub enum Appended {
     /// The conversation is not there, or the actor is not a member.
     NotFound,
     /// The actor may not send in this conversation now.
-    CannotSend,
+    CannotSend {
+        /// The place that the operation got when it was still allowed. Its holder closes it.
+        held: Option<Place>,
+    },
 }
 
 /// The place of a change in a conversation.
@@ -462,14 +465,18 @@ impl Postgres {
             })
             .await?;
         let Some(row) = row else { return Ok(Appended::NotFound) };
-        match (row.outcome.as_str(), row.revision, row.messages_after, row.allocated_at) {
-            ("placed", Some(revision), Some(messages_after), Some(allocated_at)) => Ok(Appended::Placed(Place {
+        let place = match (row.revision, row.messages_after, row.allocated_at) {
+            (Some(revision), Some(messages_after), Some(allocated_at)) => Some(Place {
                 revision,
                 messages_after,
                 allocated_at,
                 members: row.member_ids.unwrap_or_default(),
-            })),
-            ("cannot_send", ..) => Ok(Appended::CannotSend),
+            }),
+            _ => None,
+        };
+        match (row.outcome.as_str(), place) {
+            ("placed", Some(place)) => Ok(Appended::Placed(place)),
+            ("cannot_send", held) => Ok(Appended::CannotSend { held }),
             _ => Err(StoreError::new(
                 StoreErrorKind::Corrupt,
                 STORE,
