@@ -14,50 +14,49 @@ use chat_stores::postgres::Postgres;
 /// A prefix of at least this many places more than the one known is worth a write.
 const KEPT_STEP: i64 = 1_000;
 
-/// Which of the stretches, each from what is known to be closed, have open places, and how many.
-pub(crate) async fn open_places(
+/// Which of the stretches, each from what is known to be closed, have open places.
+pub(crate) async fn open_stretches(
     timeline: &Timeline,
     stretches: &[RevisionRange],
-) -> Result<Vec<(RevisionRange, i64)>, StoreError> {
+) -> Result<Vec<RevisionRange>, StoreError> {
     let taken = timeline.count_revisions(stretches).await?;
-    let open = stretches.iter().filter_map(|stretch| {
-        let places = stretch.through - stretch.after;
-        let open = places - taken.get(&stretch.conversation).copied().unwrap_or_default();
-        (open > 0).then_some((*stretch, open))
-    });
-    Ok(open.collect())
+    let is_open = |stretch: &&RevisionRange| {
+        taken.get(&stretch.conversation).copied().unwrap_or_default() < stretch.through - stretch.after
+    };
+    Ok(stretches.iter().filter(is_open).copied().collect())
 }
 
-/// Closes the open places, and keeps how far all stretches are closed now.
+/// Closes the open stretches, and keeps how far all are closed now.
 pub(crate) async fn close(
     postgres: &Postgres,
     timeline: &Timeline,
     stretches: &[RevisionRange],
-    open: &[(RevisionRange, i64)],
+    open: &[RevisionRange],
 ) -> Result<(), Failure> {
-    let mut left = SYNC_PREFIX_VOIDS_MAX;
     let mut places = Vec::new();
-    for (stretch, _) in open {
+    for stretch in open {
+        let left = SYNC_PREFIX_VOIDS_MAX - places.len();
+        if left == 0 {
+            break;
+        }
         let missing = timeline.list_missing_revisions(*stretch, left).await?;
-        left -= missing.len();
         places.extend(missing.into_iter().map(|revision| (stretch.conversation, revision)));
     }
     timeline.close(&places).await?;
-    let all: i64 = open.iter().map(|(_, open)| open).sum();
-    if all > i64::try_from(places.len()).unwrap_or(i64::MAX) {
+    // Counted again, since writers may have been faster, and there may be more than one sync closes.
+    if !open_stretches(timeline, open).await?.is_empty() {
         return Err(Failure::unavailable(
             "TIMELINE_REPAIRING",
             "a conversation has many abandoned places, which are being closed; repeat the call",
         ));
     }
-    let kept: Vec<RevisionRange> = stretches
+    let kept: Vec<_> = stretches
         .iter()
         .filter(|stretch| stretch.through - stretch.after >= KEPT_STEP)
-        .copied()
+        .map(|stretch| (stretch.conversation, stretch.through))
         .collect();
     if !kept.is_empty() {
-        let kept = kept.iter().map(|stretch| (stretch.conversation, stretch.through));
-        postgres.raise_closed_revisions(kept).await?;
+        postgres.raise_closed_revisions(kept.into_iter()).await?;
     }
     Ok(())
 }

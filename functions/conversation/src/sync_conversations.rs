@@ -22,8 +22,8 @@ use chat_stores::{Settings, SettingsError, StoreError};
 use crate::prefix;
 use crate::walk::{Stretch, Walk, contiguous};
 
-/// What an entry weighs beside its text, roughly.
-const ENTRY_BYTES: usize = 256;
+/// What an entry weighs beside its text, at most about: ids, times, and the excerpt of what it replies to.
+const ENTRY_BYTES: usize = 1_024;
 
 /// How long a client waits for a gap that was abandoned and still could not be closed.
 const CLOSING_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -73,7 +73,7 @@ impl Operation for SyncConversations {
         let (entries, present, open) = tokio::try_join!(
             self.timeline.list_revisions(&ranges),
             self.timeline.list_present_revisions(&restart_ranges),
-            prefix::open_places(&self.timeline, &prefixes),
+            prefix::open_stretches(&self.timeline, &prefixes),
         )?;
         prefix::close(&self.postgres, &self.timeline, &prefixes, &open).await?;
         let walks = self.walk(&plan, entries).await?;
@@ -112,7 +112,11 @@ impl SyncConversations {
         if abandoned.is_empty() {
             return Ok(walks);
         }
-        self.timeline.close(&abandoned).await?;
+        if let Err(error) = self.timeline.close(&abandoned).await {
+            // What is below the gaps can be shown all the same; the client comes again for the rest.
+            drop(Failure::from(error));
+            return Ok(walks);
+        }
         let reread: Vec<(ConversationId, Stretch)> = plan
             .continued()
             .filter(|(conversation, _)| abandoned.iter().any(|(closed, _)| closed == conversation))
@@ -349,7 +353,7 @@ fn continued(row: SyncRow, walk: Walk, bytes_left: &mut usize) -> ConversationSy
     for entry in walk.entries {
         let bytes = ENTRY_BYTES
             + match &entry.kind {
-                EntryKind::Message(message) => message.text.len(),
+                EntryKind::Message(message) => weight(&message.text),
                 EntryKind::Void | EntryKind::Unknown => 0,
             };
         let Some(left) = bytes_left.checked_sub(bytes) else {
@@ -367,6 +371,13 @@ fn continued(row: SyncRow, walk: Walk, bytes_left: &mut usize) -> ConversationSy
         retry_after: retry_after.filter(|_| !cut).map(Into::into),
         ..synced(row, through, changes)
     }
+}
+
+/// The bytes of a text in an answer, at most. As JSON within the JSON that a function answers, a quote, a backslash or a
+/// control character takes four.
+fn weight(text: &str) -> usize {
+    let is_escaped = |byte: &&u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+    text.len() + 3 * text.as_bytes().iter().filter(is_escaped).count()
 }
 
 /// The answer for a conversation at a revision.

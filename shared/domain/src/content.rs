@@ -89,9 +89,10 @@ impl AvatarUrl {
         let host = value
             .strip_prefix("https://")
             .ok_or_else(|| Violation::new("must start with https://"))?;
-        if host.is_empty() || host.starts_with('/') || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let is_fine = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>`\\".contains(&byte);
+        if host.is_empty() || host.starts_with('/') || !value.bytes().all(is_fine) {
             return Err(Violation::new(
-                "must be an https URL of visible ASCII characters with a host",
+                "must be an https URL of visible ASCII characters, without quotes and angle brackets, with a host",
             ));
         }
         Ok(Self(value.to_owned()))
@@ -183,6 +184,7 @@ mod tests {
             "https:///x",
             "https://a b",
             "https://a\n",
+            "https://a\"><script>",
         ] {
             assert!(AvatarUrl::parse(bad).is_err(), "{bad:?}");
         }

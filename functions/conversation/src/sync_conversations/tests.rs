@@ -328,6 +328,50 @@ async fn one_sync_answers_about_two_megabytes_at_most() {
 }
 
 #[tokio::test]
+async fn a_page_of_quotes_fits_into_what_a_function_may_answer() {
+    let scene = Scene::new().await;
+    let text = "\"".repeat(4_000);
+    for round in 0..200 {
+        scene.send(&format!("{round}"), &text).await;
+    }
+    let sync = scene.sync_from(0).await;
+    let in_json = serde_json::to_string(&sync).unwrap();
+    let in_the_event = serde_json::to_string(&in_json).unwrap();
+    assert!(
+        sync.incomplete && in_the_event.len() < 3 * 1024 * 1024,
+        "{}",
+        in_the_event.len()
+    );
+}
+
+#[tokio::test]
+async fn when_gaps_cannot_be_closed_what_is_below_them_is_shown_all_the_same() {
+    let scene = Scene::new().await;
+    scene.send("1", "one").await;
+    scene.place(&user("alice"), "2").await;
+    scene.age(Duration::from_secs(4)).await;
+    let proxies = scene.fixture.with_proxies().await;
+    let sync: SyncConversations = proxies.operation();
+    let request = SyncConversationsRequest {
+        cursors: vec![scene.cursor(0)],
+        discover: false,
+    };
+    let held = proxies.mongo.hold(Filter::operation("insert"));
+    let syncing = tokio::spawn(async move { call(&sync, "bob", request).await.unwrap().response });
+    held.caught().await;
+    // The driver repeats the write once; that one is cut as well.
+    proxies.mongo.refuse();
+    held.drop_connection();
+
+    let sync = syncing.await.unwrap().conversations.remove(0);
+    assert_eq!(
+        (changes(&sync), reached(&sync), sync.incomplete),
+        (vec![(1, "one")], 1, true)
+    );
+    assert!(sync.retry_after.is_some());
+}
+
+#[tokio::test]
 async fn a_cursor_that_cannot_be_continued_starts_over() {
     let scene = Scene::new().await;
     scene.send("1", "one").await;

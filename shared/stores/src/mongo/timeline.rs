@@ -557,11 +557,11 @@ fn is_duplicate(error: &Error) -> bool {
 fn failed(action: &'static str, error: Error) -> StoreError {
     let kind = match &*error.kind {
         ErrorKind::Command(command) if command.code == MAX_TIME_EXPIRED => StoreErrorKind::Timeout,
-        // A bad document or a schema of another version; everything else is about reaching a primary.
-        ErrorKind::BsonDeserialization(_)
-        | ErrorKind::BsonSerialization(_)
-        | ErrorKind::InvalidArgument { .. }
-        | ErrorKind::Write(WriteFailure::WriteError(_)) => StoreErrorKind::Corrupt,
+        // A document of another version; everything else is about reaching a primary that can write, also what comes as
+        // an error of a single write, such as a step-down seen through a router.
+        ErrorKind::BsonDeserialization(_) | ErrorKind::BsonSerialization(_) | ErrorKind::InvalidArgument { .. } => {
+            StoreErrorKind::Corrupt
+        }
         _ => StoreErrorKind::Unavailable,
     };
     StoreError::new(kind, STORE, action, error)
