@@ -208,12 +208,17 @@ pub enum MigrateError {
 }
 
 fn connect_options(settings: &Settings) -> Result<PgConnectOptions, SettingsError> {
-    let url = settings.require(DATABASE_URL, DATABASE_URL_FORM)?;
-    let options = PgConnectOptions::from_str(url).map_err(|error| SettingsError::Invalid {
+    let invalid = |problem: String| SettingsError::Invalid {
         name: DATABASE_URL,
         expected: DATABASE_URL_FORM,
-        problem: error.to_string(),
-    })?;
+        problem,
+    };
+    let url = settings.require(DATABASE_URL, DATABASE_URL_FORM)?;
+    // sqlx takes any scheme, and would call a foreign server's answers a broken protocol.
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(invalid("it starts with neither postgres:// nor postgresql://".to_owned()));
+    }
+    let options = PgConnectOptions::from_str(url).map_err(|error| invalid(error.to_string()))?;
     // Statements carry what people wrote; they never go to a log.
     Ok(options.application_name("chat").disable_statement_logging())
 }
