@@ -2,60 +2,15 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use chat_contract::Rpc;
 use chat_contract::v1::SendMessageRequest;
+use chat_testing::http_event;
 use prost::Message;
 use serde_json::{Value, json};
 
 /// The event of an HTTP API (payload format 2.0) for a call by alice.
 pub(crate) fn http(content_type: &str, body: &str, is_base64_encoded: bool) -> Value {
-    json!({
-        "version": "2.0",
-        "routeKey": "POST /chat.v1.MessageService/SendMessage",
-        "rawPath": "/chat.v1.MessageService/SendMessage",
-        "rawQueryString": "",
-        "headers": {
-            "accept": "*/*",
-            "authorization": "Bearer e30.e30.e30",
-            "content-length": "16",
-            "content-type": content_type,
-            "host": "abcde12345.execute-api.eu-central-1.amazonaws.com",
-            "user-agent": "grpc-web-javascript/0.1",
-            "x-amzn-trace-id": "Root=1-5e6722a7-cc56xmpl46db7ae02d4da47e",
-            "x-forwarded-for": "203.0.113.7",
-            "x-forwarded-port": "443",
-            "x-forwarded-proto": "https",
-            "x-grpc-web": "1"
-        },
-        "requestContext": {
-            "accountId": "123456789012",
-            "apiId": "abcde12345",
-            "authorizer": {
-                "jwt": {
-                    "claims": {
-                        "aud": "chat", "exp": "1893456000", "iat": "1700000000", "iss": "https://issuer.example",
-                        "scope": "chat", "sub": "alice", "groups": "[a b]"
-                    },
-                    "scopes": null
-                }
-            },
-            "domainName": "abcde12345.execute-api.eu-central-1.amazonaws.com",
-            "domainPrefix": "abcde12345",
-            "http": {
-                "method": "POST",
-                "path": "/chat.v1.MessageService/SendMessage",
-                "protocol": "HTTP/1.1",
-                "sourceIp": "203.0.113.7",
-                "userAgent": "grpc-web-javascript/0.1"
-            },
-            "requestId": "JKJaXmPLvHcESHA=",
-            "routeKey": "POST /chat.v1.MessageService/SendMessage",
-            "stage": "$default",
-            "time": "10/Mar/2020:05:16:23 +0000",
-            "timeEpoch": 1_583_817_383_220_i64
-        },
-        "body": body,
-        "isBase64Encoded": is_base64_encoded
-    })
+    http_event(SendMessageRequest::PATH, "alice", content_type, body, is_base64_encoded)
 }
 
 /// The event of a gRPC-web call.
