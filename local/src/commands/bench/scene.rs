@@ -70,12 +70,12 @@ impl Scene {
         }
         for number in 0..CONCURRENCY_MAX {
             let part = sent(number);
-            open(&mut postgres, &part).await?;
+            remove(&mut postgres, part.conversation).await?;
             entries
                 .delete_many(doc! { "conversation_id": BsonUuid::from_bytes(part.conversation.into_bytes()) })
                 .await
                 .map_err(BenchError::FillMongo)?;
-            empty(&mut postgres, part.conversation).await?;
+            open(&mut postgres, &part).await?;
         }
         step.done("in place");
         Ok(scene)
@@ -201,11 +201,11 @@ async fn open(postgres: &mut PgConnection, part: &Part) -> Result<(), BenchError
     Ok(())
 }
 
-/// Takes a conversation back to its start.
-async fn empty(postgres: &mut PgConnection, conversation: Uuid) -> Result<(), BenchError> {
+/// Removes a conversation with all that is known of it.
+async fn remove(postgres: &mut PgConnection, conversation: Uuid) -> Result<(), BenchError> {
     for statement in [
-        "UPDATE conversations SET revision = 0, message_count = 0 WHERE conversation_id = $1",
-        "UPDATE members SET badge_seq = 0, op_id = NULL, op_revision = NULL WHERE conversation_id = $1",
+        "DELETE FROM members WHERE conversation_id = $1",
+        "DELETE FROM conversations WHERE conversation_id = $1",
     ] {
         sqlx::query(statement)
             .bind(conversation)
