@@ -11,12 +11,12 @@ use chat_contract::v1::{
     SyncConversationsResponse, Void, change,
 };
 use chat_domain::{
-    ConversationId, SYNC_BACKLOG_MAX, SYNC_BYTES_MAX, SYNC_CHANGES_MAX, SYNC_CURSORS_MAX, SYNC_RESTART_BACKLOG,
-    SYNC_VOIDS_MAX, Violation,
+    ConversationId, PageToken, SYNC_BACKLOG_MAX, SYNC_BYTES_MAX, SYNC_CHANGES_MAX, SYNC_CURSORS_MAX,
+    SYNC_RESTART_BACKLOG, SYNC_VOIDS_MAX, Violation,
 };
 use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
 use chat_stores::mongo::{Entry, EntryKind, RevisionRange, Timeline};
-use chat_stores::postgres::{Postgres, SyncRow};
+use chat_stores::postgres::{Discover, Postgres, SyncRow};
 use chat_stores::{Settings, SettingsError, StoreError};
 
 use crate::prefix;
@@ -51,9 +51,9 @@ impl Operation for SyncConversations {
         request: SyncConversationsRequest,
     ) -> Result<Answer<SyncConversationsResponse>, Failure> {
         let user = &context.caller()?.user;
-        let cursors = parse(&request)?;
+        let Asked { cursors, discover } = parse(&request)?;
         let named: Vec<ConversationId> = cursors.iter().map(|cursor| cursor.conversation).collect();
-        let rows = self.postgres.list_for_sync(user, &named, request.discover).await?;
+        let rows = self.postgres.list_for_sync(user, &named, discover.as_ref()).await?;
         let (mut known, unnamed): (HashMap<ConversationId, SyncRow>, Vec<SyncRow>) = split(rows);
 
         let mut plan = Plan::default();
@@ -64,7 +64,10 @@ impl Operation for SyncConversations {
                 None => lost_conversation_ids.push(cursor.conversation.to_string()),
             }
         }
-        let has_more_gained = unnamed.len() > SYNC_CURSORS_MAX;
+        let next_gained = unnamed
+            .get(SYNC_CURSORS_MAX - 1)
+            .filter(|_| unnamed.len() > SYNC_CURSORS_MAX);
+        let next_gained_page_token = next_gained.map(|last| page_token(last).to_string()).unwrap_or_default();
         for row in unnamed.into_iter().take(SYNC_CURSORS_MAX) {
             plan.restart(row, false);
         }
@@ -82,7 +85,7 @@ impl Operation for SyncConversations {
             conversations,
             gained,
             lost_conversation_ids,
-            has_more_gained,
+            next_gained_page_token,
         }
         .into())
     }
@@ -144,7 +147,13 @@ struct Cursor {
     revision: i64,
 }
 
-fn parse(request: &SyncConversationsRequest) -> Result<Vec<Cursor>, Failure> {
+/// What a client asks.
+struct Asked {
+    cursors: Vec<Cursor>,
+    discover: Option<Discover>,
+}
+
+fn parse(request: &SyncConversationsRequest) -> Result<Asked, Failure> {
     let mut fields = Fields::default();
     if request.cursors.len() > SYNC_CURSORS_MAX {
         let problem = format!(
@@ -185,7 +194,17 @@ fn parse(request: &SyncConversationsRequest) -> Result<Vec<Cursor>, Failure> {
             });
         }
     }
-    fields.accept(cursors)
+    let after = fields.take("gained_page_token", PageToken::parse(&request.gained_page_token));
+    let discover = request.discover.then(|| Discover { after: after.flatten() });
+    fields.accept(Asked { cursors, discover })
+}
+
+/// Where the next page of gained conversations goes on after this one.
+fn page_token(last: &SyncRow) -> PageToken {
+    PageToken {
+        time: last.conversation.last_activity_at,
+        key: last.conversation.conversation.to_string(),
+    }
 }
 
 /// The named memberships by conversation, and the others, newest activity first.

@@ -31,6 +31,8 @@ const CURSORS_MAX: usize = 200;
 const GAP_DOUBLINGS_MAX: u32 = 7;
 /// Rounds of one sync, at most; what is left follows after a pause.
 const ROUNDS_MAX: usize = 100;
+/// Requests of one round, at most: 200 conversations each.
+const REQUESTS_MAX: usize = 500;
 const ROUNDS_PAUSE: Duration = Duration::from_millis(100);
 /// Messages on a page of history.
 const PAGE_SIZE: i32 = 100;
@@ -439,18 +441,31 @@ impl Engine {
             let mut has_more = false;
             let cursors: Vec<_> = self.state.borrow().conversations().map(Timeline::cursor).collect();
             // The first request is made in any case: it discovers conversations.
-            let chunks = if cursors.is_empty() {
-                vec![&[][..]]
-            } else {
-                cursors.chunks(CURSORS_MAX).collect()
-            };
-            for (index, asked) in chunks.into_iter().enumerate() {
+            let mut chunks = cursors.chunks(CURSORS_MAX);
+            let mut asked = chunks.next().unwrap_or_default();
+            let mut discover = true;
+            let mut gained_page_token = String::new();
+            for _ in 0..REQUESTS_MAX {
                 let request = SyncConversationsRequest {
                     cursors: asked.to_vec(),
-                    discover: index == 0,
+                    discover,
+                    gained_page_token,
                 };
                 let answer = self.client.call(request).await?;
+                let gains = self.gains(&answer);
                 has_more |= self.take_sync(asked, &answer, &mut waits);
+                // Of memberships that a request does not name, the newest activity comes first. A page without anything
+                // new is followed by others like it: they are named by another request.
+                gained_page_token = answer.next_gained_page_token;
+                discover = gains && !gained_page_token.is_empty();
+                if !discover {
+                    gained_page_token.clear();
+                }
+                match chunks.next() {
+                    Some(next) => asked = next,
+                    None if discover => asked = &[],
+                    None => break,
+                }
             }
             if !has_more {
                 self.state.send_modify(|state| {
@@ -461,6 +476,17 @@ impl Engine {
             }
         }
         Ok(Waits::from([(String::new(), ROUNDS_PAUSE)]))
+    }
+
+    /// Whether an answer brings conversations that are not known.
+    fn gains(&self, answer: &SyncConversationsResponse) -> bool {
+        let state = self.state.borrow();
+        let is_new = |cursor: &ConversationCursor| !state.conversations.contains_key(&cursor.conversation_id);
+        answer
+            .gained
+            .iter()
+            .filter_map(|gained| gained.cursor.as_ref())
+            .any(is_new)
     }
 
     /// Takes the answer to a sync. Answers whether to go on at once.

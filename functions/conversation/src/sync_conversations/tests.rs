@@ -94,6 +94,7 @@ impl Scene {
         let request = SyncConversationsRequest {
             cursors: vec![self.cursor(revision)],
             discover: false,
+            ..Default::default()
         };
         let mut response = call(&self.sync, "bob", request).await.unwrap().response;
         assert_eq!(response.conversations.len(), 1, "{response:?}");
@@ -243,6 +244,7 @@ async fn a_hole_that_is_filled_while_it_is_being_closed_shows_its_message() {
     let request = SyncConversationsRequest {
         cursors: vec![scene.cursor(0)],
         discover: false,
+        ..Default::default()
     };
     let closing = tokio::spawn(async move { call(&sync, "bob", request).await.unwrap().response });
     held.caught().await;
@@ -264,6 +266,7 @@ async fn two_readers_of_one_hole_see_the_same() {
     let request = SyncConversationsRequest {
         cursors: vec![scene.cursor(0)],
         discover: false,
+        ..Default::default()
     };
     let syncs = readers.iter().map(|sync| call(sync, "bob", request.clone()));
     for answer in futures::future::join_all(syncs).await {
@@ -291,6 +294,7 @@ async fn one_sync_answers_at_most_500_changes_over_all_conversations() {
     let request = SyncConversationsRequest {
         cursors: vec![scene.cursor(0)],
         discover: false,
+        ..Default::default()
     };
     let first = call(&sync, "bob", request)
         .await
@@ -355,6 +359,7 @@ async fn when_gaps_cannot_be_closed_what_is_below_them_is_shown_all_the_same() {
     let request = SyncConversationsRequest {
         cursors: vec![scene.cursor(0)],
         discover: false,
+        ..Default::default()
     };
     let held = proxies.mongo.hold(Filter::operation("insert"));
     let syncing = tokio::spawn(async move { call(&sync, "bob", request).await.unwrap().response });
@@ -383,6 +388,7 @@ async fn a_cursor_that_cannot_be_continued_starts_over() {
         let request = SyncConversationsRequest {
             cursors: vec![cursor],
             discover: false,
+            ..Default::default()
         };
         let sync = call(&scene.sync, "bob", request)
             .await
@@ -416,6 +422,7 @@ async fn who_starts_over_is_not_sent_past_a_hole() {
     let request = SyncConversationsRequest {
         cursors: vec![],
         discover: true,
+        ..Default::default()
     };
     let gained = call(&scene.sync, "bob", request)
         .await
@@ -445,6 +452,7 @@ async fn conversations_that_the_request_does_not_name_are_gained_and_those_it_na
     let request = SyncConversationsRequest {
         cursors: vec![named(foreign), named(scene.conversation), named(missing)],
         discover: true,
+        ..Default::default()
     };
     let response = call(&scene.sync, "bob", request.clone()).await.unwrap().response;
 
@@ -464,7 +472,7 @@ async fn conversations_that_the_request_does_not_name_are_gained_and_those_it_na
         response.lost_conversation_ids,
         [foreign.to_string(), missing.to_string()]
     );
-    assert!(!response.has_more_gained);
+    assert_eq!(response.next_gained_page_token, "");
 
     let without = SyncConversationsRequest {
         discover: false,
@@ -492,11 +500,26 @@ async fn at_most_200_gained_conversations_are_answered_newest_activity_first() {
     .unwrap();
 
     let request = SyncConversationsRequest {
-        cursors: vec![],
         discover: true,
+        ..Default::default()
     };
-    let response = call(&scene.sync, "bob", request).await.unwrap().response;
-    assert_eq!((response.gained.len(), response.has_more_gained), (200, true));
+    let response = call(&scene.sync, "bob", request.clone()).await.unwrap().response;
+    assert_eq!(response.gained.len(), 200);
+    let rest = SyncConversationsRequest {
+        gained_page_token: response.next_gained_page_token.clone(),
+        ..request.clone()
+    };
+    let rest = call(&scene.sync, "bob", rest).await.unwrap().response;
+    assert_eq!((rest.gained.len(), rest.next_gained_page_token.as_str()), (6, ""));
+    let id = |gained: &ConversationGained| gained.cursor.as_ref().unwrap().conversation_id.clone();
+    let all: HashSet<String> = response.gained.iter().chain(&rest.gained).map(id).collect();
+    assert_eq!(all.len(), 206);
+    let forged = SyncConversationsRequest {
+        gained_page_token: "x".to_owned(),
+        ..request
+    };
+    let failure = call(&scene.sync, "bob", forged).await.unwrap_err();
+    assert_eq!(failure.violations()[0].field, "gained_page_token");
     let activity = |gained: &ConversationGained| {
         gained
             .conversation
@@ -536,6 +559,7 @@ async fn bad_cursors_are_refused_and_named() {
             SyncConversationsRequest {
                 cursors,
                 discover: false,
+                ..Default::default()
             },
         )
         .await
@@ -548,6 +572,7 @@ async fn bad_cursors_are_refused_and_named() {
     let extreme = SyncConversationsRequest {
         cursors: vec![scene.cursor(i64::MAX)],
         discover: false,
+        ..Default::default()
     };
     assert!(call(&scene.sync, "bob", extreme).await.unwrap().response.conversations[0].reset);
 }
@@ -570,6 +595,7 @@ async fn a_sync_costs_one_postgres_and_one_mongo_round_trip_and_two_more_to_fill
     let request = SyncConversationsRequest {
         cursors: vec![scene.cursor(0)],
         discover: true,
+        ..Default::default()
     };
     call(&sync, "bob", request.clone()).await.unwrap();
     for (holes, mongo) in [(0, 1), (1, 3)] {
@@ -616,6 +642,7 @@ async fn what_a_frozen_writer_left_open_far_below_is_closed_before_a_client_star
     let request = SyncConversationsRequest {
         cursors: vec![],
         discover: true,
+        ..Default::default()
     };
     let gained = call(&scene.sync, "bob", request.clone())
         .await
@@ -637,7 +664,11 @@ async fn what_a_frozen_writer_left_open_far_below_is_closed_before_a_client_star
     );
 
     // What was made sure of is kept: the next one counts only what came since.
-    let rows = scene.postgres.list_for_sync(&user("bob"), &[], true).await.unwrap();
+    let rows = scene
+        .postgres
+        .list_for_sync(&user("bob"), &[], Some(&Discover::default()))
+        .await
+        .unwrap();
     assert_eq!(rows[0].closed_revision, 2_400);
     assert_eq!(
         call(&scene.sync, "bob", request).await.unwrap().response.gained[0],
@@ -652,6 +683,7 @@ async fn more_open_places_than_one_sync_closes_are_closed_by_repeating_it() {
     let request = SyncConversationsRequest {
         cursors: vec![],
         discover: true,
+        ..Default::default()
     };
     let failure = call(&scene.sync, "bob", request.clone()).await.unwrap_err();
     assert_eq!(

@@ -309,6 +309,9 @@ pub struct SyncConversationsRequest {
     /// Also answer memberships that `cursors` does not name, newest activity first, at most 200.
     #[prost(bool, tag = "2")]
     pub discover: bool,
+    /// With `discover`: where to go on; a next_gained_page_token of this RPC, or empty for the start.
+    #[prost(string, tag = "3")]
+    pub gained_page_token: ::prost::alloc::string::String,
 }
 /// What changed.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -316,15 +319,16 @@ pub struct SyncConversationsResponse {
     /// One entry per named conversation that the caller is still a member of, in the order of the request.
     #[prost(message, repeated, tag = "1")]
     pub conversations: ::prost::alloc::vec::Vec<ConversationSync>,
-    /// With `discover`: conversations that the request did not name. Load the newest page, then sync from their cursors.
+    /// With `discover`: conversations that the request did not name. For those that are new to the client: load the newest
+    /// page, then sync from their cursors.
     #[prost(message, repeated, tag = "2")]
     pub gained: ::prost::alloc::vec::Vec<ConversationGained>,
     /// Named conversations that the caller is not, or no longer, a member of. Forget them.
     #[prost(string, repeated, tag = "3")]
     pub lost_conversation_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Whether there were more than 200 unnamed memberships; ListConversations pages through all.
-    #[prost(bool, tag = "4")]
-    pub has_more_gained: bool,
+    /// With `discover`: where to go on when there are more than 200 unnamed memberships; empty at the end.
+    #[prost(string, tag = "4")]
+    pub next_gained_page_token: ::prost::alloc::string::String,
 }
 /// What changed in one conversation.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -6099,12 +6099,18 @@ impl serde::Serialize for SyncConversationsRequest {
         if self.discover {
             len += 1;
         }
+        if !self.gained_page_token.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.SyncConversationsRequest", len)?;
         if !self.cursors.is_empty() {
             struct_ser.serialize_field("cursors", &self.cursors)?;
         }
         if self.discover {
             struct_ser.serialize_field("discover", &self.discover)?;
+        }
+        if !self.gained_page_token.is_empty() {
+            struct_ser.serialize_field("gainedPageToken", &self.gained_page_token)?;
         }
         struct_ser.end()
     }
@@ -6118,12 +6124,15 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsRequest {
         const FIELDS: &[&str] = &[
             "cursors",
             "discover",
+            "gained_page_token",
+            "gainedPageToken",
         ];
 
         #[allow(clippy::enum_variant_names)]
         enum GeneratedField {
             Cursors,
             Discover,
+            GainedPageToken,
             __SkipField__,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
@@ -6148,6 +6157,7 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsRequest {
                         match value {
                             "cursors" => Ok(GeneratedField::Cursors),
                             "discover" => Ok(GeneratedField::Discover),
+                            "gainedPageToken" | "gained_page_token" => Ok(GeneratedField::GainedPageToken),
                             _ => Ok(GeneratedField::__SkipField__),
                         }
                     }
@@ -6169,6 +6179,7 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsRequest {
             {
                 let mut cursors__ = None;
                 let mut discover__ = None;
+                let mut gained_page_token__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Cursors => {
@@ -6183,6 +6194,12 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsRequest {
                             }
                             discover__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::GainedPageToken => {
+                            if gained_page_token__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("gainedPageToken"));
+                            }
+                            gained_page_token__ = Some(map_.next_value()?);
+                        }
                         GeneratedField::__SkipField__ => {
                             let _ = map_.next_value::<serde::de::IgnoredAny>()?;
                         }
@@ -6191,6 +6208,7 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsRequest {
                 Ok(SyncConversationsRequest {
                     cursors: cursors__.unwrap_or_default(),
                     discover: discover__.unwrap_or_default(),
+                    gained_page_token: gained_page_token__.unwrap_or_default(),
                 })
             }
         }
@@ -6214,7 +6232,7 @@ impl serde::Serialize for SyncConversationsResponse {
         if !self.lost_conversation_ids.is_empty() {
             len += 1;
         }
-        if self.has_more_gained {
+        if !self.next_gained_page_token.is_empty() {
             len += 1;
         }
         let mut struct_ser = serializer.serialize_struct("chat.v1.SyncConversationsResponse", len)?;
@@ -6227,8 +6245,8 @@ impl serde::Serialize for SyncConversationsResponse {
         if !self.lost_conversation_ids.is_empty() {
             struct_ser.serialize_field("lostConversationIds", &self.lost_conversation_ids)?;
         }
-        if self.has_more_gained {
-            struct_ser.serialize_field("hasMoreGained", &self.has_more_gained)?;
+        if !self.next_gained_page_token.is_empty() {
+            struct_ser.serialize_field("nextGainedPageToken", &self.next_gained_page_token)?;
         }
         struct_ser.end()
     }
@@ -6244,8 +6262,8 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsResponse {
             "gained",
             "lost_conversation_ids",
             "lostConversationIds",
-            "has_more_gained",
-            "hasMoreGained",
+            "next_gained_page_token",
+            "nextGainedPageToken",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -6253,7 +6271,7 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsResponse {
             Conversations,
             Gained,
             LostConversationIds,
-            HasMoreGained,
+            NextGainedPageToken,
             __SkipField__,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
@@ -6279,7 +6297,7 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsResponse {
                             "conversations" => Ok(GeneratedField::Conversations),
                             "gained" => Ok(GeneratedField::Gained),
                             "lostConversationIds" | "lost_conversation_ids" => Ok(GeneratedField::LostConversationIds),
-                            "hasMoreGained" | "has_more_gained" => Ok(GeneratedField::HasMoreGained),
+                            "nextGainedPageToken" | "next_gained_page_token" => Ok(GeneratedField::NextGainedPageToken),
                             _ => Ok(GeneratedField::__SkipField__),
                         }
                     }
@@ -6302,7 +6320,7 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsResponse {
                 let mut conversations__ = None;
                 let mut gained__ = None;
                 let mut lost_conversation_ids__ = None;
-                let mut has_more_gained__ = None;
+                let mut next_gained_page_token__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Conversations => {
@@ -6323,11 +6341,11 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsResponse {
                             }
                             lost_conversation_ids__ = Some(map_.next_value()?);
                         }
-                        GeneratedField::HasMoreGained => {
-                            if has_more_gained__.is_some() {
-                                return Err(serde::de::Error::duplicate_field("hasMoreGained"));
+                        GeneratedField::NextGainedPageToken => {
+                            if next_gained_page_token__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("nextGainedPageToken"));
                             }
-                            has_more_gained__ = Some(map_.next_value()?);
+                            next_gained_page_token__ = Some(map_.next_value()?);
                         }
                         GeneratedField::__SkipField__ => {
                             let _ = map_.next_value::<serde::de::IgnoredAny>()?;
@@ -6338,7 +6356,7 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsResponse {
                     conversations: conversations__.unwrap_or_default(),
                     gained: gained__.unwrap_or_default(),
                     lost_conversation_ids: lost_conversation_ids__.unwrap_or_default(),
-                    has_more_gained: has_more_gained__.unwrap_or_default(),
+                    next_gained_page_token: next_gained_page_token__.unwrap_or_default(),
                 })
             }
         }

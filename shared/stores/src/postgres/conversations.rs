@@ -139,6 +139,13 @@ pub struct ReadPosition {
     pub members: Vec<String>,
 }
 
+/// Asks a sync for conversations that it does not name.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Discover {
+    /// Where to go on; none at the start.
+    pub after: Option<PageToken>,
+}
+
 /// A membership as sync needs it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SyncRow {
@@ -376,16 +383,21 @@ impl Postgres {
         Ok((rows.into_iter().map(Into::into).collect(), next))
     }
 
-    /// Reads what sync needs of the named conversations that `user` is a member of, in no order, and with `discover` of
-    /// the most recently active others, newest first: one more than a sync answers, so that it can tell there are more.
+    /// Reads what sync needs of the named conversations that `user` is a member of, in no order, and of a page
+    /// of the others, newest activity first: one more than a sync answers, so that it can tell there are more.
     pub async fn list_for_sync(
         &self,
         user: &UserId,
         named: &[ConversationId],
-        discover: bool,
+        discover: Option<&Discover>,
     ) -> Result<Vec<SyncRow>, StoreError> {
         let named: Vec<Uuid> = named.iter().map(|conversation| conversation.uuid()).collect();
-        let discovered_max = if discover { limit(SYNC_CURSORS_MAX + 1)? } else { 0 };
+        let discovered_max = if discover.is_some() {
+            limit(SYNC_CURSORS_MAX + 1)?
+        } else {
+            0
+        };
+        let after = discover.and_then(|discover| discover.after.as_ref());
         let rows: Vec<RawSync> = self
             .fetch_all("read the heads for a sync", || {
                 sqlx::query_as(with_members!(concat!(
@@ -400,12 +412,15 @@ impl Postgres {
                     ", false, clock_timestamp()
                       FROM members m JOIN conversations c USING (conversation_id)
                       WHERE $3 > 0 AND m.user_id = $1 AND NOT m.conversation_id = ANY($2)
-                      ORDER BY c.last_activity_at DESC, c.conversation_id DESC
+                        AND ($4::timestamptz IS NULL OR (c.last_activity_at, c.conversation_id::text) < ($4, $5))
+                      ORDER BY c.last_activity_at DESC, c.conversation_id::text DESC
                       LIMIT $3)"
                 )))
                 .bind(user.as_str())
                 .bind(&named)
                 .bind(discovered_max)
+                .bind(after.map(|token| token.time))
+                .bind(after.map(|token| token.key.as_str()))
             })
             .await?;
         Ok(rows

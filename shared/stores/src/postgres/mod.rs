@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use crate::{Settings, SettingsError, StoreError, StoreErrorKind};
 
 pub use conversations::{
-    APPEND, Append, Appended, ConversationRow, LIST_CONVERSATIONS, LOOKUP_MEMBERSHIP, LastMessage, MemberRow,
+    APPEND, Append, Appended, ConversationRow, Discover, LIST_CONVERSATIONS, LOOKUP_MEMBERSHIP, LastMessage, MemberRow,
     Membership, OpenedDirect, Place, ReadPosition, SyncRow,
 };
 pub use people::{FriendAnswer, Friendship, FriendshipState, ProfileRow, ProfileUpdate};
@@ -216,7 +216,9 @@ fn connect_options(settings: &Settings) -> Result<PgConnectOptions, SettingsErro
     let url = settings.require(DATABASE_URL, DATABASE_URL_FORM)?;
     // sqlx takes any scheme, and would call a foreign server's answers a broken protocol.
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-        return Err(invalid("it starts with neither postgres:// nor postgresql://".to_owned()));
+        return Err(invalid(
+            "it starts with neither postgres:// nor postgresql://".to_owned(),
+        ));
     }
     let options = PgConnectOptions::from_str(url).map_err(|error| invalid(error.to_string()))?;
     // Statements carry what people wrote; they never go to a log.
