@@ -8,6 +8,7 @@
 
 mod gathering;
 mod harness;
+mod many;
 mod races;
 mod sockets;
 mod story;
