@@ -4,6 +4,10 @@
     clippy::indexing_slicing,
     reason = "a test that unwraps or indexes fails where it should, also in its helpers"
 )]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the program looks at the clock, and what it finds must fit"
+)]
 
 use std::path::Path;
 use std::sync::Arc;

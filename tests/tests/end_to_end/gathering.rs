@@ -17,6 +17,7 @@ use rand::{Rng as _, SeedableRng as _};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::{Faults, PATIENCE, Stack, client_of};
 
@@ -35,12 +36,14 @@ const CROWD_MESSAGES: usize = 2;
 const DEVICES: usize = 2;
 /// How often a call is repeated before the test gives up.
 const ATTEMPTS_MAX: usize = 200;
-/// How long calls may take: the shortest is often cut off in the middle, wherever that is.
+/// How long callers wait: the most impatient often do not hear what became of their call.
 const CALL_TIMEOUTS: [Duration; 3] = [
     Duration::from_millis(100),
     Duration::from_millis(400),
     Duration::from_secs(4),
 ];
+/// After so many, senders are left in peace, so that a slow machine gets there, too.
+const MISFORTUNES_MAX: usize = 40;
 /// How long a fault lasts, and the peace after it, at most.
 const FAULT_MS: std::ops::Range<u64> = 20..300;
 const PEACE_MAX: Duration = Duration::from_millis(300);
@@ -182,17 +185,18 @@ fn is_misfortune(error: &CallError) -> bool {
     is_killed || matches!(error.code(), Code::Unavailable | Code::DeadlineExceeded)
 }
 
-/// Lets things go wrong, one after another, until all is said.
+/// Lets things go wrong, one after another, until all is said. Answers how many did.
 async fn misfortunes(
     mut random: StdRng,
     gateway: &Gateway,
     faults: &Faults,
     mut calls: watch::Receiver<usize>,
-    said: &tokio_util::sync::CancellationToken,
+    said: &CancellationToken,
 ) -> usize {
-    let mut count = 0;
-    while !said.is_cancelled() {
-        count += 1;
+    for number in 0..MISFORTUNES_MAX {
+        if said.is_cancelled() {
+            return number;
+        }
         let lasting = Duration::from_millis(random.random_range(FAULT_MS));
         let socket = faults.sockets.choose(&mut random).unwrap();
         let database = [&faults.databases.postgres, &faults.databases.mongo]
@@ -228,7 +232,7 @@ async fn misfortunes(
         let until = *calls.borrow_and_update() + random.random_range(4..40);
         let _ = timeout(PEACE_MAX, calls.wait_for(|calls| *calls >= until)).await;
     }
-    count
+    MISFORTUNES_MAX
 }
 
 async fn during(
@@ -321,7 +325,7 @@ async fn everyone_shows_the_same_history_whatever_fails() {
             senders.spawn(sender.run());
         }
     }
-    let said = tokio_util::sync::CancellationToken::new();
+    let said = CancellationToken::new();
     let fate = misfortunes(random, &stack.gateway, &faults, calls.subscribe(), &said);
     let (misfortunes, ()) = join(fate, async {
         // A sender that panicked fails the test.

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chat_client::contract::v1::live_event::Event;
 use chat_client::contract::v1::{CreateLiveTicketRequest, CreateLiveTicketResponse, LiveEvent, SendMessageRequest};
+use chat_client::timeline::Timeline;
 use chat_client::{ChatClient, FollowOptions, Follower, LiveConnection, LiveError, LiveOptions, Retries, State};
 use chat_message::SendMessage;
 use chat_testing::{call, user};
@@ -98,8 +99,11 @@ async fn a_ticket_works_once() {
 
     let raced = ticket(&alice).await;
     let raced_offer = offer(&raced.ticket);
-    let races = join_all((0..8).map(|_| connect(&raced.url, Some(&raced_offer)))).await;
-    let refused: Vec<u16> = races.iter().filter_map(|race| race.as_ref().err().copied()).collect();
+    let attempts = join_all((0..8).map(|_| connect(&raced.url, Some(&raced_offer)))).await;
+    let refused: Vec<u16> = attempts
+        .iter()
+        .filter_map(|attempt| attempt.as_ref().err().copied())
+        .collect();
     assert_eq!(refused, [403; 7]);
     assert_eq!(stack.connections_of("alice").await.len(), 1);
 }
@@ -297,7 +301,7 @@ fn patient() -> FollowOptions {
 
 fn texts(state: &State, conversation_id: &str) -> Vec<String> {
     let timeline = state.conversation(conversation_id);
-    let messages = timeline.into_iter().flat_map(|timeline| timeline.messages());
+    let messages = timeline.into_iter().flat_map(Timeline::messages);
     messages.map(|message| message.text.clone()).collect()
 }
 

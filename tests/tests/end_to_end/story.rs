@@ -1,5 +1,7 @@
 //! The main story: two people become friends, talk, and see each other's messages arrive, on all their devices.
 
+use std::slice::from_ref;
+
 use chat_client::contract::health::{HealthCheckRequest, health_check_response::ServingStatus};
 use chat_client::contract::v1::live_event::Event;
 use chat_client::contract::v1::{
@@ -9,7 +11,8 @@ use chat_client::contract::v1::{
     Member, Message, OpenDirectConversationRequest, ReadPositionMoved, RemoveFriendRequest, ReplySnapshot,
     RequestFriendRequest, RespondToFriendRequestRequest, SendMessageRequest, UpsertProfileRequest,
 };
-use chat_client::{ChatClient, Code, FollowOptions, Follower, History};
+use chat_client::timeline::Timeline;
+use chat_client::{ChatClient, Code, FollowOptions, Follower, History, State};
 
 use crate::harness::{Device, PATIENCE, Stack, refusal};
 
@@ -171,7 +174,7 @@ impl Story {
                 (again.created, again.conversation.as_ref()),
                 (false, Some(&conversation))
             );
-            assert_eq!(conversations(client).await, [conversation.clone()]);
+            assert_eq!(conversations(client).await, from_ref(&conversation));
         }
         conversation
     }
@@ -216,13 +219,184 @@ impl Story {
     }
 }
 
-fn last_message(message: &Message, excerpt: &str) -> Option<LastMessage> {
-    Some(LastMessage {
+fn last_message(message: &Message, excerpt: &str) -> LastMessage {
+    LastMessage {
         seq: message.seq,
         sender_id: message.sender_id.clone(),
         excerpt: excerpt.into(),
         sent_at: message.sent_at,
-    })
+    }
+}
+
+fn shown(timeline: &Timeline) -> Vec<Message> {
+    timeline.messages().cloned().collect()
+}
+
+impl Story {
+    /// alice sends; everyone sees it live, in lists and in history.
+    async fn hello(&mut self, conversation: &Conversation) -> Message {
+        let id = &conversation.conversation_id;
+        let request = SendMessageRequest {
+            conversation_id: id.clone(),
+            client_message_id: "a-1".into(),
+            text: "Hello, Bob ☀\nHow are you?".into(),
+            reply_to_message_id: String::new(),
+        };
+        let answer = self.alice.call(request.clone()).await.unwrap();
+        assert!(!answer.deduplicated);
+        let hello = answer.message.unwrap();
+        let expected = Message {
+            conversation_id: id.clone(),
+            message_id: hello.message_id.clone(),
+            seq: 1,
+            revision: 1,
+            sender_id: "alice".into(),
+            client_message_id: "a-1".into(),
+            text: "Hello, Bob ☀\nHow are you?".into(),
+            reply_to: None,
+            sent_at: hello.sent_at,
+            state_revision: 1,
+        };
+        assert_eq!(hello, expected);
+        self.all_get_message(&hello).await;
+        let for_alice = Conversation {
+            revision: 1,
+            message_count: 1,
+            last_message: Some(last_message(&hello, "Hello, Bob ☀ How are you?")),
+            last_activity_at: hello.sent_at,
+            ..conversation.clone()
+        };
+        let for_bob = Conversation {
+            unread_count: 1,
+            ..for_alice.clone()
+        };
+        assert_eq!(conversations(&self.alice).await, [for_alice]);
+        assert_eq!(conversations(&self.bob).await, [for_bob]);
+        assert_eq!(history(&self.bob, id).await, from_ref(&hello));
+
+        // A repeat is answered as the first call was, and is heard of again: the first call may have died before that.
+        let repeat = self.alice.call(request).await.unwrap();
+        assert_eq!((repeat.deduplicated, repeat.message.as_ref()), (true, Some(&hello)));
+        self.all_get_message(&hello).await;
+        hello
+    }
+
+    /// bob reads and replies; alice has one to read, and then has not.
+    async fn reply(&mut self, conversation: &Conversation, hello: &Message) -> Message {
+        let id = &conversation.conversation_id;
+        self.read("bob", conversation, 1).await;
+        let reply = SendMessageRequest {
+            conversation_id: id.clone(),
+            client_message_id: "b-1".into(),
+            text: "Fine!".into(),
+            reply_to_message_id: hello.message_id.clone(),
+        };
+        let fine = self.bob.call(reply).await.unwrap().message.unwrap();
+        let snapshot = ReplySnapshot {
+            message_id: hello.message_id.clone(),
+            seq: 1,
+            sender_id: "alice".into(),
+            excerpt: "Hello, Bob ☀ How are you?".into(),
+        };
+        assert_eq!(
+            (fine.seq, fine.revision, &*fine.sender_id, fine.reply_to.as_ref()),
+            (2, 2, "bob", Some(&snapshot))
+        );
+        self.all_get_message(&fine).await;
+        let one = GetMessageRequest {
+            conversation_id: id.clone(),
+            message_id: fine.message_id.clone(),
+        };
+        assert_eq!(self.alice.call(one).await.unwrap().message, Some(fine.clone()));
+
+        let unread = Conversation {
+            members: vec![member("alice", 0), member("bob", 1)],
+            revision: 2,
+            message_count: 2,
+            unread_count: 1,
+            last_message: Some(last_message(&fine, "Fine!")),
+            last_activity_at: fine.sent_at,
+            ..conversation.clone()
+        };
+        assert_eq!(conversations(&self.alice).await, from_ref(&unread));
+        self.read("alice", conversation, 2).await;
+        let read = Conversation {
+            members: vec![member("alice", 2), member("bob", 1)],
+            unread_count: 0,
+            ..unread
+        };
+        let request = GetConversationRequest {
+            conversation_id: id.clone(),
+        };
+        for client in [&self.alice, &self.bob] {
+            let answer = client.call(request.clone()).await.unwrap();
+            assert_eq!(answer.conversation.as_ref(), Some(&read));
+        }
+        fine
+    }
+
+    /// A device of alice that comes late sees the same, and what follows live: one more message of bob.
+    async fn late_device(&mut self, conversation: &Conversation, so_far: &[Message]) -> Message {
+        let id = &conversation.conversation_id;
+        let options = FollowOptions {
+            history: History::All,
+            ..FollowOptions::default()
+        };
+        let tablet = Follower::start(self.alice.clone(), options);
+        let state = tablet.wait_until(PATIENCE, State::is_whole).await.unwrap();
+        let timeline = state.conversation(id).unwrap();
+        assert_eq!(shown(timeline), so_far);
+        assert_eq!(
+            timeline.read_positions().collect::<Vec<_>>(),
+            [("alice", 2), ("bob", 1)]
+        );
+
+        let bye = self.bob.send_text(id, "Bye").await.unwrap().message.unwrap();
+        self.all_get_message(&bye).await;
+        let is_unread = |state: &State| state.conversation(id).unwrap().unread_count() == 1;
+        let state = tablet.wait_until(PATIENCE, is_unread).await.unwrap();
+        assert_eq!(
+            shown(state.conversation(id).unwrap()),
+            [so_far, from_ref(&bye)].concat()
+        );
+        assert_eq!(state.syncs(), 1, "what came live needed no sync");
+        self.read("alice", conversation, 3).await;
+        let is_read = |state: &State| {
+            let timeline = state.conversation(id).unwrap();
+            (timeline.unread_count(), timeline.read_position("alice")) == (0, Some(3))
+        };
+        tablet.wait_until(PATIENCE, is_read).await.unwrap();
+        bye
+    }
+
+    /// A friendship that ends ends the talk, not what was said.
+    async fn end(&mut self, conversation: &Conversation, said: &[Message]) {
+        let id = &conversation.conversation_id;
+        let remove = RemoveFriendRequest {
+            user_id: "alice".into(),
+        };
+        self.bob.call(remove).await.unwrap();
+        let Event::FriendChanged(FriendChanged { friend: Some(ended) }) = self.bobs.event().await else {
+            panic!("bob hears of the end");
+        };
+        assert_eq!((&*ended.user_id, ended.state()), ("alice", FriendState::Unspecified));
+        let seen_by_alice = Friend {
+            user_id: "bob".into(),
+            ..ended
+        };
+        assert_eq!(self.phone.event().await, changed(&seen_by_alice));
+        assert_eq!(self.laptop.event().await, changed(&seen_by_alice));
+        for client in [&self.alice, &self.bob] {
+            let refused = refusal(client, ChatClient::text_message(id, "Still there?")).await;
+            assert_eq!(refused, (Code::FailedPrecondition, "CANNOT_SEND".to_owned()));
+            assert_eq!(history(client, id).await, said);
+        }
+        let again = self.alice.call(opening("bob")).await.unwrap();
+        assert_eq!(
+            (again.created, again.conversation.unwrap().conversation_id),
+            (false, id.clone())
+        );
+    }
 }
 
 #[tokio::test]
@@ -230,161 +404,10 @@ async fn two_people_talk_and_all_their_devices_follow() {
     let mut story = Story::begin().await;
     story.befriend().await;
     let conversation = story.open().await;
-    let id = conversation.conversation_id.clone();
-
-    // alice sends; everyone sees it live, in lists and in history.
-    let request = SendMessageRequest {
-        conversation_id: id.clone(),
-        client_message_id: "a-1".into(),
-        text: "Hello, Bob ☀\nHow are you?".into(),
-        reply_to_message_id: String::new(),
-    };
-    let answer = story.alice.call(request.clone()).await.unwrap();
-    assert!(!answer.deduplicated);
-    let hello = answer.message.unwrap();
-    let expected = Message {
-        conversation_id: id.clone(),
-        message_id: hello.message_id.clone(),
-        seq: 1,
-        revision: 1,
-        sender_id: "alice".into(),
-        client_message_id: "a-1".into(),
-        text: "Hello, Bob ☀\nHow are you?".into(),
-        reply_to: None,
-        sent_at: hello.sent_at,
-        state_revision: 1,
-    };
-    assert_eq!(hello, expected);
-    story.all_get_message(&hello).await;
-    let after_hello = Conversation {
-        revision: 1,
-        message_count: 1,
-        last_message: last_message(&hello, "Hello, Bob ☀ How are you?"),
-        last_activity_at: hello.sent_at,
-        ..conversation.clone()
-    };
-    let for_bob = Conversation {
-        unread_count: 1,
-        ..after_hello.clone()
-    };
-    assert_eq!(conversations(&story.alice).await, [after_hello]);
-    assert_eq!(conversations(&story.bob).await, [for_bob]);
-    assert_eq!(history(&story.bob, &id).await, [hello.clone()]);
-
-    // A repeat is answered as the first call was, and is heard of again: the first call may have died before that.
-    let repeat = story.alice.call(request).await.unwrap();
-    assert_eq!((repeat.deduplicated, repeat.message.as_ref()), (true, Some(&hello)));
-    story.all_get_message(&hello).await;
-
-    // bob reads and replies.
-    story.read("bob", &conversation, 1).await;
-    let reply = SendMessageRequest {
-        conversation_id: id.clone(),
-        client_message_id: "b-1".into(),
-        text: "Fine!".into(),
-        reply_to_message_id: hello.message_id.clone(),
-    };
-    let fine = story.bob.call(reply).await.unwrap().message.unwrap();
-    let snapshot = ReplySnapshot {
-        message_id: hello.message_id.clone(),
-        seq: 1,
-        sender_id: "alice".into(),
-        excerpt: "Hello, Bob ☀ How are you?".into(),
-    };
-    assert_eq!(
-        (fine.seq, fine.revision, &*fine.sender_id, fine.reply_to.as_ref()),
-        (2, 2, "bob", Some(&snapshot))
-    );
-    story.all_get_message(&fine).await;
-    let one = GetMessageRequest {
-        conversation_id: id.clone(),
-        message_id: fine.message_id.clone(),
-    };
-    assert_eq!(story.alice.call(one).await.unwrap().message, Some(fine.clone()));
-
-    // alice has one to read, and then has not.
-    let mut now = Conversation {
-        members: vec![member("alice", 0), member("bob", 1)],
-        revision: 2,
-        message_count: 2,
-        unread_count: 1,
-        last_message: last_message(&fine, "Fine!"),
-        last_activity_at: fine.sent_at,
-        ..conversation.clone()
-    };
-    assert_eq!(conversations(&story.alice).await, [now.clone()]);
-    story.read("alice", &conversation, 2).await;
-    now.members = vec![member("alice", 2), member("bob", 1)];
-    now.unread_count = 0;
-    let request = GetConversationRequest {
-        conversation_id: id.clone(),
-    };
-    for client in [&story.alice, &story.bob] {
-        assert_eq!(
-            client.call(request.clone()).await.unwrap().conversation,
-            Some(now.clone())
-        );
-    }
-
-    // A device that comes late sees the same, and what follows live.
-    let options = FollowOptions {
-        history: History::All,
-        ..FollowOptions::default()
-    };
-    let tablet = Follower::start(story.alice.clone(), options);
-    let state = tablet.wait_until(PATIENCE, |state| state.is_whole()).await.unwrap();
-    let shown = |timeline: &chat_client::timeline::Timeline| timeline.messages().cloned().collect::<Vec<_>>();
-    let timeline = state.conversation(&id).unwrap();
-    assert_eq!(shown(timeline), [hello.clone(), fine.clone()]);
-    assert_eq!(
-        timeline.read_positions().collect::<Vec<_>>(),
-        [("alice", 2), ("bob", 1)]
-    );
-    let bye = story.bob.send_text(&id, "Bye").await.unwrap().message.unwrap();
-    story.all_get_message(&bye).await;
-    let state = tablet
-        .wait_until(PATIENCE, |state| state.conversation(&id).unwrap().unread_count() == 1)
-        .await
-        .unwrap();
-    assert_eq!(
-        shown(state.conversation(&id).unwrap()),
-        [hello.clone(), fine.clone(), bye.clone()]
-    );
-    assert_eq!(state.syncs(), 1, "what came live needed no sync");
-    story.read("alice", &conversation, 3).await;
-    tablet
-        .wait_until(PATIENCE, |state| {
-            let timeline = state.conversation(&id).unwrap();
-            (timeline.unread_count(), timeline.read_position("alice")) == (0, Some(3))
-        })
-        .await
-        .unwrap();
-
-    // A friendship that ends ends the talk, not what was said.
-    let remove = RemoveFriendRequest {
-        user_id: "alice".into(),
-    };
-    story.bob.call(remove).await.unwrap();
-    let Event::FriendChanged(FriendChanged { friend: Some(ended) }) = story.bobs.event().await else {
-        panic!("bob hears of the end");
-    };
-    assert_eq!((&*ended.user_id, ended.state()), ("alice", FriendState::Unspecified));
-    let seen_by_alice = Friend {
-        user_id: "bob".into(),
-        ..ended
-    };
-    assert_eq!(story.phone.event().await, changed(&seen_by_alice));
-    assert_eq!(story.laptop.event().await, changed(&seen_by_alice));
-    for client in [&story.alice, &story.bob] {
-        let refused = refusal(client, ChatClient::text_message(&id, "Still there?")).await;
-        assert_eq!(refused, (Code::FailedPrecondition, "CANNOT_SEND".to_owned()));
-        assert_eq!(history(client, &id).await, [hello.clone(), fine.clone(), bye.clone()]);
-    }
-    let again = story.alice.call(opening("bob")).await.unwrap();
-    assert_eq!(
-        (again.created, again.conversation.unwrap().conversation_id),
-        (false, id)
-    );
+    let hello = story.hello(&conversation).await;
+    let fine = story.reply(&conversation, &hello).await;
+    let bye = story.late_device(&conversation, &[hello.clone(), fine.clone()]).await;
+    story.end(&conversation, &[hello, fine, bye]).await;
 }
 
 #[tokio::test]
@@ -455,7 +478,7 @@ async fn people_show_who_they_are_and_the_service_that_it_is_well() {
     };
     assert_eq!(
         stack.client("bob").call(request).await.unwrap().profiles,
-        [profile.clone()]
+        from_ref(&profile)
     );
     let request = RequestFriendRequest {
         user_id: "alice".into(),
