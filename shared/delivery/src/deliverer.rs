@@ -1,8 +1,6 @@
 //! Who gets what, in which order, and how often it is tried.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
-use std::iter::successors;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -211,10 +209,7 @@ fn count(counter: &AtomicUsize) {
 }
 
 fn log_store_error(error: &StoreError, message: &'static str) {
-    let causes: Vec<String> = successors(error.source(), |&cause| cause.source())
-        .map(ToString::to_string)
-        .collect();
-    tracing::error!(error = %error, causes = causes.join(": "), message);
+    tracing::error!(error = %error, causes = error.causes(), message);
 }
 
 /// The only look at the wall clock in this crate.

@@ -1,7 +1,6 @@
 //! What a client gets instead of an answer.
 
 use std::collections::HashMap;
-use std::error::Error;
 
 use chat_domain::Violation;
 use chat_stores::{StoreError, StoreErrorKind};
@@ -16,9 +15,6 @@ pub const VIOLATIONS_MAX: usize = 16;
 
 /// Bytes of a message, at most, for the same reason.
 const MESSAGE_BYTES_MAX: usize = 1024;
-
-/// Errors below an error that are logged, at most.
-const ERROR_CHAIN_MAX: usize = 16;
 
 /// A refusal or failure, as the client gets it: a gRPC code, a reason to act on, and a message to read.
 ///
@@ -140,11 +136,7 @@ impl From<Failure> for Status {
 /// A store failed: the chain of causes is logged here, once, and the client learns only whether to repeat.
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let causes: Vec<String> = std::iter::successors(error.source(), |&cause| cause.source())
-            .take(ERROR_CHAIN_MAX)
-            .map(ToString::to_string)
-            .collect();
-        tracing::error!(error = %error, causes = causes.join(": "), "a store failed");
+        tracing::error!(error = %error, causes = error.causes(), "a store failed");
         match error.kind() {
             StoreErrorKind::Unavailable => Self::unavailable(
                 "STORE_UNAVAILABLE",

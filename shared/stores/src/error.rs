@@ -2,6 +2,10 @@
 
 use std::error::Error;
 use std::fmt;
+use std::iter::successors;
+
+/// Causes below an error that are told, at most.
+const CAUSES_MAX: usize = 16;
 
 /// A store that did not do what it was asked. Its text names the store and the action; the cause is its source, for the
 /// log and never for a client.
@@ -44,6 +48,12 @@ impl StoreError {
     pub fn kind(&self) -> StoreErrorKind {
         self.kind
     }
+
+    /// The chain of causes in one line, the nearest first. For the log, never for a client.
+    pub fn causes(&self) -> String {
+        let causes = successors(self.source(), |&cause| cause.source()).take(CAUSES_MAX);
+        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
 }
 
 impl fmt::Display for StoreError {
@@ -55,5 +65,42 @@ impl fmt::Display for StoreError {
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&*self.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cause {number}")]
+    struct Cause {
+        number: usize,
+        source: Option<Box<Cause>>,
+    }
+
+    fn chain(length: usize) -> StoreError {
+        let causes = (1..=length)
+            .rev()
+            .fold(None, |source, number| Some(Box::new(Cause { number, source })));
+        StoreError::new(
+            StoreErrorKind::Unavailable,
+            "Postgres",
+            "answer a ping",
+            causes.unwrap(),
+        )
+    }
+
+    #[test]
+    fn an_error_tells_its_action_and_on_demand_its_causes() {
+        let error = chain(3);
+        assert_eq!(error.to_string(), "Postgres failed to answer a ping");
+        assert_eq!(error.causes(), "cause 1: cause 2: cause 3");
+    }
+
+    #[test]
+    fn a_chain_that_is_too_long_is_cut() {
+        let causes = chain(CAUSES_MAX + 5).causes();
+        assert_eq!(causes.split(": ").count(), CAUSES_MAX);
     }
 }
