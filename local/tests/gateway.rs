@@ -678,7 +678,7 @@ async fn cors_is_the_gateways_alone() {
     assert_eq!(headers["access-control-allow-methods"], "POST");
     assert_eq!(
         headers["access-control-allow-headers"],
-        "authorization,content-type,grpc-timeout,x-grpc-web,x-user-agent"
+        "authorization,connect-protocol-version,connect-timeout-ms,content-type,grpc-timeout,x-grpc-web,x-user-agent"
     );
     assert!(headers.contains_key("access-control-max-age"));
 

@@ -302,6 +302,22 @@ fn every_route_but_the_health_check_requires_a_token() {
 }
 
 #[test]
+fn pages_may_send_what_every_protocol_of_the_endpoint_reads() {
+    let (template, _) = template();
+    let cors = &template["Resources"]["Api"]["Properties"]["CorsConfiguration"];
+    let headers = [
+        "authorization",
+        "connect-protocol-version",
+        "connect-timeout-ms",
+        "content-type",
+        "grpc-timeout",
+        "x-grpc-web",
+        "x-user-agent",
+    ];
+    assert_eq!(cors["AllowHeaders"], json!(headers));
+}
+
+#[test]
 fn routes_of_the_live_socket_are_the_triggers() {
     let (template, _) = template();
     let routes: BTreeMap<String, Value> = resources_of_type(&template, "AWS::ApiGatewayV2::Route")
