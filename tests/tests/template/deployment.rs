@@ -318,6 +318,13 @@ fn pages_may_send_what_every_protocol_of_the_endpoint_reads() {
 }
 
 #[test]
+fn functions_cannot_be_told_to_log_what_was_said() {
+    let (template, _) = template();
+    let levels = &template["Parameters"]["LogLevel"]["AllowedValues"];
+    assert_eq!(*levels, json!(["DEBUG", "INFO", "WARN", "ERROR"]));
+}
+
+#[test]
 fn routes_of_the_live_socket_are_the_triggers() {
     let (template, _) = template();
     let routes: BTreeMap<String, Value> = resources_of_type(&template, "AWS::ApiGatewayV2::Route")

@@ -12,7 +12,7 @@ use crate::operations::settings;
 use crate::{events, gateway};
 
 /// The smallest function, which cargo builds along with the tests of this package.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let program = tests.ancestors().nth(2).unwrap().join("examples/echo");
     assert!(
@@ -24,7 +24,7 @@ fn program() -> PathBuf {
 }
 
 /// Starts the function with a registry at this port, for these events, each with the time that it leaves the function.
-async fn start(registry_port: u16, events: impl IntoIterator<Item = (Value, Duration)>) -> FunctionProcess {
+pub(crate) async fn start(registry_port: u16, events: impl IntoIterator<Item = (Value, Duration)>) -> FunctionProcess {
     let function = FunctionProcess::start(&program(), &settings(registry_port)).await;
     for (event, left) in events {
         function.invoke(event, left);
@@ -32,7 +32,7 @@ async fn start(registry_port: u16, events: impl IntoIterator<Item = (Value, Dura
     function
 }
 
-async fn returned(function: &mut FunctionProcess) -> gateway::Answer {
+pub(crate) async fn returned(function: &mut FunctionProcess) -> gateway::Answer {
     gateway::Answer::of(&function.answer().await)
 }
 
@@ -102,6 +102,37 @@ async fn a_log_line_is_json_that_says_which_call_it_is_of() {
     assert_eq!(rpc["rpc"], "/chat.v1.MessageService/SendMessage");
     for line in [hook, call] {
         assert!(!line.to_string().contains("secret"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn no_level_of_the_log_shows_what_was_said_or_the_token() {
+    let registry = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = settings(registry.local_addr().unwrap().port());
+    for level in ["trace", "lambda_runtime::layers=trace,debug"] {
+        let mut function = FunctionProcess::start(&program(), &settings.clone().with("RUST_LOG", level)).await;
+        let said = "a word of their own";
+        let mut event = events::http("application/json", &format!(r#"{{"text":"{said}"}}"#), false);
+        event["headers"]["authorization"] = "Bearer of-a-token".into();
+        // The second call fails while it delivers, so that clients have something to tell as well.
+        function.invoke(event, WAIT_MAX);
+        function.invoke(events::grpc_web("notify"), Duration::from_secs(1));
+        function.invoke(events::grpc_web("panic"), WAIT_MAX);
+        let mut lines = Vec::new();
+        while lines
+            .last()
+            .is_none_or(|line: &Value| line["message"] != "the operation panicked")
+        {
+            lines.push(function.logged().await);
+        }
+        let answered = lines.iter().filter(|line| line["message"] == "call answered").count();
+        assert_eq!(answered, 2, "{lines:#?}");
+        for line in lines {
+            let line = line.to_string();
+            for secret in [said, "of-a-token", "secret"] {
+                assert!(!line.contains(secret), "{line}");
+            }
+        }
     }
 }
 
