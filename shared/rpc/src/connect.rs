@@ -1,6 +1,8 @@
 //! The Connect protocol's unary form: the message is the body, and errors are JSON with an HTTP status. It lets curl and
 //! plain HTTP clients in, on the same routes.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
@@ -11,7 +13,8 @@ use prost::Message;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 
-use crate::endpoint::{Notices, REQUEST_BYTES_MAX, admit, perform};
+use crate::call::{admit, perform};
+use crate::endpoint::{Notices, REQUEST_BYTES_MAX};
 use crate::failure::malformed_request;
 use crate::frame::request_too_large;
 use crate::media::Form;
@@ -21,7 +24,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROTO: HeaderValue = HeaderValue::from_static("application/proto");
 
 /// Answers one request.
-pub(crate) async fn serve<O: Operation>(operation: &O, request: Request<Bytes>, form: Form) -> Response<Bytes> {
+pub(crate) async fn serve<O: Operation>(operation: Arc<O>, request: Request<Bytes>, form: Form) -> Response<Bytes> {
     match call(operation, &request, form).await {
         Ok((body, notices)) => {
             let mut response = Response::new(body);
@@ -37,14 +40,18 @@ pub(crate) async fn serve<O: Operation>(operation: &O, request: Request<Bytes>, 
     }
 }
 
-async fn call<O: Operation>(operation: &O, request: &Request<Bytes>, form: Form) -> Result<(Bytes, Notices), Failure> {
-    let context = admit::<O>(request.extensions(), || timeout::connect(request.headers()))?;
+async fn call<O: Operation>(
+    operation: Arc<O>,
+    request: &Request<Bytes>,
+    form: Form,
+) -> Result<(Bytes, Notices), Failure> {
+    let admitted = admit::<O>(request.extensions(), || timeout::connect(request.headers()))?;
     demand_supported(request.headers())?;
     if request.body().len() > REQUEST_BYTES_MAX {
         return Err(request_too_large());
     }
     let message = read::<O::Request>(request.body(), form)?;
-    let Answer { response, notices } = perform(operation, &context, message).await?;
+    let Answer { response, notices } = perform(operation, admitted, message).await?;
     Ok((write(&response, form)?, Notices(notices)))
 }
 

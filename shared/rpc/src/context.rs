@@ -1,4 +1,4 @@
-//! Who calls, and until when the answer is of use.
+//! Who calls, and until when the call may go on.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ const CALL_DURATION_MAX: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Claims(pub BTreeMap<String, String>);
 
-/// Request extension: when the answer must be ready, whatever the client said.
+/// Request extension: when the call must have ended, whatever the client said.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Deadline(pub Instant);
 
@@ -70,7 +70,7 @@ fn numeric_date(seconds: &str) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(seconds, 0)
 }
 
-/// Who calls and until when the answer is of use.
+/// Who calls and until when the call may go on.
 #[derive(Clone, Debug)]
 pub struct CallContext {
     caller: Option<Caller>,
@@ -99,8 +99,8 @@ impl CallContext {
         self.caller.as_ref().ok_or_else(token_missing)
     }
 
-    /// When the answer must be ready: the earliest of the client's timeout, the function's end less a margin, and the
-    /// longest that the gateway waits.
+    /// When the call is dropped, wherever it waits then: at the function's end less a margin, or when the gateway no longer
+    /// waits. That is also when the client no longer waits, unless the operation [`FINISHES`](crate::Operation::FINISHES).
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
@@ -114,9 +114,8 @@ pub(crate) fn token_missing() -> Failure {
     )
 }
 
-/// The deadline of a call that arrived now.
-pub(crate) fn deadline_of(given: Option<Deadline>, timeout: Option<Duration>) -> Instant {
-    let now = tokio::time::Instant::now().into_std();
-    let own = now + timeout.unwrap_or(CALL_DURATION_MAX).min(CALL_DURATION_MAX);
-    given.map_or(own, |Deadline(given)| given.min(own))
+/// When a call that arrived now ends, whatever the client says.
+pub(crate) fn end_of_call(now: tokio::time::Instant, given: Option<Deadline>) -> tokio::time::Instant {
+    let own = now + CALL_DURATION_MAX;
+    given.map_or(own, |Deadline(given)| own.min(given.into()))
 }

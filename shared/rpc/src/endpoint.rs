@@ -1,17 +1,15 @@
 //! The HTTP face of an operation.
 
 use std::convert::Infallible;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use chat_contract::Rpc;
 use chat_delivery::Notice;
-use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::header::{ALLOW, CONTENT_TYPE};
-use http::{Extensions, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tonic::server::{Grpc, UnaryService};
 use tonic::{Code, Status};
@@ -20,10 +18,10 @@ use tonic_web::GrpcWebLayer;
 use tower::{Layer, Service, ServiceExt};
 use tracing::Instrument;
 
+use crate::call::{Admitted, admit, perform};
 use crate::codec::MessageCodec;
-use crate::context::{deadline_of, token_missing};
 use crate::media::{self, Protocol};
-use crate::{Answer, CallContext, Caller, Claims, Deadline, Failure, Operation, connect, frame, timeout};
+use crate::{Failure, Operation, connect, frame, timeout};
 
 /// Bytes of a request's message, at most. The largest legal one is some 20 KiB.
 pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
@@ -38,8 +36,9 @@ pub struct Notices(pub Vec<Notice>);
 
 /// The endpoint of an operation: a tower service over whole bodies that speaks gRPC-web and unary Connect.
 ///
-/// It reads the request extensions [`Claims`] and [`Deadline`], sets the response extension [`Notices`], and answers every
-/// request, also after a panic. The path is not looked at: whoever routes did.
+/// It reads the request extensions [`Claims`](crate::Claims), [`Deadline`](crate::Deadline) and
+/// [`Unfinished`](crate::Unfinished), sets the response extension [`Notices`], and answers every request, also after a
+/// panic. The path is not looked at: whoever routes did.
 #[derive(Debug)]
 pub struct Endpoint<O> {
     operation: Arc<O>,
@@ -113,7 +112,7 @@ async fn serve<O: Operation>(operation: Arc<O>, request: Request<Bytes>) -> Resp
             };
             in_form(response, text_response)
         }
-        Protocol::Connect(form) => connect::serve(&*operation, request, form).await,
+        Protocol::Connect(form) => connect::serve(operation, request, form).await,
     };
     log(response.extensions_mut().remove::<Status>().as_ref(), start.elapsed());
     response
@@ -155,12 +154,12 @@ async fn grpc_web<O: Operation>(
     text_request: bool,
 ) -> Result<Response<Bytes>, Failure> {
     let (mut parts, mut body) = request.into_parts();
-    let context = admit::<O>(&parts.extensions, || timeout::grpc(&parts.headers))?;
+    let admitted = admit::<O>(&parts.extensions, || timeout::grpc(&parts.headers))?;
     if text_request {
         body = frame::decode_text(&body)?.into();
     }
     frame::demand_one_message(&body)?;
-    parts.extensions.insert(context);
+    parts.extensions.insert(admitted);
     parts.headers.insert(CONTENT_TYPE, GRPC_WEB);
     parts.headers.remove(http::header::ACCEPT);
     // It says how compressed messages are; this one is not, yet tonic would refuse the header alone.
@@ -198,54 +197,6 @@ fn in_form(mut response: Response<Bytes>, text: bool) -> Response<Bytes> {
     }
 }
 
-/// Who calls and until when: refuses a call without a token before anything else of it is looked at.
-pub(crate) fn admit<O: Operation>(
-    extensions: &Extensions,
-    timeout: impl FnOnce() -> Result<Option<std::time::Duration>, Failure>,
-) -> Result<CallContext, Failure> {
-    let caller = match extensions.get::<Claims>() {
-        Some(claims) if !O::PUBLIC => Some(Caller::from_claims(claims)?),
-        Some(claims) => Caller::from_claims(claims).ok(),
-        None if !O::PUBLIC => return Err(token_missing()),
-        None => None,
-    };
-    let deadline = deadline_of(extensions.get::<Deadline>().copied(), timeout()?);
-    Ok(CallContext::new(caller, deadline))
-}
-
-/// Runs the operation: to its end, to the deadline, or to a panic.
-pub(crate) async fn perform<O: Operation>(
-    operation: &O,
-    context: &CallContext,
-    request: O::Request,
-) -> Result<Answer<<O::Request as Rpc>::Response>, Failure> {
-    let deadline = tokio::time::Instant::from_std(context.deadline());
-    let too_late = || Failure::deadline_exceeded("DEADLINE_EXCEEDED", "the time for the call was up");
-    if deadline <= tokio::time::Instant::now() {
-        return Err(too_late());
-    }
-    let call = AssertUnwindSafe(async { operation.call(context, request).await }).catch_unwind();
-    let answer = match tokio::time::timeout_at(deadline, call).await {
-        Ok(Ok(result)) => result?,
-        Ok(Err(_panic)) => {
-            // What it says may hold data of users; the panic hook knows the place.
-            tracing::error!("the operation panicked");
-            return Err(Failure::internal(
-                "PANIC",
-                "the service has a defect; the call may have had an effect",
-            ));
-        }
-        Err(_elapsed) => return Err(too_late()),
-    };
-    if !O::DELIVERS && !answer.notices.is_empty() {
-        tracing::error!(
-            notices = answer.notices.len(),
-            "the operation hands out notices without DELIVERS; they are lost"
-        );
-    }
-    Ok(answer)
-}
-
 /// The operation as the gRPC service that tonic-web translates for.
 struct GrpcService<O>(Arc<O>);
 
@@ -277,10 +228,10 @@ impl<O: Operation> UnaryService<O::Request> for Unary<O> {
         let operation = Arc::clone(&self.0);
         Box::pin(async move {
             let (_, mut extensions, request) = request.into_parts();
-            let context = extensions
-                .remove::<CallContext>()
+            let admitted = extensions
+                .remove::<Admitted>()
                 .ok_or_else(|| Status::internal("the call has no context"))?;
-            let answer = perform(&*operation, &context, request)
+            let answer = perform(operation, admitted, request)
                 .await
                 .map_err(Failure::into_status)?;
             let mut response = tonic::Response::new(answer.response);
@@ -293,7 +244,7 @@ impl<O: Operation> UnaryService<O::Request> for Unary<O> {
 }
 
 /// The name of a code in the gRPC specification.
-fn code_name(code: Code) -> &'static str {
+pub(crate) fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

@@ -10,6 +10,7 @@
 
 #![warn(missing_docs)]
 
+mod call;
 mod codec;
 mod connect;
 mod context;
@@ -21,6 +22,7 @@ mod operation;
 mod timeout;
 pub mod view;
 
+pub use call::{RestOfCall, Unfinished};
 pub use context::{CallContext, Caller, Claims, Deadline};
 pub use endpoint::{Endpoint, Notices, REQUEST_BYTES_MAX};
 pub use failure::{Failure, Fields, VIOLATIONS_MAX};

@@ -17,6 +17,11 @@ pub trait Operation: Sized + Send + Sync + 'static {
     /// an operation are not delivered.
     const DELIVERS: bool = false;
 
+    /// Whether a call whose client no longer waits goes on to its end, after the answer that the time was up. Else a client
+    /// with a short timeout would stop it between two writes, or between a write and the notices about it. Unless it says
+    /// otherwise, an operation that hands out notices does.
+    const FINISHES: bool = Self::DELIVERS;
+
     /// Whether it may be called without a token.
     const PUBLIC: bool = false;
 
@@ -25,7 +30,8 @@ pub trait Operation: Sized + Send + Sync + 'static {
 
     /// Answers one request.
     ///
-    /// The call is dropped at the context's deadline, wherever it waits at that moment, and may be repeated by the caller.
+    /// The call is dropped at the context's deadline, wherever it waits at that moment, and may be repeated by the caller,
+    /// also while it goes on.
     fn call(
         &self,
         context: &CallContext,

@@ -1,4 +1,4 @@
-//! What follows an answer: the delivery of the notices that the operation left.
+//! What follows an answer: the rest of a call whose client no longer waits, and the delivery of the call's notices.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use chat_delivery::{Deliverer, Notice};
-use chat_rpc::Operation;
+use chat_rpc::{Operation, RestOfCall};
 use chat_stores::{Settings, SettingsError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -14,16 +14,23 @@ use lambda_runtime::LambdaInvocation;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
-/// Notices and the instant by which their delivery has to end.
-type Left = (Vec<Notice>, Instant);
+/// What an invocation leaves for after its answer.
+pub(crate) enum Left {
+    /// What to deliver.
+    Notices(Vec<Notice>),
+    /// A call that tells what to deliver once it is done.
+    Call(RestOfCall),
+}
+
 type Deliver = dyn Fn(Vec<Notice>, Instant) -> BoxFuture<'static, ()> + Send + Sync;
 
-/// The notices of the invocation in hand and, for operations that deliver, the way to their recipients. Clones share both;
-/// an environment serves one invocation at a time, so there is one slot.
+/// What the invocation in hand left and, for operations that deliver, the way to the recipients of notices. Clones share
+/// both; an environment serves one invocation at a time, so there is one slot.
 #[derive(Clone, Default)]
 pub(crate) struct Delivery {
     deliver: Option<Arc<Deliver>>,
-    slot: Arc<Mutex<Option<Left>>>,
+    /// What was left, and the instant by which it has to end.
+    slot: Arc<Mutex<Option<(Left, Instant)>>>,
 }
 
 impl Delivery {
@@ -36,20 +43,32 @@ impl Delivery {
         })
     }
 
-    /// Leaves notices for after the answer. The deadline is the one of the invocation's work.
-    pub(crate) fn leave(&self, notices: Vec<Notice>, deadline: Instant) {
-        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((notices, deadline));
+    /// Leaves this for after the answer. The deadline is the one of the invocation's work.
+    pub(crate) fn leave(&self, left: Left, deadline: Instant) {
+        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((left, deadline));
     }
 
-    /// Takes what was left: the work of delivering it, which ends by the deadline and never panics.
+    /// Takes what was left: the work of finishing the call and delivering its notices, which ends by the deadline and
+    /// never panics.
     pub(crate) fn take(&self) -> BoxFuture<'static, ()> {
         let left = self.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (Some(deliver), Some((notices, deadline))) = (self.deliver.clone(), left) else {
+        let Some((left, deadline)) = left else {
             return futures::future::ready(()).boxed();
         };
+        let deliver = self.deliver.clone();
         Box::pin(async move {
-            let delivery = AssertUnwindSafe(async { deliver(notices, deadline).await }).catch_unwind();
-            match tokio::time::timeout_at(deadline.into(), delivery).await {
+            let work = AssertUnwindSafe(async {
+                let notices = match left {
+                    Left::Notices(notices) => notices,
+                    Left::Call(rest) => rest.await,
+                };
+                if let Some(deliver) = deliver
+                    && !notices.is_empty()
+                {
+                    deliver(notices, deadline).await;
+                }
+            });
+            match tokio::time::timeout_at(deadline.into(), work.catch_unwind()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_panic)) => tracing::error!("delivery panicked; clients recover by syncing"),
                 Err(_elapsed) => tracing::warn!("delivery was cut off at the deadline; clients recover by syncing"),
@@ -66,8 +85,8 @@ fn deliver(settings: &Settings) -> Result<Arc<Deliver>, SettingsError> {
     }))
 }
 
-/// Wraps Lambda's whole handling of an invocation: gives its log lines their context, and delivers once the inner future
-/// has ended, which it does when the answer is with Lambda. The next event is not polled before delivery is done.
+/// Wraps Lambda's whole handling of an invocation: gives its log lines their context, and does what was left once the inner
+/// future has ended, which it does when the answer is with Lambda. The next event is not polled before that is done.
 pub(crate) struct InvocationLayer {
     pub(crate) function: Arc<str>,
     pub(crate) delivery: Delivery,
@@ -115,7 +134,7 @@ where
         let delivery = self.delivery.clone();
         let work = async move {
             let answered = answer.await;
-            // Also when the answer did not arrive: what it tells of has happened.
+            // Also when the answer did not arrive: what was called for happens, and is told.
             delivery.take().await;
             answered
         };

@@ -14,8 +14,8 @@ pub struct Environment(Box<dyn Invoke>);
 pub struct Invocation {
     /// The JSON that the function returns.
     pub response: Vec<u8>,
-    /// The work that follows the answer: delivery of live events. It ends by the invocation's deadline and never panics;
-    /// the environment is busy until then.
+    /// The work that follows the answer: the rest of a call whose client no longer waits, and delivery of live events. It
+    /// ends by the invocation's deadline and never panics; the environment is busy until then.
     pub after_answer: BoxFuture<'static, ()>,
 }
 

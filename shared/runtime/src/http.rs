@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use chat_rpc::{Claims, Deadline, Endpoint, Notices, Operation};
+use chat_rpc::{Claims, Deadline, Endpoint, Notices, Operation, Unfinished};
 use chat_stores::{Settings, SettingsError};
 use futures::future::BoxFuture;
 use lambda_http::http::header::{CONTENT_TYPE, HOST};
@@ -16,13 +16,13 @@ use tower::Service;
 use tower::util::MapRequest;
 
 use crate::clock;
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Left};
 use crate::environment::{Environment, Invocation, InvocationError, Invoke};
 
 /// Content types whose bodies are UTF-8: they travel in the event's JSON as they are. All others travel as base64.
 const TEXT_TYPES: [&str; 3] = ["application/grpc-web-text", "application/json", "text/"];
 
-/// An operation as `lambda_http` calls it. Notices of an answer are left with the delivery, for after the answer.
+/// An operation as `lambda_http` calls it. What follows the answer is left with the delivery.
 pub(crate) struct HttpService<O> {
     endpoint: Endpoint<O>,
     delivery: Delivery,
@@ -58,6 +58,10 @@ impl<O: Operation> Service<lambda_http::Request> for HttpService<O> {
             .map_or(0, |context| context.deadline);
         let deadline = clock::work_deadline(deadline_ms);
         parts.extensions.insert(Deadline(deadline));
+        let unfinished = O::FINISHES.then(Unfinished::default);
+        if let Some(unfinished) = &unfinished {
+            parts.extensions.insert(unfinished.clone());
+        }
         if let Some(claims) = parts.extensions.remove::<RequestContext>().and_then(claims) {
             parts.extensions.insert(claims);
         }
@@ -72,7 +76,9 @@ impl<O: Operation> Service<lambda_http::Request> for HttpService<O> {
         Box::pin(async move {
             let mut response = call.await?;
             if let Some(Notices(notices)) = response.extensions_mut().remove() {
-                delivery.leave(notices, deadline);
+                delivery.leave(Left::Notices(notices), deadline);
+            } else if let Some(rest) = unfinished.and_then(|unfinished| unfinished.take()) {
+                delivery.leave(Left::Call(rest), deadline);
             }
             Ok(WholeResponse(response.map(Bytes::into)))
         })

@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use bytes::Bytes;
+use chat_client::contract::Rpc;
+use chat_client::contract::v1::live_event::Event;
 use chat_client::contract::v1::{
     GetConversationRequest, ListMessagesRequest, Message, OpenDirectConversationRequest, RemoveFriendRequest,
     SendMessageRequest, SendMessageResponse,
@@ -12,10 +15,15 @@ use chat_client::{CallError, ChatClient, FollowOptions, Follower, History, Outco
 use chat_local::gateway::Limits;
 use chat_testing::{Filter, HistoryChecker, Told};
 use futures::future::join_all;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::harness::{PATIENCE, Stack};
+use crate::harness::{PATIENCE, Stack, token};
 
 /// The call of the sequencer.
 const APPEND: &str = "append(";
@@ -302,6 +310,95 @@ async fn a_call_whose_connection_to_the_gateway_is_cut_is_repeated() {
     });
     assert_eq!(sent.revision, 1);
     talk.both_end_with(&["cut off"], &[]).await;
+}
+
+/// Sends as bob, who waits for so many milliseconds and then wants to hear that the time was up.
+async fn send_impatiently(stack: &Stack, request: &SendMessageRequest, timeout_ms: u64) -> Response<Value> {
+    let url = format!("http://{}{}", stack.gateway.address(), SendMessageRequest::PATH);
+    let request = Request::post(url)
+        .header("authorization", format!("Bearer {}", token("bob")))
+        .header("content-type", "application/json")
+        .header("connect-timeout-ms", timeout_ms)
+        .body(Full::new(Bytes::from(serde_json::to_vec(request).unwrap())))
+        .unwrap();
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let (parts, body) = client.request(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Response::from_parts(parts, serde_json::from_slice(&body).unwrap())
+}
+
+#[tokio::test]
+async fn a_message_whose_sender_stopped_waiting_is_sent_and_pushed_and_leaves_no_hole() {
+    let (stack, faults) = Stack::with_faults().await;
+    let talk = Talk::begin(&stack).await;
+    let bob = once(&stack, "bob");
+    talk.sent(&bob, "bob", "b0", "warm").await;
+    let mut device = stack.device("alice").await;
+    let held = faults
+        .databases
+        .mongo
+        .hold(Filter::operation(INSERT).containing("in a hurry"));
+    let attempt = talk.checker.begin("bob", "b1", "in a hurry");
+    let request = request(&talk.id, "b1", "in a hurry");
+    let (answer, ()) = tokio::join!(send_impatiently(&stack, &request, 50), held.caught());
+    talk.checker.end(attempt, Told::Unknown);
+    assert_eq!(
+        (answer.status().as_u16(), &answer.body()["code"]),
+        (504, &"deadline_exceeded".into())
+    );
+
+    held.release();
+    let Event::MessageSent(pushed) = device.event().await else {
+        panic!("the message is pushed");
+    };
+    assert_eq!((pushed.revision, &*pushed.text), (2, "in a hurry"));
+    let answer = talk.send(&bob, "bob", "b1", "in a hurry").await.unwrap();
+    assert_eq!((answer.deduplicated, answer.message), (true, Some(pushed)));
+    talk.both_end_with(&["warm", "in a hurry"], &[]).await;
+    device.close().await;
+}
+
+#[tokio::test]
+async fn a_message_whose_sender_hung_up_is_sent_and_pushed_and_leaves_no_hole() {
+    let (stack, faults) = Stack::with_faults().await;
+    let talk = Talk::begin(&stack).await;
+    let mut device = stack.device("alice").await;
+    let held = faults
+        .databases
+        .mongo
+        .hold(Filter::operation(INSERT).containing("gone"));
+    let bob = once(&stack, "bob");
+    let (answer, ()) = tokio::join!(talk.send(&bob, "bob", "b1", "gone"), async {
+        held.caught().await;
+        faults.api.cut_all();
+    });
+    assert_eq!(outcome(&answer), Outcome::Unknown);
+
+    held.release();
+    let Event::MessageSent(pushed) = device.event().await else {
+        panic!("the message is pushed");
+    };
+    assert_eq!((pushed.revision, &*pushed.text), (1, "gone"));
+    talk.both_end_with(&["gone"], &[]).await;
+    device.close().await;
+}
+
+#[tokio::test]
+async fn a_sender_who_never_waits_makes_no_hole() {
+    let (stack, _faults) = Stack::with_faults().await;
+    let talk = Talk::begin(&stack).await;
+    let texts: Vec<_> = (0..20).map(|number| format!("{number}")).collect();
+    let bob = once(&stack, "bob");
+    for text in &texts {
+        let attempt = talk.checker.begin("bob", text, text);
+        let answer = send_impatiently(&stack, &request(&talk.id, text, text), 1).await;
+        talk.checker.end(attempt, Told::Unknown);
+        assert!(matches!(answer.status().as_u16(), 200 | 504), "{answer:?}");
+        // Asked again, patiently, it is there or comes to be, in the place that the impatient call took.
+        talk.sent(&bob, "bob", text, text).await;
+    }
+    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+    talk.both_end_with(&texts, &[]).await;
 }
 
 /// Sends until it is refused, and answers how many got through.

@@ -13,4 +13,5 @@ mod garbage;
 mod grpc_web;
 mod interop;
 mod operation;
+mod unfinished;
 mod wire;

@@ -49,6 +49,7 @@ pub(crate) fn notice() -> Notice {
 impl Operation for Echo {
     type Request = SendMessageRequest;
     const DELIVERS: bool = true;
+    const FINISHES: bool = false;
 
     fn new(_settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self)

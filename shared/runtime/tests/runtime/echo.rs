@@ -1,9 +1,11 @@
-//! An operation that says back what it was told, and notifies bob when it is told to.
+//! An operation that says back what it was told, and waits and notifies bob when it is told to.
 
 use chat_contract::v1::{LiveEvent, Message, SendMessageRequest, SendMessageResponse};
 use chat_rpc::{Answer, CallContext, Failure, Notice, Operation};
 use chat_runtime::{Settings, SettingsError};
 use chrono::DateTime;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 
 pub(crate) struct Echo;
 
@@ -29,7 +31,13 @@ impl Operation for Echo {
             message: Some(message),
             deduplicated: false,
         };
-        match request.text.as_str() {
+        // Waits until whoever listens there closes the connection.
+        if let Some(address) = request.text.strip_prefix("notify after ") {
+            let gone = |_| Failure::unavailable("NOBODY_THERE", "nobody listens there");
+            let mut gate = TcpStream::connect(address).await.map_err(gone)?;
+            gate.read_to_end(&mut Vec::new()).await.map_err(gone)?;
+        }
+        match request.text.split(' ').next().unwrap_or_default() {
             "notify" => Ok(Answer::new(response).notify(Notice {
                 recipients: vec![
                     "bob"

@@ -12,3 +12,4 @@ mod gateway;
 mod handlers;
 mod operations;
 mod process;
+mod unfinished;

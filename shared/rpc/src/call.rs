@@ -1,0 +1,157 @@
+//! One call of an operation: who calls, until when it is worked on, and what of it outlives its answer.
+
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chat_contract::Rpc;
+use chat_delivery::Notice;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::Extensions;
+use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
+
+use crate::context::{end_of_call, token_missing};
+use crate::endpoint::code_name;
+use crate::{Answer, CallContext, Caller, Claims, Deadline, Failure, Operation};
+
+/// A call that goes on to its end is not begun with less time left than this: it would be cut off in the middle.
+const FINISH_DURATION_MIN: Duration = Duration::from_millis(500);
+
+/// Request extension: where the rest of a call is left whose client no longer waits, for an operation that
+/// [`FINISHES`](Operation::FINISHES). Whoever puts it in runs what is left there once the answer is out; without it the
+/// answer waits for the end of the call. Clones share the place.
+#[derive(Clone, Default)]
+pub struct Unfinished(Arc<Mutex<Option<RestOfCall>>>);
+
+/// What is left of a call. It ends by the function's [`Deadline`], does not panic, and yields what to deliver then.
+pub type RestOfCall = BoxFuture<'static, Vec<Notice>>;
+
+impl Unfinished {
+    /// Takes what was left, if anything.
+    pub fn take(&self) -> Option<RestOfCall> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn leave(&self, rest: RestOfCall) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
+    }
+}
+
+impl fmt::Debug for Unfinished {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Unfinished").finish_non_exhaustive()
+    }
+}
+
+/// A call that was let in.
+#[derive(Clone)]
+pub(crate) struct Admitted {
+    context: CallContext,
+    /// When the client gets an answer, whatever becomes of the call; the call's own deadline or earlier.
+    answer_by: Instant,
+    /// For a call that goes on after that.
+    unfinished: Option<Unfinished>,
+}
+
+/// Who calls and until when: refuses a call without a token before anything else of it is looked at, and one for which
+/// there is no time.
+pub(crate) fn admit<O: Operation>(
+    extensions: &Extensions,
+    timeout: impl FnOnce() -> Result<Option<Duration>, Failure>,
+) -> Result<Admitted, Failure> {
+    let caller = match extensions.get::<Claims>() {
+        Some(claims) if !O::PUBLIC => Some(Caller::from_claims(claims)?),
+        Some(claims) => Caller::from_claims(claims).ok(),
+        None if !O::PUBLIC => return Err(token_missing()),
+        None => None,
+    };
+    let now = Instant::now();
+    let end = end_of_call(now, extensions.get::<Deadline>().copied());
+    let client_deadline = timeout()?.and_then(|timeout| now.checked_add(timeout));
+    let answer_by = client_deadline.map_or(end, |deadline| deadline.min(end));
+    if answer_by <= now || (O::FINISHES && end < now + FINISH_DURATION_MIN) {
+        return Err(too_late());
+    }
+    let unfinished = extensions.get().filter(|_| O::FINISHES && answer_by < end).cloned();
+    let deadline = if O::FINISHES { end } else { answer_by };
+    Ok(Admitted {
+        context: CallContext::new(caller, deadline.into_std()),
+        answer_by: if unfinished.is_some() { answer_by } else { deadline },
+        unfinished,
+    })
+}
+
+/// Runs the operation to its end, to its deadline or to a panic. A call that goes on when its client no longer waits is
+/// left for whoever runs it then.
+pub(crate) async fn perform<O: Operation>(
+    operation: Arc<O>,
+    admitted: Admitted,
+    request: O::Request,
+) -> Result<Answer<<O::Request as Rpc>::Response>, Failure> {
+    let Admitted {
+        context,
+        answer_by,
+        unfinished,
+    } = admitted;
+    let deadline = Instant::from_std(context.deadline());
+    let mut call = Box::pin(run(operation, context, request));
+    if let Ok(result) = timeout_at(answer_by, &mut call).await {
+        return result;
+    }
+    if let Some(unfinished) = unfinished {
+        // Its lines in the log are of the same call.
+        let rest = finish(call, deadline).in_current_span();
+        unfinished.leave(Box::pin(rest));
+    }
+    Err(too_late())
+}
+
+async fn run<O: Operation>(
+    operation: Arc<O>,
+    context: CallContext,
+    request: O::Request,
+) -> Result<Answer<<O::Request as Rpc>::Response>, Failure> {
+    let call = AssertUnwindSafe(async { operation.call(&context, request).await }).catch_unwind();
+    let Ok(result) = call.await else {
+        // What it says may hold data of users; the panic hook knows the place.
+        tracing::error!("the operation panicked");
+        return Err(Failure::internal(
+            "PANIC",
+            "the service has a defect; the call may have had an effect",
+        ));
+    };
+    let answer = result?;
+    if !O::DELIVERS && !answer.notices.is_empty() {
+        tracing::error!(
+            notices = answer.notices.len(),
+            "the operation hands out notices without DELIVERS; they are lost"
+        );
+    }
+    Ok(answer)
+}
+
+/// Takes a call to its end that has been answered already.
+async fn finish<R>(call: impl Future<Output = Result<Answer<R>, Failure>>, deadline: Instant) -> Vec<Notice> {
+    match timeout_at(deadline, call).await {
+        Ok(Ok(answer)) => {
+            tracing::info!(code = "OK", "call finished after its client had stopped waiting");
+            answer.notices
+        }
+        Ok(Err(failure)) => {
+            let (code, reason) = (code_name(failure.code()), failure.reason());
+            tracing::info!(code, reason, "call finished after its client had stopped waiting");
+            Vec::new()
+        }
+        Err(_elapsed) => {
+            tracing::warn!("call was cut off at the function's deadline");
+            Vec::new()
+        }
+    }
+}
+
+fn too_late() -> Failure {
+    Failure::deadline_exceeded("DEADLINE_EXCEEDED", "the time for the call was up")
+}
