@@ -128,7 +128,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            environments_max: 16,
+            environments_max: 32,
             environment_idle: Duration::from_mins(5),
             waiting_max: 1_000,
             invocation_timeout: Duration::from_secs(30),

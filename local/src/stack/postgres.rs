@@ -204,7 +204,7 @@ fn launch(programs: &Programs, run_as: RunAs, home: &Path, data: &Path, port: u1
         "max_wal_senders=0".to_owned(),
     ];
     match profile {
-        Profile::Up => settings.extend(["max_connections=400", "shared_buffers=256MB"].map(str::to_owned)),
+        Profile::Up => settings.extend(["max_connections=600", "shared_buffers=256MB"].map(str::to_owned)),
         // A hundred databases at once, made from a template and thrown away; after a crash they are made again.
         Profile::Test => settings.extend(
             [

@@ -18,6 +18,7 @@ use mongodb::options::{
 use mongodb::{Client, Collection};
 use serde::{Deserialize, Serialize};
 use sqlx::{ConnectOptions, Connection, FromRow, PgConnection};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::scene::{LISTED, Part, TEXT};
@@ -163,6 +164,7 @@ impl Bare {
             timeline: self.timeline.clone(),
             registry: self.registry.clone(),
             table: self.table.clone(),
+            following: None,
         })
     }
 }
@@ -175,17 +177,20 @@ pub(super) struct BareCaller {
     timeline: Collection<Entry>,
     registry: aws_sdk_dynamodb::Client,
     table: String,
+    /// What follows the last answer.
+    following: Option<JoinHandle<Result<(), BenchError>>>,
 }
 
 impl BareCaller {
-    /// Makes one call and tells how long its answer took. What follows the answer is done on return.
+    /// Makes one call and tells how long its answer took. What follows the answer may go on beside the next call, as it does
+    /// in the service, but no further.
     pub(super) async fn call(&mut self) -> Result<Duration, BenchError> {
         let start = Instant::now();
         match self.subject {
             Subject::SendMessage => {
                 let members = self.send().await?;
                 let duration = start.elapsed();
-                self.read_registry(members).await?;
+                self.follow(members).await?;
                 Ok(duration)
             }
             Subject::SendUndelivered => self.send().await.map(|_| start.elapsed()),
@@ -225,25 +230,16 @@ impl BareCaller {
         Ok(place.member_ids.unwrap_or_default())
     }
 
-    async fn read_registry(&self, members: Vec<String>) -> Result<(), BenchError> {
-        let keys = members
-            .into_iter()
-            .map(|member| HashMap::from([("user_id".to_owned(), AttributeValue::S(member))]))
-            .collect();
-        let request = KeysAndAttributes::builder()
-            .set_keys(Some(keys))
-            .consistent_read(true)
-            .projection_expression("#user_id, #open")
-            .expression_attribute_names("#user_id", "user_id")
-            .expression_attribute_names("#open", "open")
-            .build()
-            .map_err(|error| BenchError::Dynamo(error.into()))?;
-        self.registry
-            .batch_get_item()
-            .request_items(&self.table, request)
-            .send()
-            .await
-            .map_err(|error| BenchError::Dynamo(error.into()))?;
+    /// Starts what follows the answer: the read of the registry that delivery makes.
+    async fn follow(&mut self, members: Vec<String>) -> Result<(), BenchError> {
+        if let Some(last) = self.following.take() {
+            match last.await {
+                Ok(result) => result?,
+                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+            }
+        }
+        let read = read_registry(self.registry.clone(), self.table.clone(), members);
+        self.following = Some(tokio::spawn(read));
         Ok(())
     }
 
@@ -288,6 +284,32 @@ impl BareCaller {
             .map_err(BenchError::Postgres)?;
         demand(LISTED, rows.len())
     }
+}
+
+async fn read_registry(
+    registry: aws_sdk_dynamodb::Client,
+    table: String,
+    members: Vec<String>,
+) -> Result<(), BenchError> {
+    let keys = members
+        .into_iter()
+        .map(|member| HashMap::from([("user_id".to_owned(), AttributeValue::S(member))]))
+        .collect();
+    let request = KeysAndAttributes::builder()
+        .set_keys(Some(keys))
+        .consistent_read(true)
+        .projection_expression("#user_id, #open")
+        .expression_attribute_names("#user_id", "user_id")
+        .expression_attribute_names("#open", "open")
+        .build()
+        .map_err(|error| BenchError::Dynamo(error.into()))?;
+    registry
+        .batch_get_item()
+        .request_items(table, request)
+        .send()
+        .await
+        .map_err(|error| BenchError::Dynamo(error.into()))?;
+    Ok(())
 }
 
 /// Where a page of history ends: anywhere but on the last pages of it, so that every page is full.
