@@ -342,9 +342,9 @@ async fn former_friends_get_the_answers_of_all_that_they_had_sent() {
     let fixture = Fixture::new().await;
     let conversation = fixture.open_direct("alice", "bob").await;
     let send: SendMessage = fixture.operation();
-    let mut sent = Vec::new();
+    let mut firsts = Vec::new();
     for op in 0..10 {
-        sent.push(message(
+        firsts.push(message(
             call(&send, "alice", request(conversation, &format!("{op}"), "x")).await,
         ));
     }
@@ -354,7 +354,7 @@ async fn former_friends_get_the_answers_of_all_that_they_had_sent() {
         .await
         .unwrap();
 
-    for (op, first) in sent.into_iter().enumerate() {
+    for (op, first) in firsts.into_iter().enumerate() {
         let repeat = call(&send, "alice", request(conversation, &format!("{op}"), "x"))
             .await
             .unwrap()
