@@ -21,20 +21,6 @@ const PREPARATION_PATIENCE: Duration = Duration::from_mins(2);
 const PREPARATIONS_MAX: usize = 30;
 const PREPARATION_PAUSE: Duration = Duration::from_secs(1);
 
-/// All functions of all services.
-pub(super) fn functions() -> Vec<Function> {
-    [
-        chat_conversation::FUNCTIONS,
-        chat_friend::FUNCTIONS,
-        chat_health::FUNCTIONS,
-        chat_live::FUNCTIONS,
-        chat_message::FUNCTIONS,
-        chat_migrate::FUNCTIONS,
-        chat_user::FUNCTIONS,
-    ]
-    .concat()
-}
-
 /// Where a gateway on this port listens: on loopback, for this machine alone.
 pub(super) fn address(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
@@ -50,7 +36,7 @@ pub(super) struct Service {
 impl Service {
     /// Does what a deployment does before it takes traffic, and then serves the functions on loopback.
     pub(super) async fn start(stack: &Stack, port: u16, progress: &Progress) -> Result<Self, CommandError> {
-        let functions = functions();
+        let functions = crate::functions();
         let settings = settings(stack.folder(), stack.endpoints())?;
         let step = progress.step("Schemas");
         step.say("bringing them up to date");

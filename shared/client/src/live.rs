@@ -111,7 +111,7 @@ pub enum LiveEnd {
     ClosedByService {
         /// The WebSocket close code; 1005 when there was none.
         code: u16,
-        /// Why.
+        /// What the service said; empty when it said nothing.
         reason: String,
     },
     /// It broke.

@@ -4,6 +4,8 @@
 //! recipients' connections and posts to each. A push is a hint, never the truth: whatever is lost here, a client
 //! recovers by syncing. So nothing in this crate ever fails a request, and nothing in it ever logs what was said.
 
+#![warn(missing_docs)]
+
 mod deliverer;
 mod frame;
 mod post;

@@ -1,7 +1,9 @@
-//! The rules of chat that need no IO: typed ids, validated text, limits, pages and order.
+//! The rules of chat that need no IO: typed ids, validated text, limits and pages.
 //!
 //! Values of these types were checked when they were made, so code that holds one never checks again. This crate imports
 //! none of ours and does no IO; what it refuses, it refuses with a [`Violation`] whose text can be shown to the caller.
+
+#![warn(missing_docs)]
 
 mod content;
 mod ids;

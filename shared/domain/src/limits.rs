@@ -45,6 +45,8 @@ pub const SYNC_PREFIX_VOIDS_MAX: usize = 1_000;
 /// A revision that has been missing for this long was abandoned by its writer.
 pub const HOLE_AGE_MAX: Duration = Duration::from_secs(3);
 
+/// Members of a conversation that an answer names, at most.
+pub const MEMBERS_SHOWN_MAX: usize = 100;
 /// Members that are notified with the answer of a write, at most; more go through a queue.
 pub const DELIVERY_MEMBERS_MAX: usize = 100;
 /// Bytes of one push, at most; a larger event becomes a poke.

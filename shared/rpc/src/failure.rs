@@ -62,12 +62,8 @@ impl Failure {
         not_found => NotFound;
         /// There is such a thing already, and it is another one.
         already_exists => AlreadyExists;
-        /// The caller may see the thing but may not do this to it.
-        permission_denied => PermissionDenied;
         /// The state does not allow it now; repeating alone does not help.
         failed_precondition => FailedPrecondition;
-        /// The caller lost a race; look at the state and decide anew.
-        aborted => Aborted;
         /// A limit is reached.
         resource_exhausted => ResourceExhausted;
         /// There is no token, or it names nobody.

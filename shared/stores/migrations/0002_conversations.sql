@@ -35,7 +35,7 @@ CREATE TABLE members (
     joined_seq      bigint NOT NULL,
     -- What they said they have read, and the newest message of their own, which is never unread to them.
     read_seq        bigint NOT NULL DEFAULT 0,
-    badge_seq       bigint NOT NULL DEFAULT 0,
+    own_seq         bigint NOT NULL DEFAULT 0,
     -- Their newest operations and the places that those got, newest first, so that a repeat gets its place again.
     recent_operations placed_operation[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (conversation_id, user_id)
@@ -178,7 +178,7 @@ BEGIN
             recent_operations = (array_prepend(
                 v_place, ARRAY(SELECT o FROM unnest(m.recent_operations) o WHERE o.op_id <> p_op)
             ))[1:c_recent_max],
-            badge_seq = CASE WHEN v_is_message THEN v_place.messages_after ELSE m.badge_seq END
+            own_seq = CASE WHEN v_is_message THEN v_place.messages_after ELSE m.own_seq END
         WHERE m.conversation_id = p_conversation AND m.user_id = p_actor;
     END IF;
 
@@ -200,7 +200,7 @@ BEGIN
     v_changed := FOUND;
     RETURN QUERY
     SELECT m.read_seq,
-           greatest(c.message_count - greatest(m.read_seq, m.badge_seq, m.joined_seq), 0),
+           greatest(c.message_count - greatest(m.read_seq, m.own_seq, m.joined_seq), 0),
            v_changed,
            clock_timestamp(),
            ARRAY(SELECT o.user_id FROM members o WHERE o.conversation_id = p_conversation ORDER BY o.user_id LIMIT p_members_max)

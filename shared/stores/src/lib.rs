@@ -4,6 +4,8 @@
 //! own. Calls answer typed rows, `Option` for absence and [`StoreError`] for failure. This crate never sees the contract
 //! and never decides who may: the rules that need a lock are in Postgres' functions, the others in the operations.
 
+#![warn(missing_docs)]
+
 pub mod dynamo;
 mod error;
 pub mod mongo;

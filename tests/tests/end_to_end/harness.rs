@@ -48,7 +48,7 @@ pub(crate) struct Faults {
 impl Stack {
     pub(crate) async fn start() -> Self {
         let fixture = Fixture::new().await;
-        let gateway = serve(functions(), fixture.settings(), Limits::default()).await;
+        let gateway = serve(chat_local::functions(), fixture.settings(), Limits::default()).await;
         let nobody = client_at(gateway.address());
         Self {
             gateway,
@@ -75,7 +75,7 @@ impl Stack {
             .map(|proxy| format!("ws://{}/live", proxy.address()))
             .collect();
 
-        let mut functions = functions();
+        let mut functions = chat_local::functions();
         functions.retain(|function| function.name() != "create-live-ticket");
         functions.push(Function::operation::<TicketsForProxies>());
         let settings = databases.settings().clone().with(SOCKET_URLS, urls.join(" "));
@@ -155,19 +155,6 @@ async fn serve(functions: Vec<Function>, settings: &Settings, limits: Limits) ->
         limits,
     };
     gateway::serve(config).await.unwrap()
-}
-
-/// The functions of all services.
-fn functions() -> Vec<Function> {
-    [
-        chat_conversation::FUNCTIONS,
-        chat_friend::FUNCTIONS,
-        chat_health::FUNCTIONS,
-        chat_live::FUNCTIONS,
-        chat_message::FUNCTIONS,
-        chat_user::FUNCTIONS,
-    ]
-    .concat()
 }
 
 /// One key for all tests, since making one takes a while.

@@ -23,19 +23,10 @@ const OPTIONAL: &str = "MONGODB_DATABASE";
 const READ_LATER: (&str, &str) = ("migrate", "DATABASE_URL");
 
 pub(crate) fn functions() -> BTreeMap<&'static str, Function> {
-    [
-        chat_conversation::FUNCTIONS,
-        chat_friend::FUNCTIONS,
-        chat_health::FUNCTIONS,
-        chat_live::FUNCTIONS,
-        chat_message::FUNCTIONS,
-        chat_migrate::FUNCTIONS,
-        chat_user::FUNCTIONS,
-    ]
-    .into_iter()
-    .flatten()
-    .map(|function| (function.name(), *function))
-    .collect()
+    chat_local::functions()
+        .into_iter()
+        .map(|function| (function.name(), function))
+        .collect()
 }
 
 /// A value of the right form for a variable of the template.

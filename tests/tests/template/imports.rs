@@ -108,6 +108,11 @@ fn the_contract_imports_none_of_our_crates() {
 }
 
 #[test]
+fn the_client_stands_on_the_contract_alone() {
+    assert_eq!(packages()["chat-client"].ours(), ["chat-contract"]);
+}
+
+#[test]
 fn stores_never_see_the_contract() {
     let imports = packages()["chat-stores"].imports_any(&["chat-contract", "chat-rpc", "prost", "tonic"]);
     assert_eq!(

@@ -34,7 +34,7 @@ impl Service {
     pub(super) async fn start(stack: &Stack, progress: &Progress) -> Result<Self, CommandError> {
         let step = progress.step("Service");
         step.say("starting");
-        let functions = service::functions();
+        let functions = crate::functions();
         let settings = settings(stack.folder(), stack.endpoints())?;
         service::prepare(&functions, &settings).await?;
         let issuer = Issuer::load_or_create(&stack.folder().join("issuer.pem"), ISSUER, AUDIENCE)?;

@@ -162,7 +162,7 @@ pub struct Conversation {
     /// What kind it is.
     #[prost(enumeration = "ConversationKind", tag = "2")]
     pub kind: i32,
-    /// Its members; both of them, in a direct conversation.
+    /// Its members by user id, at most 100; both of them, in a direct conversation.
     #[prost(message, repeated, tag = "3")]
     pub members: ::prost::alloc::vec::Vec<Member>,
     /// The newest revision handed out.

@@ -51,7 +51,7 @@ impl Operation for Slow {
         let left = Instant::from_std(context.deadline()).duration_since(Instant::now());
         match request.text.as_str() {
             "panic" => panic!("a secret"),
-            "refuse" => Err(Failure::aborted("LOST", "somebody else was first")),
+            "refuse" => Err(Failure::failed_precondition("LOST", "somebody else was first")),
             _ => Ok(Answer::new(response("slow", &format!("{} s left", left.as_secs()))).notify(notice())),
         }
     }

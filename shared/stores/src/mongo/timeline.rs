@@ -30,8 +30,8 @@ const MONGODB_URI_FORM: &str = "a MongoDB URI such as mongodb+srv://user:passwor
 const MONGODB_DATABASE: &str = "MONGODB_DATABASE";
 const MONGODB_DATABASE_DEFAULT: &str = "chat";
 
-/// Connections of one environment: an operation makes at most two calls at a time.
-const POOL_SIZE_MAX: u32 = 2;
+/// Connections of one environment: an operation makes at most three calls at a time.
+const POOL_SIZE_MAX: u32 = 3;
 /// How long an unused connection is kept. Shorter reconnects on slow traffic; longer outlives what is between.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -166,11 +166,11 @@ macro_rules! conversation_columns {
     () => {
         "c.conversation_id, c.revision, c.message_count, c.created_at, c.last_activity_at, c.last_message_seq,
          c.last_message_sender, c.last_message_excerpt, c.last_message_at, c.allocated_at, c.closed_revision, m.joined_revision,
-         greatest(c.message_count - greatest(m.read_seq, m.badge_seq, m.joined_seq), 0) AS unread_count"
+         greatest(c.message_count - greatest(m.read_seq, m.own_seq, m.joined_seq), 0) AS unread_count"
     };
 }
 
-/// Adds the members, as parallel arrays, to the conversations of subquery `v`: after its limit, so that only what is
+/// Adds the members, at most `MEMBERS_SHOWN_MAX`, as parallel arrays, to the conversations of subquery `v`: after its limit, so that only what is
 /// answered is looked up.
 macro_rules! with_members {
     ($conversations:expr) => {
@@ -518,5 +518,17 @@ impl Postgres {
                 .bind(members_max)
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chat_domain::MEMBERS_SHOWN_MAX;
+
+    use super::LIST_CONVERSATIONS;
+
+    #[test]
+    fn the_members_shown_are_as_many_as_the_limit_says() {
+        assert!(LIST_CONVERSATIONS.contains(&format!("ORDER BY user_id LIMIT {MEMBERS_SHOWN_MAX})")));
     }
 }

@@ -57,7 +57,7 @@ impl Filter {
     }
 
     /// Postgres: a request that executes a statement whose text contains this, whenever it was prepared. Preparing it
-    /// does not match. MongoDB: this command, such as `insert`, or a command on one collection, such as `insert entries`.
+    /// does not match. MongoDB: this command, such as `insert`, or a command on one collection, such as `insert timeline`.
     pub fn operation(operation: impl Into<String>) -> Self {
         Self {
             operation: Some(operation.into()),
