@@ -40,7 +40,7 @@ const ATTEMPTS_MAX: usize = 200;
 const CALL_TIMEOUTS: [Duration; 3] = [
     Duration::from_millis(100),
     Duration::from_millis(400),
-    Duration::from_secs(4),
+    Duration::from_secs(20),
 ];
 /// After so many, senders are left in peace, so that a slow machine gets there, too.
 const MISFORTUNES_MAX: usize = 40;
@@ -140,8 +140,10 @@ impl Sender {
     }
 
     async fn say(&mut self, id: &str, text: &str) {
-        for _ in 0..ATTEMPTS_MAX {
-            let client = self.clients.choose(&mut self.random).unwrap();
+        for attempt in 0..ATTEMPTS_MAX {
+            // Whoever has asked a few times in vain learns to wait, lest a slow machine be asked for ever.
+            let patience = self.random.random_range(0..self.clients.len()).max(attempt / 2);
+            let client = &self.clients[patience.min(self.clients.len() - 1)];
             // Now and then two calls at once, as of a client that lost patience.
             let acknowledged = if self.random.random_ratio(1, 8) {
                 let (one, other) = join(self.attempt(client, id, text), self.attempt(client, id, text)).await;
