@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use bytes::BufMut;
 use prost::Message;
 use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -48,9 +49,9 @@ impl<Response: Message> Encoder for MessageEncoder<Response> {
     type Error = Status;
 
     fn encode(&mut self, item: Response, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.reserve(item.encoded_len());
-        item.encode(buffer)
-            .map_err(|_| Status::internal("the response cannot be written"))
+        // Field by field, a vector takes what is written much faster than tonic's buffer does.
+        buffer.put_slice(&item.encode_to_vec());
+        Ok(())
     }
 
     fn buffer_settings(&self) -> BufferSettings {
