@@ -97,7 +97,7 @@ mod tests {
     #[tokio::test]
     async fn a_hello_is_welcomed() {
         // One hour: the token of the ticket ends then.
-        let welcome = json!({ "welcome": { "userId": "alice", "expiresAt": "2027-01-15T09:00:00+00:00" } });
+        let welcome = json!({ "welcome": { "userId": "alice", "expiresAt": "2027-01-15T09:00:00Z" } });
         for frame in [
             r#"{"hello":{}}"#,
             " {\n\"hello\" : { } } ",
