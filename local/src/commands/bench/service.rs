@@ -36,7 +36,12 @@ impl Service {
         step.say("starting");
         let functions = crate::functions();
         let settings = settings(stack.folder(), stack.endpoints())?;
-        service::prepare(&functions, &settings).await?;
+        service::prepare(&functions, &settings).await.inspect_err(|_| {
+            progress.line(format_args!(
+                "If {} is of an earlier version, delete it: it holds nothing but data to measure with.",
+                stack.folder().display()
+            ));
+        })?;
         let issuer = Issuer::load_or_create(&stack.folder().join("issuer.pem"), ISSUER, AUDIENCE)?;
         let start = |functions| {
             serve(GatewayConfig {
