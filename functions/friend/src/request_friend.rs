@@ -43,6 +43,7 @@ impl Operation for RequestFriend {
                         "you have {FRIENDS_MAX} friends and open requests of yours, the most that are allowed; remove some first"
                     ),
                 )
+                .with_metadata("limit", FRIENDS_MAX.to_string())
             })?;
         let state = view::friend_state(friendship.state);
         let mut answer = Answer::new(RequestFriendResponse {

@@ -536,9 +536,14 @@ async fn a_young_hole_is_waited_for_and_not_closed() {
         held.release();
     });
     let revision = soon.unwrap().message.unwrap().revision;
-    // A machine so slow that the hole grew old proves nothing.
-    if begin.elapsed() < HOLE {
-        assert_eq!(revision, 1);
+    // Only on a machine so slow that the hole grew old may it have been closed; then its writer took a new place.
+    assert!(
+        revision == 1 || (revision == 3 && begin.elapsed() >= HOLE),
+        "{revision}"
+    );
+    if revision == 1 {
         talk.both_end_with(&["soon", "next"], &[]).await;
+    } else {
+        talk.both_end_with(&["next", "soon"], &[1]).await;
     }
 }
