@@ -154,7 +154,7 @@ impl serde::Serialize for Conversation {
         if self.revision != 0 {
             len += 1;
         }
-        if self.message_count != 0 {
+        if self.counted_seq != 0 {
             len += 1;
         }
         if self.unread_count != 0 {
@@ -186,10 +186,10 @@ impl serde::Serialize for Conversation {
             #[allow(clippy::needless_borrows_for_generic_args)]
             struct_ser.serialize_field("revision", ToString::to_string(&self.revision).as_str())?;
         }
-        if self.message_count != 0 {
+        if self.counted_seq != 0 {
             #[allow(clippy::needless_borrow)]
             #[allow(clippy::needless_borrows_for_generic_args)]
-            struct_ser.serialize_field("messageCount", ToString::to_string(&self.message_count).as_str())?;
+            struct_ser.serialize_field("countedSeq", ToString::to_string(&self.counted_seq).as_str())?;
         }
         if self.unread_count != 0 {
             #[allow(clippy::needless_borrow)]
@@ -220,8 +220,8 @@ impl<'de> serde::Deserialize<'de> for Conversation {
             "kind",
             "members",
             "revision",
-            "message_count",
-            "messageCount",
+            "counted_seq",
+            "countedSeq",
             "unread_count",
             "unreadCount",
             "last_message",
@@ -238,7 +238,7 @@ impl<'de> serde::Deserialize<'de> for Conversation {
             Kind,
             Members,
             Revision,
-            MessageCount,
+            CountedSeq,
             UnreadCount,
             LastMessage,
             CreatedAt,
@@ -269,7 +269,7 @@ impl<'de> serde::Deserialize<'de> for Conversation {
                             "kind" => Ok(GeneratedField::Kind),
                             "members" => Ok(GeneratedField::Members),
                             "revision" => Ok(GeneratedField::Revision),
-                            "messageCount" | "message_count" => Ok(GeneratedField::MessageCount),
+                            "countedSeq" | "counted_seq" => Ok(GeneratedField::CountedSeq),
                             "unreadCount" | "unread_count" => Ok(GeneratedField::UnreadCount),
                             "lastMessage" | "last_message" => Ok(GeneratedField::LastMessage),
                             "createdAt" | "created_at" => Ok(GeneratedField::CreatedAt),
@@ -297,7 +297,7 @@ impl<'de> serde::Deserialize<'de> for Conversation {
                 let mut kind__ = None;
                 let mut members__ = None;
                 let mut revision__ = None;
-                let mut message_count__ = None;
+                let mut counted_seq__ = None;
                 let mut unread_count__ = None;
                 let mut last_message__ = None;
                 let mut created_at__ = None;
@@ -330,11 +330,11 @@ impl<'de> serde::Deserialize<'de> for Conversation {
                                 Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
                             ;
                         }
-                        GeneratedField::MessageCount => {
-                            if message_count__.is_some() {
-                                return Err(serde::de::Error::duplicate_field("messageCount"));
+                        GeneratedField::CountedSeq => {
+                            if counted_seq__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("countedSeq"));
                             }
-                            message_count__ = 
+                            counted_seq__ = 
                                 Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
                             ;
                         }
@@ -374,7 +374,7 @@ impl<'de> serde::Deserialize<'de> for Conversation {
                     kind: kind__.unwrap_or_default(),
                     members: members__.unwrap_or_default(),
                     revision: revision__.unwrap_or_default(),
-                    message_count: message_count__.unwrap_or_default(),
+                    counted_seq: counted_seq__.unwrap_or_default(),
                     unread_count: unread_count__.unwrap_or_default(),
                     last_message: last_message__,
                     created_at: created_at__,
@@ -402,6 +402,9 @@ impl serde::Serialize for ConversationCursor {
         if self.revision != 0 {
             len += 1;
         }
+        if self.epoch != 0 {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.ConversationCursor", len)?;
         if !self.conversation_id.is_empty() {
             struct_ser.serialize_field("conversationId", &self.conversation_id)?;
@@ -415,6 +418,11 @@ impl serde::Serialize for ConversationCursor {
             #[allow(clippy::needless_borrow)]
             #[allow(clippy::needless_borrows_for_generic_args)]
             struct_ser.serialize_field("revision", ToString::to_string(&self.revision).as_str())?;
+        }
+        if self.epoch != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("epoch", ToString::to_string(&self.epoch).as_str())?;
         }
         struct_ser.end()
     }
@@ -431,6 +439,7 @@ impl<'de> serde::Deserialize<'de> for ConversationCursor {
             "joined_revision",
             "joinedRevision",
             "revision",
+            "epoch",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -438,6 +447,7 @@ impl<'de> serde::Deserialize<'de> for ConversationCursor {
             ConversationId,
             JoinedRevision,
             Revision,
+            Epoch,
             __SkipField__,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
@@ -463,6 +473,7 @@ impl<'de> serde::Deserialize<'de> for ConversationCursor {
                             "conversationId" | "conversation_id" => Ok(GeneratedField::ConversationId),
                             "joinedRevision" | "joined_revision" => Ok(GeneratedField::JoinedRevision),
                             "revision" => Ok(GeneratedField::Revision),
+                            "epoch" => Ok(GeneratedField::Epoch),
                             _ => Ok(GeneratedField::__SkipField__),
                         }
                     }
@@ -485,6 +496,7 @@ impl<'de> serde::Deserialize<'de> for ConversationCursor {
                 let mut conversation_id__ = None;
                 let mut joined_revision__ = None;
                 let mut revision__ = None;
+                let mut epoch__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::ConversationId => {
@@ -509,6 +521,14 @@ impl<'de> serde::Deserialize<'de> for ConversationCursor {
                                 Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
                             ;
                         }
+                        GeneratedField::Epoch => {
+                            if epoch__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("epoch"));
+                            }
+                            epoch__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
                         GeneratedField::__SkipField__ => {
                             let _ = map_.next_value::<serde::de::IgnoredAny>()?;
                         }
@@ -518,122 +538,11 @@ impl<'de> serde::Deserialize<'de> for ConversationCursor {
                     conversation_id: conversation_id__.unwrap_or_default(),
                     joined_revision: joined_revision__.unwrap_or_default(),
                     revision: revision__.unwrap_or_default(),
+                    epoch: epoch__.unwrap_or_default(),
                 })
             }
         }
         deserializer.deserialize_struct("chat.v1.ConversationCursor", FIELDS, GeneratedVisitor)
-    }
-}
-impl serde::Serialize for ConversationGained {
-    #[allow(deprecated)]
-    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
-    where
-        S: serde::Serializer,
-    {
-        use serde::ser::SerializeStruct;
-        let mut len = 0;
-        if self.conversation.is_some() {
-            len += 1;
-        }
-        if self.cursor.is_some() {
-            len += 1;
-        }
-        let mut struct_ser = serializer.serialize_struct("chat.v1.ConversationGained", len)?;
-        if let Some(v) = self.conversation.as_ref() {
-            struct_ser.serialize_field("conversation", v)?;
-        }
-        if let Some(v) = self.cursor.as_ref() {
-            struct_ser.serialize_field("cursor", v)?;
-        }
-        struct_ser.end()
-    }
-}
-impl<'de> serde::Deserialize<'de> for ConversationGained {
-    #[allow(deprecated)]
-    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
-    where
-        D: serde::Deserializer<'de>,
-    {
-        const FIELDS: &[&str] = &[
-            "conversation",
-            "cursor",
-        ];
-
-        #[allow(clippy::enum_variant_names)]
-        enum GeneratedField {
-            Conversation,
-            Cursor,
-            __SkipField__,
-        }
-        impl<'de> serde::Deserialize<'de> for GeneratedField {
-            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
-            where
-                D: serde::Deserializer<'de>,
-            {
-                struct GeneratedVisitor;
-
-                impl serde::de::Visitor<'_> for GeneratedVisitor {
-                    type Value = GeneratedField;
-
-                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                        write!(formatter, "expected one of: {:?}", &FIELDS)
-                    }
-
-                    #[allow(unused_variables)]
-                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
-                    where
-                        E: serde::de::Error,
-                    {
-                        match value {
-                            "conversation" => Ok(GeneratedField::Conversation),
-                            "cursor" => Ok(GeneratedField::Cursor),
-                            _ => Ok(GeneratedField::__SkipField__),
-                        }
-                    }
-                }
-                deserializer.deserialize_identifier(GeneratedVisitor)
-            }
-        }
-        struct GeneratedVisitor;
-        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
-            type Value = ConversationGained;
-
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("struct chat.v1.ConversationGained")
-            }
-
-            fn visit_map<V>(self, mut map_: V) -> std::result::Result<ConversationGained, V::Error>
-                where
-                    V: serde::de::MapAccess<'de>,
-            {
-                let mut conversation__ = None;
-                let mut cursor__ = None;
-                while let Some(k) = map_.next_key()? {
-                    match k {
-                        GeneratedField::Conversation => {
-                            if conversation__.is_some() {
-                                return Err(serde::de::Error::duplicate_field("conversation"));
-                            }
-                            conversation__ = map_.next_value()?;
-                        }
-                        GeneratedField::Cursor => {
-                            if cursor__.is_some() {
-                                return Err(serde::de::Error::duplicate_field("cursor"));
-                            }
-                            cursor__ = map_.next_value()?;
-                        }
-                        GeneratedField::__SkipField__ => {
-                            let _ = map_.next_value::<serde::de::IgnoredAny>()?;
-                        }
-                    }
-                }
-                Ok(ConversationGained {
-                    conversation: conversation__,
-                    cursor: cursor__,
-                })
-            }
-        }
-        deserializer.deserialize_struct("chat.v1.ConversationGained", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for ConversationKind {
@@ -831,7 +740,7 @@ impl serde::Serialize for ConversationSync {
         if self.cursor_seq != 0 {
             len += 1;
         }
-        if self.message_count != 0 {
+        if self.counted_seq != 0 {
             len += 1;
         }
         if self.unread_count != 0 {
@@ -866,10 +775,10 @@ impl serde::Serialize for ConversationSync {
             #[allow(clippy::needless_borrows_for_generic_args)]
             struct_ser.serialize_field("cursorSeq", ToString::to_string(&self.cursor_seq).as_str())?;
         }
-        if self.message_count != 0 {
+        if self.counted_seq != 0 {
             #[allow(clippy::needless_borrow)]
             #[allow(clippy::needless_borrows_for_generic_args)]
-            struct_ser.serialize_field("messageCount", ToString::to_string(&self.message_count).as_str())?;
+            struct_ser.serialize_field("countedSeq", ToString::to_string(&self.counted_seq).as_str())?;
         }
         if self.unread_count != 0 {
             #[allow(clippy::needless_borrow)]
@@ -898,8 +807,8 @@ impl<'de> serde::Deserialize<'de> for ConversationSync {
             "revision",
             "cursor_seq",
             "cursorSeq",
-            "message_count",
-            "messageCount",
+            "counted_seq",
+            "countedSeq",
             "unread_count",
             "unreadCount",
             "members",
@@ -914,7 +823,7 @@ impl<'de> serde::Deserialize<'de> for ConversationSync {
             RetryAfter,
             Revision,
             CursorSeq,
-            MessageCount,
+            CountedSeq,
             UnreadCount,
             Members,
             __SkipField__,
@@ -946,7 +855,7 @@ impl<'de> serde::Deserialize<'de> for ConversationSync {
                             "retryAfter" | "retry_after" => Ok(GeneratedField::RetryAfter),
                             "revision" => Ok(GeneratedField::Revision),
                             "cursorSeq" | "cursor_seq" => Ok(GeneratedField::CursorSeq),
-                            "messageCount" | "message_count" => Ok(GeneratedField::MessageCount),
+                            "countedSeq" | "counted_seq" => Ok(GeneratedField::CountedSeq),
                             "unreadCount" | "unread_count" => Ok(GeneratedField::UnreadCount),
                             "members" => Ok(GeneratedField::Members),
                             _ => Ok(GeneratedField::__SkipField__),
@@ -975,7 +884,7 @@ impl<'de> serde::Deserialize<'de> for ConversationSync {
                 let mut retry_after__ = None;
                 let mut revision__ = None;
                 let mut cursor_seq__ = None;
-                let mut message_count__ = None;
+                let mut counted_seq__ = None;
                 let mut unread_count__ = None;
                 let mut members__ = None;
                 while let Some(k) = map_.next_key()? {
@@ -1026,11 +935,11 @@ impl<'de> serde::Deserialize<'de> for ConversationSync {
                                 Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
                             ;
                         }
-                        GeneratedField::MessageCount => {
-                            if message_count__.is_some() {
-                                return Err(serde::de::Error::duplicate_field("messageCount"));
+                        GeneratedField::CountedSeq => {
+                            if counted_seq__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("countedSeq"));
                             }
-                            message_count__ = 
+                            counted_seq__ = 
                                 Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
                             ;
                         }
@@ -1061,7 +970,7 @@ impl<'de> serde::Deserialize<'de> for ConversationSync {
                     retry_after: retry_after__,
                     revision: revision__.unwrap_or_default(),
                     cursor_seq: cursor_seq__.unwrap_or_default(),
-                    message_count: message_count__.unwrap_or_default(),
+                    counted_seq: counted_seq__.unwrap_or_default(),
                     unread_count: unread_count__.unwrap_or_default(),
                     members: members__.unwrap_or_default(),
                 })
@@ -1270,6 +1179,449 @@ impl<'de> serde::Deserialize<'de> for CreateLiveTicketResponse {
             }
         }
         deserializer.deserialize_struct("chat.v1.CreateLiveTicketResponse", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for FeedChange {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.revision != 0 {
+            len += 1;
+        }
+        if self.change.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.FeedChange", len)?;
+        if self.revision != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("revision", ToString::to_string(&self.revision).as_str())?;
+        }
+        if let Some(v) = self.change.as_ref() {
+            match v {
+                feed_change::Change::Friend(v) => {
+                    struct_ser.serialize_field("friend", v)?;
+                }
+                feed_change::Change::Membership(v) => {
+                    struct_ser.serialize_field("membership", v)?;
+                }
+            }
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for FeedChange {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "revision",
+            "friend",
+            "membership",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Revision,
+            Friend,
+            Membership,
+            __SkipField__,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "revision" => Ok(GeneratedField::Revision),
+                            "friend" => Ok(GeneratedField::Friend),
+                            "membership" => Ok(GeneratedField::Membership),
+                            _ => Ok(GeneratedField::__SkipField__),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = FeedChange;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct chat.v1.FeedChange")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<FeedChange, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut revision__ = None;
+                let mut change__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Revision => {
+                            if revision__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("revision"));
+                            }
+                            revision__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Friend => {
+                            if change__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("friend"));
+                            }
+                            change__ = map_.next_value::<::std::option::Option<_>>()?.map(feed_change::Change::Friend)
+;
+                        }
+                        GeneratedField::Membership => {
+                            if change__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("membership"));
+                            }
+                            change__ = map_.next_value::<::std::option::Option<_>>()?.map(feed_change::Change::Membership)
+;
+                        }
+                        GeneratedField::__SkipField__ => {
+                            let _ = map_.next_value::<serde::de::IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(FeedChange {
+                    revision: revision__.unwrap_or_default(),
+                    change: change__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("chat.v1.FeedChange", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for FeedCursor {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.epoch != 0 {
+            len += 1;
+        }
+        if self.revision != 0 {
+            len += 1;
+        }
+        if self.listing_through != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.FeedCursor", len)?;
+        if self.epoch != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("epoch", ToString::to_string(&self.epoch).as_str())?;
+        }
+        if self.revision != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("revision", ToString::to_string(&self.revision).as_str())?;
+        }
+        if self.listing_through != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("listingThrough", ToString::to_string(&self.listing_through).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for FeedCursor {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "epoch",
+            "revision",
+            "listing_through",
+            "listingThrough",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Epoch,
+            Revision,
+            ListingThrough,
+            __SkipField__,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "epoch" => Ok(GeneratedField::Epoch),
+                            "revision" => Ok(GeneratedField::Revision),
+                            "listingThrough" | "listing_through" => Ok(GeneratedField::ListingThrough),
+                            _ => Ok(GeneratedField::__SkipField__),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = FeedCursor;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct chat.v1.FeedCursor")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<FeedCursor, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut epoch__ = None;
+                let mut revision__ = None;
+                let mut listing_through__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Epoch => {
+                            if epoch__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("epoch"));
+                            }
+                            epoch__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::Revision => {
+                            if revision__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("revision"));
+                            }
+                            revision__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::ListingThrough => {
+                            if listing_through__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("listingThrough"));
+                            }
+                            listing_through__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::__SkipField__ => {
+                            let _ = map_.next_value::<serde::de::IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(FeedCursor {
+                    epoch: epoch__.unwrap_or_default(),
+                    revision: revision__.unwrap_or_default(),
+                    listing_through: listing_through__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("chat.v1.FeedCursor", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for FeedSync {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.cursor.is_some() {
+            len += 1;
+        }
+        if self.reset {
+            len += 1;
+        }
+        if !self.changes.is_empty() {
+            len += 1;
+        }
+        if self.incomplete {
+            len += 1;
+        }
+        if self.revision != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.FeedSync", len)?;
+        if let Some(v) = self.cursor.as_ref() {
+            struct_ser.serialize_field("cursor", v)?;
+        }
+        if self.reset {
+            struct_ser.serialize_field("reset", &self.reset)?;
+        }
+        if !self.changes.is_empty() {
+            struct_ser.serialize_field("changes", &self.changes)?;
+        }
+        if self.incomplete {
+            struct_ser.serialize_field("incomplete", &self.incomplete)?;
+        }
+        if self.revision != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("revision", ToString::to_string(&self.revision).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for FeedSync {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "cursor",
+            "reset",
+            "changes",
+            "incomplete",
+            "revision",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            Cursor,
+            Reset,
+            Changes,
+            Incomplete,
+            Revision,
+            __SkipField__,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "cursor" => Ok(GeneratedField::Cursor),
+                            "reset" => Ok(GeneratedField::Reset),
+                            "changes" => Ok(GeneratedField::Changes),
+                            "incomplete" => Ok(GeneratedField::Incomplete),
+                            "revision" => Ok(GeneratedField::Revision),
+                            _ => Ok(GeneratedField::__SkipField__),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = FeedSync;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct chat.v1.FeedSync")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<FeedSync, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut cursor__ = None;
+                let mut reset__ = None;
+                let mut changes__ = None;
+                let mut incomplete__ = None;
+                let mut revision__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::Cursor => {
+                            if cursor__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("cursor"));
+                            }
+                            cursor__ = map_.next_value()?;
+                        }
+                        GeneratedField::Reset => {
+                            if reset__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("reset"));
+                            }
+                            reset__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Changes => {
+                            if changes__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("changes"));
+                            }
+                            changes__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Incomplete => {
+                            if incomplete__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("incomplete"));
+                            }
+                            incomplete__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Revision => {
+                            if revision__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("revision"));
+                            }
+                            revision__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::__SkipField__ => {
+                            let _ = map_.next_value::<serde::de::IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(FeedSync {
+                    cursor: cursor__,
+                    reset: reset__.unwrap_or_default(),
+                    changes: changes__.unwrap_or_default(),
+                    incomplete: incomplete__.unwrap_or_default(),
+                    revision: revision__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("chat.v1.FeedSync", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for Friend {
@@ -2351,6 +2703,9 @@ impl serde::Serialize for LastMessage {
         if self.sent_at.is_some() {
             len += 1;
         }
+        if !self.message_id.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.LastMessage", len)?;
         if self.seq != 0 {
             #[allow(clippy::needless_borrow)]
@@ -2365,6 +2720,9 @@ impl serde::Serialize for LastMessage {
         }
         if let Some(v) = self.sent_at.as_ref() {
             struct_ser.serialize_field("sentAt", v)?;
+        }
+        if !self.message_id.is_empty() {
+            struct_ser.serialize_field("messageId", &self.message_id)?;
         }
         struct_ser.end()
     }
@@ -2382,6 +2740,8 @@ impl<'de> serde::Deserialize<'de> for LastMessage {
             "excerpt",
             "sent_at",
             "sentAt",
+            "message_id",
+            "messageId",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -2390,6 +2750,7 @@ impl<'de> serde::Deserialize<'de> for LastMessage {
             SenderId,
             Excerpt,
             SentAt,
+            MessageId,
             __SkipField__,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
@@ -2416,6 +2777,7 @@ impl<'de> serde::Deserialize<'de> for LastMessage {
                             "senderId" | "sender_id" => Ok(GeneratedField::SenderId),
                             "excerpt" => Ok(GeneratedField::Excerpt),
                             "sentAt" | "sent_at" => Ok(GeneratedField::SentAt),
+                            "messageId" | "message_id" => Ok(GeneratedField::MessageId),
                             _ => Ok(GeneratedField::__SkipField__),
                         }
                     }
@@ -2439,6 +2801,7 @@ impl<'de> serde::Deserialize<'de> for LastMessage {
                 let mut sender_id__ = None;
                 let mut excerpt__ = None;
                 let mut sent_at__ = None;
+                let mut message_id__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Seq => {
@@ -2467,6 +2830,12 @@ impl<'de> serde::Deserialize<'de> for LastMessage {
                             }
                             sent_at__ = map_.next_value()?;
                         }
+                        GeneratedField::MessageId => {
+                            if message_id__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("messageId"));
+                            }
+                            message_id__ = Some(map_.next_value()?);
+                        }
                         GeneratedField::__SkipField__ => {
                             let _ = map_.next_value::<serde::de::IgnoredAny>()?;
                         }
@@ -2477,6 +2846,7 @@ impl<'de> serde::Deserialize<'de> for LastMessage {
                     sender_id: sender_id__.unwrap_or_default(),
                     excerpt: excerpt__.unwrap_or_default(),
                     sent_at: sent_at__,
+                    message_id: message_id__.unwrap_or_default(),
                 })
             }
         }
@@ -2974,6 +3344,9 @@ impl serde::Serialize for ListMessagesRequest {
         if self.page_size != 0 {
             len += 1;
         }
+        if self.restart_revision != 0 {
+            len += 1;
+        }
         if self.position.is_some() {
             len += 1;
         }
@@ -2983,6 +3356,11 @@ impl serde::Serialize for ListMessagesRequest {
         }
         if self.page_size != 0 {
             struct_ser.serialize_field("pageSize", &self.page_size)?;
+        }
+        if self.restart_revision != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("restartRevision", ToString::to_string(&self.restart_revision).as_str())?;
         }
         if let Some(v) = self.position.as_ref() {
             match v {
@@ -3017,6 +3395,8 @@ impl<'de> serde::Deserialize<'de> for ListMessagesRequest {
             "conversationId",
             "page_size",
             "pageSize",
+            "restart_revision",
+            "restartRevision",
             "before_seq",
             "beforeSeq",
             "after_seq",
@@ -3029,6 +3409,7 @@ impl<'de> serde::Deserialize<'de> for ListMessagesRequest {
         enum GeneratedField {
             ConversationId,
             PageSize,
+            RestartRevision,
             BeforeSeq,
             AfterSeq,
             AroundSeq,
@@ -3056,6 +3437,7 @@ impl<'de> serde::Deserialize<'de> for ListMessagesRequest {
                         match value {
                             "conversationId" | "conversation_id" => Ok(GeneratedField::ConversationId),
                             "pageSize" | "page_size" => Ok(GeneratedField::PageSize),
+                            "restartRevision" | "restart_revision" => Ok(GeneratedField::RestartRevision),
                             "beforeSeq" | "before_seq" => Ok(GeneratedField::BeforeSeq),
                             "afterSeq" | "after_seq" => Ok(GeneratedField::AfterSeq),
                             "aroundSeq" | "around_seq" => Ok(GeneratedField::AroundSeq),
@@ -3080,6 +3462,7 @@ impl<'de> serde::Deserialize<'de> for ListMessagesRequest {
             {
                 let mut conversation_id__ = None;
                 let mut page_size__ = None;
+                let mut restart_revision__ = None;
                 let mut position__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
@@ -3094,6 +3477,14 @@ impl<'de> serde::Deserialize<'de> for ListMessagesRequest {
                                 return Err(serde::de::Error::duplicate_field("pageSize"));
                             }
                             page_size__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::RestartRevision => {
+                            if restart_revision__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("restartRevision"));
+                            }
+                            restart_revision__ = 
                                 Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
                             ;
                         }
@@ -3123,6 +3514,7 @@ impl<'de> serde::Deserialize<'de> for ListMessagesRequest {
                 Ok(ListMessagesRequest {
                     conversation_id: conversation_id__.unwrap_or_default(),
                     page_size: page_size__.unwrap_or_default(),
+                    restart_revision: restart_revision__.unwrap_or_default(),
                     position: position__,
                 })
             }
@@ -3390,6 +3782,9 @@ impl serde::Serialize for LiveEvent {
         if self.previous_revision != 0 {
             len += 1;
         }
+        if self.feed_revision != 0 {
+            len += 1;
+        }
         if self.event.is_some() {
             len += 1;
         }
@@ -3406,6 +3801,11 @@ impl serde::Serialize for LiveEvent {
             #[allow(clippy::needless_borrow)]
             #[allow(clippy::needless_borrows_for_generic_args)]
             struct_ser.serialize_field("previousRevision", ToString::to_string(&self.previous_revision).as_str())?;
+        }
+        if self.feed_revision != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("feedRevision", ToString::to_string(&self.feed_revision).as_str())?;
         }
         if let Some(v) = self.event.as_ref() {
             match v {
@@ -3450,6 +3850,8 @@ impl<'de> serde::Deserialize<'de> for LiveEvent {
             "revision",
             "previous_revision",
             "previousRevision",
+            "feed_revision",
+            "feedRevision",
             "welcome",
             "pong",
             "message_sent",
@@ -3469,6 +3871,7 @@ impl<'de> serde::Deserialize<'de> for LiveEvent {
             ConversationId,
             Revision,
             PreviousRevision,
+            FeedRevision,
             Welcome,
             Pong,
             MessageSent,
@@ -3502,6 +3905,7 @@ impl<'de> serde::Deserialize<'de> for LiveEvent {
                             "conversationId" | "conversation_id" => Ok(GeneratedField::ConversationId),
                             "revision" => Ok(GeneratedField::Revision),
                             "previousRevision" | "previous_revision" => Ok(GeneratedField::PreviousRevision),
+                            "feedRevision" | "feed_revision" => Ok(GeneratedField::FeedRevision),
                             "welcome" => Ok(GeneratedField::Welcome),
                             "pong" => Ok(GeneratedField::Pong),
                             "messageSent" | "message_sent" => Ok(GeneratedField::MessageSent),
@@ -3532,6 +3936,7 @@ impl<'de> serde::Deserialize<'de> for LiveEvent {
                 let mut conversation_id__ = None;
                 let mut revision__ = None;
                 let mut previous_revision__ = None;
+                let mut feed_revision__ = None;
                 let mut event__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
@@ -3554,6 +3959,14 @@ impl<'de> serde::Deserialize<'de> for LiveEvent {
                                 return Err(serde::de::Error::duplicate_field("previousRevision"));
                             }
                             previous_revision__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::FeedRevision => {
+                            if feed_revision__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("feedRevision"));
+                            }
+                            feed_revision__ = 
                                 Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
                             ;
                         }
@@ -3622,6 +4035,7 @@ impl<'de> serde::Deserialize<'de> for LiveEvent {
                     conversation_id: conversation_id__.unwrap_or_default(),
                     revision: revision__.unwrap_or_default(),
                     previous_revision: previous_revision__.unwrap_or_default(),
+                    feed_revision: feed_revision__.unwrap_or_default(),
                     event: event__,
                 })
             }
@@ -3874,6 +4288,9 @@ impl serde::Serialize for MarkConversationReadResponse {
         if self.unread_count != 0 {
             len += 1;
         }
+        if self.counted_seq != 0 {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.MarkConversationReadResponse", len)?;
         if self.read_seq != 0 {
             #[allow(clippy::needless_borrow)]
@@ -3884,6 +4301,11 @@ impl serde::Serialize for MarkConversationReadResponse {
             #[allow(clippy::needless_borrow)]
             #[allow(clippy::needless_borrows_for_generic_args)]
             struct_ser.serialize_field("unreadCount", ToString::to_string(&self.unread_count).as_str())?;
+        }
+        if self.counted_seq != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("countedSeq", ToString::to_string(&self.counted_seq).as_str())?;
         }
         struct_ser.end()
     }
@@ -3899,12 +4321,15 @@ impl<'de> serde::Deserialize<'de> for MarkConversationReadResponse {
             "readSeq",
             "unread_count",
             "unreadCount",
+            "counted_seq",
+            "countedSeq",
         ];
 
         #[allow(clippy::enum_variant_names)]
         enum GeneratedField {
             ReadSeq,
             UnreadCount,
+            CountedSeq,
             __SkipField__,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
@@ -3929,6 +4354,7 @@ impl<'de> serde::Deserialize<'de> for MarkConversationReadResponse {
                         match value {
                             "readSeq" | "read_seq" => Ok(GeneratedField::ReadSeq),
                             "unreadCount" | "unread_count" => Ok(GeneratedField::UnreadCount),
+                            "countedSeq" | "counted_seq" => Ok(GeneratedField::CountedSeq),
                             _ => Ok(GeneratedField::__SkipField__),
                         }
                     }
@@ -3950,6 +4376,7 @@ impl<'de> serde::Deserialize<'de> for MarkConversationReadResponse {
             {
                 let mut read_seq__ = None;
                 let mut unread_count__ = None;
+                let mut counted_seq__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::ReadSeq => {
@@ -3968,6 +4395,14 @@ impl<'de> serde::Deserialize<'de> for MarkConversationReadResponse {
                                 Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
                             ;
                         }
+                        GeneratedField::CountedSeq => {
+                            if counted_seq__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("countedSeq"));
+                            }
+                            counted_seq__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
                         GeneratedField::__SkipField__ => {
                             let _ = map_.next_value::<serde::de::IgnoredAny>()?;
                         }
@@ -3976,6 +4411,7 @@ impl<'de> serde::Deserialize<'de> for MarkConversationReadResponse {
                 Ok(MarkConversationReadResponse {
                     read_seq: read_seq__.unwrap_or_default(),
                     unread_count: unread_count__.unwrap_or_default(),
+                    counted_seq: counted_seq__.unwrap_or_default(),
                 })
             }
         }
@@ -4120,6 +4556,191 @@ impl<'de> serde::Deserialize<'de> for Member {
             }
         }
         deserializer.deserialize_struct("chat.v1.Member", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for Membership {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.state != 0 {
+            len += 1;
+        }
+        if self.conversation.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.Membership", len)?;
+        if self.state != 0 {
+            let v = MembershipState::try_from(self.state)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.state)))?;
+            struct_ser.serialize_field("state", &v)?;
+        }
+        if let Some(v) = self.conversation.as_ref() {
+            struct_ser.serialize_field("conversation", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Membership {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "state",
+            "conversation",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            State,
+            Conversation,
+            __SkipField__,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "state" => Ok(GeneratedField::State),
+                            "conversation" => Ok(GeneratedField::Conversation),
+                            _ => Ok(GeneratedField::__SkipField__),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Membership;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct chat.v1.Membership")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Membership, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut state__ = None;
+                let mut conversation__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::State => {
+                            if state__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("state"));
+                            }
+                            state__ = Some(map_.next_value::<MembershipState>()? as i32);
+                        }
+                        GeneratedField::Conversation => {
+                            if conversation__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("conversation"));
+                            }
+                            conversation__ = map_.next_value()?;
+                        }
+                        GeneratedField::__SkipField__ => {
+                            let _ = map_.next_value::<serde::de::IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(Membership {
+                    state: state__.unwrap_or_default(),
+                    conversation: conversation__,
+                })
+            }
+        }
+        deserializer.deserialize_struct("chat.v1.Membership", FIELDS, GeneratedVisitor)
+    }
+}
+impl serde::Serialize for MembershipState {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "MEMBERSHIP_STATE_UNSPECIFIED",
+            Self::Active => "MEMBERSHIP_STATE_ACTIVE",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl<'de> serde::Deserialize<'de> for MembershipState {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "MEMBERSHIP_STATE_UNSPECIFIED",
+            "MEMBERSHIP_STATE_ACTIVE",
+        ];
+
+        struct GeneratedVisitor;
+
+        impl serde::de::Visitor<'_> for GeneratedVisitor {
+            type Value = MembershipState;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(formatter, "expected one of: {:?}", &FIELDS)
+            }
+
+            fn visit_i64<E>(self, v: i64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Signed(v), &self)
+                    })
+            }
+
+            fn visit_u64<E>(self, v: u64) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                i32::try_from(v)
+                    .ok()
+                    .and_then(|x| x.try_into().ok())
+                    .ok_or_else(|| {
+                        serde::de::Error::invalid_value(serde::de::Unexpected::Unsigned(v), &self)
+                    })
+            }
+
+            fn visit_str<E>(self, value: &str) -> std::result::Result<Self::Value, E>
+            where
+                E: serde::de::Error,
+            {
+                match value {
+                    "MEMBERSHIP_STATE_UNSPECIFIED" => Ok(MembershipState::Unspecified),
+                    "MEMBERSHIP_STATE_ACTIVE" => Ok(MembershipState::Active),
+                    _ => Err(serde::de::Error::unknown_variant(value, FIELDS)),
+                }
+            }
+        }
+        deserializer.deserialize_any(GeneratedVisitor)
     }
 }
 impl serde::Serialize for Message {
@@ -4963,6 +5584,141 @@ impl<'de> serde::Deserialize<'de> for Profile {
         deserializer.deserialize_struct("chat.v1.Profile", FIELDS, GeneratedVisitor)
     }
 }
+impl serde::Serialize for Quote {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.sender_id.is_empty() {
+            len += 1;
+        }
+        if !self.excerpt.is_empty() {
+            len += 1;
+        }
+        if self.state_revision != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.Quote", len)?;
+        if !self.sender_id.is_empty() {
+            struct_ser.serialize_field("senderId", &self.sender_id)?;
+        }
+        if !self.excerpt.is_empty() {
+            struct_ser.serialize_field("excerpt", &self.excerpt)?;
+        }
+        if self.state_revision != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("stateRevision", ToString::to_string(&self.state_revision).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl<'de> serde::Deserialize<'de> for Quote {
+    #[allow(deprecated)]
+    fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
+    where
+        D: serde::Deserializer<'de>,
+    {
+        const FIELDS: &[&str] = &[
+            "sender_id",
+            "senderId",
+            "excerpt",
+            "state_revision",
+            "stateRevision",
+        ];
+
+        #[allow(clippy::enum_variant_names)]
+        enum GeneratedField {
+            SenderId,
+            Excerpt,
+            StateRevision,
+            __SkipField__,
+        }
+        impl<'de> serde::Deserialize<'de> for GeneratedField {
+            fn deserialize<D>(deserializer: D) -> std::result::Result<GeneratedField, D::Error>
+            where
+                D: serde::Deserializer<'de>,
+            {
+                struct GeneratedVisitor;
+
+                impl serde::de::Visitor<'_> for GeneratedVisitor {
+                    type Value = GeneratedField;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        write!(formatter, "expected one of: {:?}", &FIELDS)
+                    }
+
+                    #[allow(unused_variables)]
+                    fn visit_str<E>(self, value: &str) -> std::result::Result<GeneratedField, E>
+                    where
+                        E: serde::de::Error,
+                    {
+                        match value {
+                            "senderId" | "sender_id" => Ok(GeneratedField::SenderId),
+                            "excerpt" => Ok(GeneratedField::Excerpt),
+                            "stateRevision" | "state_revision" => Ok(GeneratedField::StateRevision),
+                            _ => Ok(GeneratedField::__SkipField__),
+                        }
+                    }
+                }
+                deserializer.deserialize_identifier(GeneratedVisitor)
+            }
+        }
+        struct GeneratedVisitor;
+        impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
+            type Value = Quote;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("struct chat.v1.Quote")
+            }
+
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Quote, V::Error>
+                where
+                    V: serde::de::MapAccess<'de>,
+            {
+                let mut sender_id__ = None;
+                let mut excerpt__ = None;
+                let mut state_revision__ = None;
+                while let Some(k) = map_.next_key()? {
+                    match k {
+                        GeneratedField::SenderId => {
+                            if sender_id__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("senderId"));
+                            }
+                            sender_id__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::Excerpt => {
+                            if excerpt__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("excerpt"));
+                            }
+                            excerpt__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::StateRevision => {
+                            if state_revision__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("stateRevision"));
+                            }
+                            state_revision__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
+                        GeneratedField::__SkipField__ => {
+                            let _ = map_.next_value::<serde::de::IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(Quote {
+                    sender_id: sender_id__.unwrap_or_default(),
+                    excerpt: excerpt__.unwrap_or_default(),
+                    state_revision: state_revision__.unwrap_or_default(),
+                })
+            }
+        }
+        deserializer.deserialize_struct("chat.v1.Quote", FIELDS, GeneratedVisitor)
+    }
+}
 impl serde::Serialize for ReadPositionMoved {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -4980,6 +5736,9 @@ impl serde::Serialize for ReadPositionMoved {
         if self.unread_count.is_some() {
             len += 1;
         }
+        if self.counted_seq != 0 {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.ReadPositionMoved", len)?;
         if !self.user_id.is_empty() {
             struct_ser.serialize_field("userId", &self.user_id)?;
@@ -4993,6 +5752,11 @@ impl serde::Serialize for ReadPositionMoved {
             #[allow(clippy::needless_borrow)]
             #[allow(clippy::needless_borrows_for_generic_args)]
             struct_ser.serialize_field("unreadCount", ToString::to_string(&v).as_str())?;
+        }
+        if self.counted_seq != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("countedSeq", ToString::to_string(&self.counted_seq).as_str())?;
         }
         struct_ser.end()
     }
@@ -5010,6 +5774,8 @@ impl<'de> serde::Deserialize<'de> for ReadPositionMoved {
             "readSeq",
             "unread_count",
             "unreadCount",
+            "counted_seq",
+            "countedSeq",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -5017,6 +5783,7 @@ impl<'de> serde::Deserialize<'de> for ReadPositionMoved {
             UserId,
             ReadSeq,
             UnreadCount,
+            CountedSeq,
             __SkipField__,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
@@ -5042,6 +5809,7 @@ impl<'de> serde::Deserialize<'de> for ReadPositionMoved {
                             "userId" | "user_id" => Ok(GeneratedField::UserId),
                             "readSeq" | "read_seq" => Ok(GeneratedField::ReadSeq),
                             "unreadCount" | "unread_count" => Ok(GeneratedField::UnreadCount),
+                            "countedSeq" | "counted_seq" => Ok(GeneratedField::CountedSeq),
                             _ => Ok(GeneratedField::__SkipField__),
                         }
                     }
@@ -5064,6 +5832,7 @@ impl<'de> serde::Deserialize<'de> for ReadPositionMoved {
                 let mut user_id__ = None;
                 let mut read_seq__ = None;
                 let mut unread_count__ = None;
+                let mut counted_seq__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::UserId => {
@@ -5088,6 +5857,14 @@ impl<'de> serde::Deserialize<'de> for ReadPositionMoved {
                                 map_.next_value::<::std::option::Option<::pbjson::private::NumberDeserialize<_>>>()?.map(|x| x.0)
                             ;
                         }
+                        GeneratedField::CountedSeq => {
+                            if counted_seq__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("countedSeq"));
+                            }
+                            counted_seq__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
                         GeneratedField::__SkipField__ => {
                             let _ = map_.next_value::<serde::de::IgnoredAny>()?;
                         }
@@ -5097,6 +5874,7 @@ impl<'de> serde::Deserialize<'de> for ReadPositionMoved {
                     user_id: user_id__.unwrap_or_default(),
                     read_seq: read_seq__.unwrap_or_default(),
                     unread_count: unread_count__,
+                    counted_seq: counted_seq__.unwrap_or_default(),
                 })
             }
         }
@@ -5271,7 +6049,7 @@ impl<'de> serde::Deserialize<'de> for RemoveFriendResponse {
         deserializer.deserialize_struct("chat.v1.RemoveFriendResponse", FIELDS, GeneratedVisitor)
     }
 }
-impl serde::Serialize for ReplySnapshot {
+impl serde::Serialize for Reply {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
     where
@@ -5285,13 +6063,13 @@ impl serde::Serialize for ReplySnapshot {
         if self.seq != 0 {
             len += 1;
         }
-        if !self.sender_id.is_empty() {
+        if self.quote.is_some() {
             len += 1;
         }
-        if !self.excerpt.is_empty() {
+        if self.unavailable {
             len += 1;
         }
-        let mut struct_ser = serializer.serialize_struct("chat.v1.ReplySnapshot", len)?;
+        let mut struct_ser = serializer.serialize_struct("chat.v1.Reply", len)?;
         if !self.message_id.is_empty() {
             struct_ser.serialize_field("messageId", &self.message_id)?;
         }
@@ -5300,16 +6078,16 @@ impl serde::Serialize for ReplySnapshot {
             #[allow(clippy::needless_borrows_for_generic_args)]
             struct_ser.serialize_field("seq", ToString::to_string(&self.seq).as_str())?;
         }
-        if !self.sender_id.is_empty() {
-            struct_ser.serialize_field("senderId", &self.sender_id)?;
+        if let Some(v) = self.quote.as_ref() {
+            struct_ser.serialize_field("quote", v)?;
         }
-        if !self.excerpt.is_empty() {
-            struct_ser.serialize_field("excerpt", &self.excerpt)?;
+        if self.unavailable {
+            struct_ser.serialize_field("unavailable", &self.unavailable)?;
         }
         struct_ser.end()
     }
 }
-impl<'de> serde::Deserialize<'de> for ReplySnapshot {
+impl<'de> serde::Deserialize<'de> for Reply {
     #[allow(deprecated)]
     fn deserialize<D>(deserializer: D) -> std::result::Result<Self, D::Error>
     where
@@ -5319,17 +6097,16 @@ impl<'de> serde::Deserialize<'de> for ReplySnapshot {
             "message_id",
             "messageId",
             "seq",
-            "sender_id",
-            "senderId",
-            "excerpt",
+            "quote",
+            "unavailable",
         ];
 
         #[allow(clippy::enum_variant_names)]
         enum GeneratedField {
             MessageId,
             Seq,
-            SenderId,
-            Excerpt,
+            Quote,
+            Unavailable,
             __SkipField__,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
@@ -5354,8 +6131,8 @@ impl<'de> serde::Deserialize<'de> for ReplySnapshot {
                         match value {
                             "messageId" | "message_id" => Ok(GeneratedField::MessageId),
                             "seq" => Ok(GeneratedField::Seq),
-                            "senderId" | "sender_id" => Ok(GeneratedField::SenderId),
-                            "excerpt" => Ok(GeneratedField::Excerpt),
+                            "quote" => Ok(GeneratedField::Quote),
+                            "unavailable" => Ok(GeneratedField::Unavailable),
                             _ => Ok(GeneratedField::__SkipField__),
                         }
                     }
@@ -5365,20 +6142,20 @@ impl<'de> serde::Deserialize<'de> for ReplySnapshot {
         }
         struct GeneratedVisitor;
         impl<'de> serde::de::Visitor<'de> for GeneratedVisitor {
-            type Value = ReplySnapshot;
+            type Value = Reply;
 
             fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("struct chat.v1.ReplySnapshot")
+                formatter.write_str("struct chat.v1.Reply")
             }
 
-            fn visit_map<V>(self, mut map_: V) -> std::result::Result<ReplySnapshot, V::Error>
+            fn visit_map<V>(self, mut map_: V) -> std::result::Result<Reply, V::Error>
                 where
                     V: serde::de::MapAccess<'de>,
             {
                 let mut message_id__ = None;
                 let mut seq__ = None;
-                let mut sender_id__ = None;
-                let mut excerpt__ = None;
+                let mut quote__ = None;
+                let mut unavailable__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::MessageId => {
@@ -5395,32 +6172,32 @@ impl<'de> serde::Deserialize<'de> for ReplySnapshot {
                                 Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
                             ;
                         }
-                        GeneratedField::SenderId => {
-                            if sender_id__.is_some() {
-                                return Err(serde::de::Error::duplicate_field("senderId"));
+                        GeneratedField::Quote => {
+                            if quote__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("quote"));
                             }
-                            sender_id__ = Some(map_.next_value()?);
+                            quote__ = map_.next_value()?;
                         }
-                        GeneratedField::Excerpt => {
-                            if excerpt__.is_some() {
-                                return Err(serde::de::Error::duplicate_field("excerpt"));
+                        GeneratedField::Unavailable => {
+                            if unavailable__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("unavailable"));
                             }
-                            excerpt__ = Some(map_.next_value()?);
+                            unavailable__ = Some(map_.next_value()?);
                         }
                         GeneratedField::__SkipField__ => {
                             let _ = map_.next_value::<serde::de::IgnoredAny>()?;
                         }
                     }
                 }
-                Ok(ReplySnapshot {
+                Ok(Reply {
                     message_id: message_id__.unwrap_or_default(),
                     seq: seq__.unwrap_or_default(),
-                    sender_id: sender_id__.unwrap_or_default(),
-                    excerpt: excerpt__.unwrap_or_default(),
+                    quote: quote__,
+                    unavailable: unavailable__.unwrap_or_default(),
                 })
             }
         }
-        deserializer.deserialize_struct("chat.v1.ReplySnapshot", FIELDS, GeneratedVisitor)
+        deserializer.deserialize_struct("chat.v1.Reply", FIELDS, GeneratedVisitor)
     }
 }
 impl serde::Serialize for RequestFriendRequest {
@@ -5844,6 +6621,12 @@ impl serde::Serialize for SendMessageRequest {
         if !self.reply_to_message_id.is_empty() {
             len += 1;
         }
+        if self.retry {
+            len += 1;
+        }
+        if self.read_seq != 0 {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.SendMessageRequest", len)?;
         if !self.conversation_id.is_empty() {
             struct_ser.serialize_field("conversationId", &self.conversation_id)?;
@@ -5856,6 +6639,14 @@ impl serde::Serialize for SendMessageRequest {
         }
         if !self.reply_to_message_id.is_empty() {
             struct_ser.serialize_field("replyToMessageId", &self.reply_to_message_id)?;
+        }
+        if self.retry {
+            struct_ser.serialize_field("retry", &self.retry)?;
+        }
+        if self.read_seq != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("readSeq", ToString::to_string(&self.read_seq).as_str())?;
         }
         struct_ser.end()
     }
@@ -5874,6 +6665,9 @@ impl<'de> serde::Deserialize<'de> for SendMessageRequest {
             "text",
             "reply_to_message_id",
             "replyToMessageId",
+            "retry",
+            "read_seq",
+            "readSeq",
         ];
 
         #[allow(clippy::enum_variant_names)]
@@ -5882,6 +6676,8 @@ impl<'de> serde::Deserialize<'de> for SendMessageRequest {
             ClientMessageId,
             Text,
             ReplyToMessageId,
+            Retry,
+            ReadSeq,
             __SkipField__,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
@@ -5908,6 +6704,8 @@ impl<'de> serde::Deserialize<'de> for SendMessageRequest {
                             "clientMessageId" | "client_message_id" => Ok(GeneratedField::ClientMessageId),
                             "text" => Ok(GeneratedField::Text),
                             "replyToMessageId" | "reply_to_message_id" => Ok(GeneratedField::ReplyToMessageId),
+                            "retry" => Ok(GeneratedField::Retry),
+                            "readSeq" | "read_seq" => Ok(GeneratedField::ReadSeq),
                             _ => Ok(GeneratedField::__SkipField__),
                         }
                     }
@@ -5931,6 +6729,8 @@ impl<'de> serde::Deserialize<'de> for SendMessageRequest {
                 let mut client_message_id__ = None;
                 let mut text__ = None;
                 let mut reply_to_message_id__ = None;
+                let mut retry__ = None;
+                let mut read_seq__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::ConversationId => {
@@ -5957,6 +6757,20 @@ impl<'de> serde::Deserialize<'de> for SendMessageRequest {
                             }
                             reply_to_message_id__ = Some(map_.next_value()?);
                         }
+                        GeneratedField::Retry => {
+                            if retry__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("retry"));
+                            }
+                            retry__ = Some(map_.next_value()?);
+                        }
+                        GeneratedField::ReadSeq => {
+                            if read_seq__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("readSeq"));
+                            }
+                            read_seq__ = 
+                                Some(map_.next_value::<::pbjson::private::NumberDeserialize<_>>()?.0)
+                            ;
+                        }
                         GeneratedField::__SkipField__ => {
                             let _ = map_.next_value::<serde::de::IgnoredAny>()?;
                         }
@@ -5967,6 +6781,8 @@ impl<'de> serde::Deserialize<'de> for SendMessageRequest {
                     client_message_id: client_message_id__.unwrap_or_default(),
                     text: text__.unwrap_or_default(),
                     reply_to_message_id: reply_to_message_id__.unwrap_or_default(),
+                    retry: retry__.unwrap_or_default(),
+                    read_seq: read_seq__.unwrap_or_default(),
                 })
             }
         }
@@ -6096,21 +6912,15 @@ impl serde::Serialize for SyncConversationsRequest {
         if !self.cursors.is_empty() {
             len += 1;
         }
-        if self.discover {
-            len += 1;
-        }
-        if !self.gained_page_token.is_empty() {
+        if self.feed.is_some() {
             len += 1;
         }
         let mut struct_ser = serializer.serialize_struct("chat.v1.SyncConversationsRequest", len)?;
         if !self.cursors.is_empty() {
             struct_ser.serialize_field("cursors", &self.cursors)?;
         }
-        if self.discover {
-            struct_ser.serialize_field("discover", &self.discover)?;
-        }
-        if !self.gained_page_token.is_empty() {
-            struct_ser.serialize_field("gainedPageToken", &self.gained_page_token)?;
+        if let Some(v) = self.feed.as_ref() {
+            struct_ser.serialize_field("feed", v)?;
         }
         struct_ser.end()
     }
@@ -6123,16 +6933,13 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsRequest {
     {
         const FIELDS: &[&str] = &[
             "cursors",
-            "discover",
-            "gained_page_token",
-            "gainedPageToken",
+            "feed",
         ];
 
         #[allow(clippy::enum_variant_names)]
         enum GeneratedField {
             Cursors,
-            Discover,
-            GainedPageToken,
+            Feed,
             __SkipField__,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
@@ -6156,8 +6963,7 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsRequest {
                     {
                         match value {
                             "cursors" => Ok(GeneratedField::Cursors),
-                            "discover" => Ok(GeneratedField::Discover),
-                            "gainedPageToken" | "gained_page_token" => Ok(GeneratedField::GainedPageToken),
+                            "feed" => Ok(GeneratedField::Feed),
                             _ => Ok(GeneratedField::__SkipField__),
                         }
                     }
@@ -6178,8 +6984,7 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsRequest {
                     V: serde::de::MapAccess<'de>,
             {
                 let mut cursors__ = None;
-                let mut discover__ = None;
-                let mut gained_page_token__ = None;
+                let mut feed__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Cursors => {
@@ -6188,17 +6993,11 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsRequest {
                             }
                             cursors__ = Some(map_.next_value()?);
                         }
-                        GeneratedField::Discover => {
-                            if discover__.is_some() {
-                                return Err(serde::de::Error::duplicate_field("discover"));
+                        GeneratedField::Feed => {
+                            if feed__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("feed"));
                             }
-                            discover__ = Some(map_.next_value()?);
-                        }
-                        GeneratedField::GainedPageToken => {
-                            if gained_page_token__.is_some() {
-                                return Err(serde::de::Error::duplicate_field("gainedPageToken"));
-                            }
-                            gained_page_token__ = Some(map_.next_value()?);
+                            feed__ = map_.next_value()?;
                         }
                         GeneratedField::__SkipField__ => {
                             let _ = map_.next_value::<serde::de::IgnoredAny>()?;
@@ -6207,8 +7006,7 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsRequest {
                 }
                 Ok(SyncConversationsRequest {
                     cursors: cursors__.unwrap_or_default(),
-                    discover: discover__.unwrap_or_default(),
-                    gained_page_token: gained_page_token__.unwrap_or_default(),
+                    feed: feed__,
                 })
             }
         }
@@ -6226,27 +7024,21 @@ impl serde::Serialize for SyncConversationsResponse {
         if !self.conversations.is_empty() {
             len += 1;
         }
-        if !self.gained.is_empty() {
+        if self.feed.is_some() {
             len += 1;
         }
         if !self.lost_conversation_ids.is_empty() {
-            len += 1;
-        }
-        if !self.next_gained_page_token.is_empty() {
             len += 1;
         }
         let mut struct_ser = serializer.serialize_struct("chat.v1.SyncConversationsResponse", len)?;
         if !self.conversations.is_empty() {
             struct_ser.serialize_field("conversations", &self.conversations)?;
         }
-        if !self.gained.is_empty() {
-            struct_ser.serialize_field("gained", &self.gained)?;
+        if let Some(v) = self.feed.as_ref() {
+            struct_ser.serialize_field("feed", v)?;
         }
         if !self.lost_conversation_ids.is_empty() {
             struct_ser.serialize_field("lostConversationIds", &self.lost_conversation_ids)?;
-        }
-        if !self.next_gained_page_token.is_empty() {
-            struct_ser.serialize_field("nextGainedPageToken", &self.next_gained_page_token)?;
         }
         struct_ser.end()
     }
@@ -6259,19 +7051,16 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsResponse {
     {
         const FIELDS: &[&str] = &[
             "conversations",
-            "gained",
+            "feed",
             "lost_conversation_ids",
             "lostConversationIds",
-            "next_gained_page_token",
-            "nextGainedPageToken",
         ];
 
         #[allow(clippy::enum_variant_names)]
         enum GeneratedField {
             Conversations,
-            Gained,
+            Feed,
             LostConversationIds,
-            NextGainedPageToken,
             __SkipField__,
         }
         impl<'de> serde::Deserialize<'de> for GeneratedField {
@@ -6295,9 +7084,8 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsResponse {
                     {
                         match value {
                             "conversations" => Ok(GeneratedField::Conversations),
-                            "gained" => Ok(GeneratedField::Gained),
+                            "feed" => Ok(GeneratedField::Feed),
                             "lostConversationIds" | "lost_conversation_ids" => Ok(GeneratedField::LostConversationIds),
-                            "nextGainedPageToken" | "next_gained_page_token" => Ok(GeneratedField::NextGainedPageToken),
                             _ => Ok(GeneratedField::__SkipField__),
                         }
                     }
@@ -6318,9 +7106,8 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsResponse {
                     V: serde::de::MapAccess<'de>,
             {
                 let mut conversations__ = None;
-                let mut gained__ = None;
+                let mut feed__ = None;
                 let mut lost_conversation_ids__ = None;
-                let mut next_gained_page_token__ = None;
                 while let Some(k) = map_.next_key()? {
                     match k {
                         GeneratedField::Conversations => {
@@ -6329,23 +7116,17 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsResponse {
                             }
                             conversations__ = Some(map_.next_value()?);
                         }
-                        GeneratedField::Gained => {
-                            if gained__.is_some() {
-                                return Err(serde::de::Error::duplicate_field("gained"));
+                        GeneratedField::Feed => {
+                            if feed__.is_some() {
+                                return Err(serde::de::Error::duplicate_field("feed"));
                             }
-                            gained__ = Some(map_.next_value()?);
+                            feed__ = map_.next_value()?;
                         }
                         GeneratedField::LostConversationIds => {
                             if lost_conversation_ids__.is_some() {
                                 return Err(serde::de::Error::duplicate_field("lostConversationIds"));
                             }
                             lost_conversation_ids__ = Some(map_.next_value()?);
-                        }
-                        GeneratedField::NextGainedPageToken => {
-                            if next_gained_page_token__.is_some() {
-                                return Err(serde::de::Error::duplicate_field("nextGainedPageToken"));
-                            }
-                            next_gained_page_token__ = Some(map_.next_value()?);
                         }
                         GeneratedField::__SkipField__ => {
                             let _ = map_.next_value::<serde::de::IgnoredAny>()?;
@@ -6354,9 +7135,8 @@ impl<'de> serde::Deserialize<'de> for SyncConversationsResponse {
                 }
                 Ok(SyncConversationsResponse {
                     conversations: conversations__.unwrap_or_default(),
-                    gained: gained__.unwrap_or_default(),
+                    feed: feed__,
                     lost_conversation_ids: lost_conversation_ids__.unwrap_or_default(),
-                    next_gained_page_token: next_gained_page_token__.unwrap_or_default(),
                 })
             }
         }
