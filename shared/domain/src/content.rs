@@ -1,9 +1,10 @@
 //! What people write: message texts, names and pictures.
 
-use sha2::{Digest, Sha256};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 
 use crate::{
-    AVATAR_URL_BYTES_MAX, DISPLAY_NAME_CHARS_MAX, EXCERPT_CHARS_MAX, MESSAGE_TEXT_CHARS_MAX, MessageId, Violation,
+    AVATAR_URL_BYTES_MAX, ClientMessageId, DISPLAY_NAME_CHARS_MAX, EXCERPT_CHARS_MAX, MESSAGE_TEXT_CHARS_MAX, MessageId, Violation,
 };
 
 /// Reads 1 to `chars_max` characters that are not blank and have no control characters but those of `allowed`.
@@ -112,13 +113,54 @@ pub fn excerpt(text: &str) -> String {
         .collect()
 }
 
-/// What makes two sends with one client message id the same send: a SHA-256 over the content.
-pub fn content_hash(text: &MessageText, reply_to: Option<MessageId>) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    // The id has a fixed length and comes first, so no two contents run into the same bytes.
-    hasher.update(reply_to.map_or([0; 16], |message| *message.uuid().as_bytes()));
-    hasher.update(text.as_str());
-    hasher.finalize().into()
+/// The key under which contents are hashed: a plain hash of "yes" would tell that it was said long after it was deleted.
+#[derive(Clone)]
+pub struct ContentKey(Hmac<Sha256>);
+
+impl ContentKey {
+    /// Bytes of a key, at least.
+    pub const BYTES_MIN: usize = 32;
+
+    /// Reads a key of at least 32 bytes.
+    pub fn new(key: &[u8]) -> Result<Self, Violation> {
+        if key.len() < Self::BYTES_MIN {
+            return Err(Violation::new(format!(
+                "has {} bytes; at least {} are needed",
+                key.len(),
+                Self::BYTES_MIN
+            )));
+        }
+        Hmac::new_from_slice(key)
+            .map(Self)
+            .map_err(|error| Violation::new(error.to_string()))
+    }
+
+    /// What makes two sends with one client message id the same send: a hash over the content.
+    pub fn hash_content(&self, text: &MessageText, reply_to: Option<MessageId>) -> [u8; 32] {
+        // The id has a fixed length and comes first, so no two contents run into the same bytes.
+        let reply_to = reply_to.map_or([0; 16], |message| *message.uuid().as_bytes());
+        self.hash(&[&reply_to, text.as_str().as_bytes()])
+    }
+
+    /// A hash of an operation's id, by which a sender's newest operations are remembered.
+    pub fn hash_operation(&self, op: &ClientMessageId) -> [u8; 32] {
+        self.hash(&[op.as_str().as_bytes()])
+    }
+
+    fn hash(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        for part in parts {
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+}
+
+/// Never shows the key.
+impl std::fmt::Debug for ContentKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("ContentKey").finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]
@@ -198,11 +240,27 @@ mod tests {
     }
 
     #[test]
-    fn the_content_hash_tells_text_and_reply_apart() {
+    fn the_content_hash_tells_text_and_reply_apart_and_depends_on_the_key() {
         let text = |value| MessageText::parse(value).unwrap();
+        let key = ContentKey::new(&[7; 32]).unwrap();
         let message = MessageId::generate();
-        assert_eq!(content_hash(&text("a"), None), content_hash(&text("a"), None));
-        assert_ne!(content_hash(&text("a"), None), content_hash(&text("b"), None));
-        assert_ne!(content_hash(&text("a"), None), content_hash(&text("a"), Some(message)));
+        assert_eq!(key.hash_content(&text("a"), None), key.hash_content(&text("a"), None));
+        assert_ne!(key.hash_content(&text("a"), None), key.hash_content(&text("b"), None));
+        assert_ne!(
+            key.hash_content(&text("a"), None),
+            key.hash_content(&text("a"), Some(message))
+        );
+        let other = ContentKey::new(&[8; 32]).unwrap();
+        assert_ne!(key.hash_content(&text("a"), None), other.hash_content(&text("a"), None));
+        let op = |id: &str| id.parse::<ClientMessageId>().unwrap();
+        assert_eq!(key.hash_operation(&op("k")), key.hash_operation(&op("k")));
+        assert_ne!(key.hash_operation(&op("k")), key.hash_operation(&op("l")));
+    }
+
+    #[test]
+    fn a_short_key_is_refused_and_no_key_is_shown() {
+        let violation = ContentKey::new(&[7; 31]).unwrap_err();
+        assert_eq!(violation.to_string(), "has 31 bytes; at least 32 are needed");
+        assert_eq!(format!("{:?}", ContentKey::new(&[7; 32]).unwrap()), "ContentKey { .. }");
     }
 }

@@ -9,11 +9,13 @@ mod content;
 mod ids;
 mod limits;
 mod page;
+mod window;
 
-pub use content::{AvatarUrl, DisplayName, MessageText, content_hash, excerpt};
+pub use content::{AvatarUrl, ContentKey, DisplayName, MessageText, excerpt};
 pub use ids::{ClientMessageId, ConversationId, MessageId, UserId};
 pub use limits::*;
-pub use page::{PageSize, PageToken};
+pub use page::{ConversationsToken, PageSize, UsersToken};
+pub use window::Window;
 
 /// Why a value was refused, in words for the person who sent it: what is wrong and what is allowed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

@@ -2,6 +2,15 @@
 
 use std::time::Duration;
 
+/// How much of something is allowed: so many at once, and one more after each `refill`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Budget {
+    /// How many at once.
+    pub at_once: u32,
+    /// After how long there is one more.
+    pub refill: Duration,
+}
+
 /// Characters in a message's text, at most.
 pub const MESSAGE_TEXT_CHARS_MAX: usize = 4_000;
 /// Characters of a message that a reply or a list shows.
@@ -25,7 +34,35 @@ pub const PAGE_TOKEN_BYTES_MAX: usize = 512;
 /// Profiles that one call reads, at most.
 pub const PROFILES_PER_CALL_MAX: usize = 100;
 /// Friends and own open requests of one user, at most.
-pub const FRIENDS_MAX: i64 = 5_000;
+pub const FRIENDS_MAX: i32 = 5_000;
+/// Open requests that one user has to answer, at most.
+pub const FRIEND_REQUESTS_MAX: i32 = 1_000;
+/// How often a user may ask the same other one, whatever became of it.
+pub const FRIEND_REQUESTS_AGAIN: Budget = Budget {
+    at_once: 3,
+    refill: Duration::from_hours(1),
+};
+/// Conversations of one user, at most.
+pub const CONVERSATIONS_MAX: i32 = 10_000;
+
+/// What a user may write: messages, read positions, their profile, conversations.
+pub const WRITE_BUDGET: Budget = Budget {
+    at_once: 2_000,
+    refill: Duration::from_millis(10),
+};
+/// What a user may read that costs more than a look: lists, and syncs that start over.
+pub const READ_BUDGET: Budget = Budget {
+    at_once: 6_000,
+    refill: Duration::from_millis(5),
+};
+/// What a user may ask of strangers: friend requests and answers to them.
+pub const INVITE_BUDGET: Budget = Budget {
+    at_once: 100,
+    refill: Duration::from_secs(5),
+};
+
+/// Unread messages are counted exactly below this; this many means "or more".
+pub const UNREAD_COUNT_MAX: i64 = 1_000;
 
 /// Conversations in one sync, at most.
 pub const SYNC_CURSORS_MAX: usize = 200;
@@ -35,13 +72,29 @@ pub const SYNC_CHANGES_MAX: usize = 500;
 pub const SYNC_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// A client that is further behind than this many revisions starts over.
 pub const SYNC_BACKLOG_MAX: i64 = 1_000;
-/// How far below the head a client that starts over may have to begin its sync, when something there is still being
-/// written; more writes than this are never in flight in one conversation.
-pub const SYNC_RESTART_BACKLOG: i64 = 100;
-/// Holes that one sync closes, at most.
-pub const SYNC_VOIDS_MAX: usize = 64;
-/// Holes far below the head that one sync closes, at most, before a client starts over above them.
-pub const SYNC_PREFIX_VOIDS_MAX: usize = 1_000;
+/// Changes of a user's own feed on one page.
+pub const FEED_PAGE_SIZE: usize = 200;
+/// Holes that one call closes, at most.
+pub const VOIDS_MAX: usize = 64;
+/// The sender of every so many places makes sure, after the answer, that those before are taken.
+pub const SEAL_EVERY: i64 = 128;
+/// Places that one sealing looks at, at most.
+pub const SEAL_PLACES_MAX: i64 = 1_024;
+/// Places that one sync counts, at most, before clients start over above them. With those that it reads one by one, below,
+/// that is what one call costs at most.
+pub const RESTART_PLACES_MAX: i64 = 180_000;
+/// Places that one sync reads one by one, at most, where some turned out to be missing.
+pub const RESTART_PLACES_READ_MAX: i64 = 16_384;
+/// Conversations that one call seals besides what it was asked for, at most.
+pub const SEALED_PER_CALL_MAX: usize = 16;
+/// How far below the newest message, by seq, a list looks for one that is stored.
+pub const PREVIEW_BACKLOG_MAX: i64 = 64;
+/// How long a page of history waits for a message that is being written, again and again, before it ends below it.
+pub const PAGE_WAITS: [Duration; 3] = [
+    Duration::from_millis(20),
+    Duration::from_millis(60),
+    Duration::from_millis(180),
+];
 /// A revision that has been missing for this long was abandoned by its writer.
 pub const HOLE_AGE_MAX: Duration = Duration::from_secs(3);
 

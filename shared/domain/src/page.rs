@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PAGE_TOKEN_BYTES_MAX, Violation};
+use crate::{ConversationId, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PAGE_TOKEN_BYTES_MAX, UserId, Violation};
 
 /// How many entries a page has at most: 1 to 100.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,46 +29,79 @@ impl PageSize {
     }
 }
 
-/// Where a page sorted by time, newest first, goes on: below this time and, at the same time, below this key.
-///
-/// Its text form is opaque to clients but holds nothing secret: whoever forges one only chooses where their own list
-/// starts.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PageToken {
-    /// The time of the last entry on the page before.
+/// Where a list of conversations, newest activity first, goes on: below this time and, at the same time, below this id.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ConversationsToken {
+    /// When something was last said in the last conversation on the page before.
     pub time: DateTime<Utc>,
-    /// The key of the last entry on the page before.
-    pub key: String,
+    /// The last conversation on the page before.
+    pub conversation: ConversationId,
 }
 
-impl PageToken {
+impl ConversationsToken {
     /// Reads a token as a client sent it; empty means the start.
     pub fn parse(value: &str) -> Result<Option<Self>, Violation> {
-        if value.is_empty() {
-            return Ok(None);
-        }
-        let refused = || Violation::new("is not a page token that this RPC handed out");
-        if value.len() > PAGE_TOKEN_BYTES_MAX {
-            return Err(refused());
-        }
-        let (time, key) = value.split_once('.').ok_or_else(refused)?;
+        let Some(value) = token(value)? else { return Ok(None) };
+        let (time, conversation) = value.split_once('.').ok_or_else(foreign_token)?;
         // The database knows no times long before our era, and no page ends before 1970.
-        let micros = time.parse().ok().filter(|micros| *micros >= 0).ok_or_else(refused)?;
-        let time = DateTime::from_timestamp_micros(micros).ok_or_else(refused)?;
-        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(refused());
+        let micros = time
+            .parse()
+            .ok()
+            .filter(|micros| *micros >= 0)
+            .ok_or_else(foreign_token)?;
+        let token = Self {
+            time: DateTime::from_timestamp_micros(micros).ok_or_else(foreign_token)?,
+            conversation: conversation.parse().map_err(|_| foreign_token())?,
+        };
+        // In the one form that is handed out.
+        if token.to_string() == value {
+            Ok(Some(token))
+        } else {
+            Err(foreign_token())
         }
+    }
+}
+
+impl std::fmt::Display for ConversationsToken {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}.{}", self.time.timestamp_micros(), self.conversation)
+    }
+}
+
+/// Where a list of users by id goes on: above this one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UsersToken {
+    /// The last user on the page before.
+    pub user: UserId,
+}
+
+impl UsersToken {
+    /// Reads a token as a client sent it; empty means the start.
+    pub fn parse(value: &str) -> Result<Option<Self>, Violation> {
+        let Some(value) = token(value)? else { return Ok(None) };
+        let user = value.strip_prefix("u.").ok_or_else(foreign_token)?;
         Ok(Some(Self {
-            time,
-            key: key.to_owned(),
+            user: user.parse().map_err(|_| foreign_token())?,
         }))
     }
 }
 
-impl std::fmt::Display for PageToken {
+impl std::fmt::Display for UsersToken {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}.{}", self.time.timestamp_micros(), self.key)
+        write!(formatter, "u.{}", self.user)
     }
+}
+
+/// A token that is not empty and not too long to be one of ours.
+fn token(value: &str) -> Result<Option<&str>, Violation> {
+    if value.len() > PAGE_TOKEN_BYTES_MAX {
+        return Err(foreign_token());
+    }
+    Ok(Some(value).filter(|value| !value.is_empty()))
+}
+
+fn foreign_token() -> Violation {
+    Violation::new("is not a page token that this RPC handed out")
 }
 
 #[cfg(test)]
@@ -87,30 +120,42 @@ mod tests {
     }
 
     #[test]
-    fn a_page_token_survives_the_round_trip() {
-        let token = PageToken {
+    fn page_tokens_survive_the_round_trip() {
+        let token = ConversationsToken {
             time: DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap(),
-            key: "a.b|c".into(),
+            conversation: ConversationId::generate(),
         };
-        assert_eq!(PageToken::parse(&token.to_string()), Ok(Some(token)));
-        assert_eq!(PageToken::parse(""), Ok(None));
+        assert_eq!(ConversationsToken::parse(&token.to_string()), Ok(Some(token)));
+        assert_eq!(ConversationsToken::parse(""), Ok(None));
+        let token = UsersToken {
+            user: "auth0|a.b".parse().unwrap(),
+        };
+        assert_eq!(UsersToken::parse(&token.to_string()), Ok(Some(token)));
+        assert_eq!(UsersToken::parse(""), Ok(None));
     }
 
     #[test]
     fn a_foreign_page_token_is_refused() {
+        let id = ConversationId::generate();
         for bad in [
-            "-1.a",
-            "x",
-            "1",
-            "1.",
-            ".a",
-            "9999999999999999999.a",
-            "9223372036854775807.a",
-            "1.a b",
-            "1.\u{e9}",
-            &"1".repeat(513),
+            format!("-1.{id}"),
+            "x".into(),
+            "1".into(),
+            "1.".into(),
+            format!(".{id}"),
+            format!("9999999999999999999.{id}"),
+            format!("9223372036854775807.{id}"),
+            format!("+1.{id}"),
+            format!("01.{id}"),
+            format!("1.{}", id.to_string().to_uppercase()),
+            "u.alice".into(),
+            "1.\u{e9}".into(),
+            "1".repeat(513),
         ] {
-            assert!(PageToken::parse(bad).is_err(), "{bad:?}");
+            assert!(ConversationsToken::parse(&bad).is_err(), "{bad:?}");
+        }
+        for bad in ["u.", "u", "alice", "u.a b", "u.\u{e9}", &format!("1.{id}"), &"u".repeat(513)] {
+            assert!(UsersToken::parse(bad).is_err(), "{bad:?}");
         }
     }
 }

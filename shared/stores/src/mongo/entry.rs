@@ -5,7 +5,7 @@ use std::str::FromStr;
 use bson::raw::{RawBinaryRef, RawBsonRef};
 use bson::spec::BinarySubtype;
 use bson::{DateTime as BsonDateTime, RawDocument, Uuid as BsonUuid};
-use chat_domain::{ClientMessageId, ConversationId, MessageId, UserId};
+use chat_domain::{ClientMessageId, ConversationId, MessageId, UserId, excerpt};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -58,17 +58,41 @@ pub struct MessageEntry {
     pub state_revision: i64,
 }
 
-/// The message replied to, as it was then.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// The message replied to: where it is, and nothing of what it says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ReplyEntry {
     /// The message.
     pub message: MessageId,
     /// Its seq.
     pub seq: i64,
+}
+
+/// The beginning of a message in its present state, for lists and quotes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PreviewEntry {
+    /// Its conversation.
+    pub conversation: ConversationId,
+    /// The message.
+    pub message: MessageId,
+    /// Its seq.
+    pub seq: i64,
     /// Who sent it.
-    pub sender: UserId,
-    /// Its first characters.
+    pub sender: String,
+    /// Its first characters, on one line.
     pub excerpt: String,
+    /// When it got its place.
+    pub allocated_at: DateTime<Utc>,
+    /// The revision of its newest change.
+    pub state_revision: i64,
+}
+
+/// What a place of the timeline is, without what it says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PlaceEntry {
+    /// The place.
+    pub revision: i64,
+    /// The seq of the message in it, and when it got its place; none when there is no message in it.
+    pub message: Option<(i64, DateTime<Utc>)>,
 }
 
 const KIND_MESSAGE: &str = "message";
@@ -94,7 +118,7 @@ pub(super) struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reply_to: Option<ReplyFields<'a>>,
+    reply_to: Option<ReplyFields>,
     #[serde(skip_serializing_if = "Option::is_none")]
     allocated_at: Option<BsonDateTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,11 +126,9 @@ pub(super) struct Document<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct ReplyFields<'a> {
+struct ReplyFields {
     message_id: BsonUuid,
     seq: i64,
-    sender: &'a str,
-    excerpt: &'a str,
 }
 
 /// A stored entry that no version of this service can have written.
@@ -143,8 +165,6 @@ impl<'a> From<&'a MessageEntry> for Document<'a> {
             reply_to: entry.reply_to.as_ref().map(|reply| ReplyFields {
                 message_id: to_bson_uuid(reply.message.uuid()),
                 seq: reply.seq,
-                sender: reply.sender.as_str(),
-                excerpt: &reply.excerpt,
             }),
             allocated_at: Some(BsonDateTime::from_millis(entry.allocated_at.timestamp_millis())),
             state_revision: Some(entry.state_revision),
@@ -264,13 +284,41 @@ impl Entry {
     }
 }
 
+impl PreviewEntry {
+    /// Reads the beginning of a stored message; None for what is no message.
+    pub(super) fn read(document: &RawDocument) -> Result<Option<Self>, BadEntry> {
+        let found = Found::read(document)?;
+        if found.kind != Some(KIND_MESSAGE) {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            conversation: found.conversation.ok_or_else(|| found.bad("conversation_id"))?.into(),
+            message: found.id.ok_or_else(|| found.bad("_id"))?.into(),
+            seq: found.seq.ok_or_else(|| found.bad("seq"))?,
+            sender: found.sender.ok_or_else(|| found.bad("sender"))?.to_owned(),
+            excerpt: excerpt(found.text.ok_or_else(|| found.bad("text"))?),
+            allocated_at: found.allocated_at.ok_or_else(|| found.bad("allocated_at"))?,
+            state_revision: found.state_revision.ok_or_else(|| found.bad("state_revision"))?,
+        }))
+    }
+}
+
+impl PlaceEntry {
+    /// Reads what a stored entry is.
+    pub(super) fn read(document: &RawDocument) -> Result<Self, BadEntry> {
+        let found = Found::read(document)?;
+        Ok(Self {
+            revision: found.revision.ok_or_else(|| found.bad("revision"))?,
+            message: found.seq.zip(found.allocated_at),
+        })
+    }
+}
+
 fn read_reply(reply: &RawDocument) -> Option<ReplyEntry> {
     let value = |name| reply.get(name).ok().flatten();
     Some(ReplyEntry {
         message: uuid(value("message_id")?)?.into(),
         seq: integer(value("seq")?)?,
-        sender: parse(value("sender")?.as_str())?,
-        excerpt: value("excerpt")?.as_str()?.to_owned(),
     })
 }
 
@@ -309,8 +357,6 @@ mod tests {
             reply_to: Some(ReplyEntry {
                 message: MessageId::generate(),
                 seq: 5,
-                sender: "bob".parse().unwrap(),
-                excerpt: "hi".to_owned(),
             }),
             allocated_at: DateTime::from_timestamp_millis(1_700_000_000_123).unwrap(),
             state_revision: 8,

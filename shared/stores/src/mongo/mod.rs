@@ -3,5 +3,5 @@
 mod entry;
 mod timeline;
 
-pub use entry::{Entry, EntryKind, MessageEntry, ReplyEntry};
-pub use timeline::{Heads, HistoryRange, Inserted, RevisionRange, Slot, Timeline};
+pub use entry::{Entry, EntryKind, MessageEntry, PlaceEntry, PreviewEntry, ReplyEntry};
+pub use timeline::{Consistency, Heads, HistoryRange, Inserted, RevisionRange, SeqRange, Slot, Timeline};

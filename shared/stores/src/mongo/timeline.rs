@@ -4,26 +4,34 @@
 //! is written once: who comes second is told so by the unique index, never overwrites.
 
 use std::collections::BTreeMap;
+use std::future::IntoFuture;
 use std::time::Duration;
 
 use bson::{Document as Bson, RawDocument, RawDocumentBuf, Uuid as BsonUuid, doc};
-use chat_domain::{ClientMessageId, ConversationId, MessageId, UserId};
+use chat_domain::{ClientMessageId, ConversationId, EXCERPT_CHARS_MAX, MessageId, UserId};
 use futures::TryStreamExt;
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::options::{
-    Acknowledgment, ClientOptions, CollectionOptions, FindOptions, IndexOptions, ReadConcern, ReadPreference,
+    Acknowledgment, ClientOptions, CollectionOptions, FindOptions, Hint, IndexOptions, ReadConcern, ReadPreference,
     SelectionCriteria, WriteConcern,
 };
 use mongodb::{Client, Collection, IndexModel};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
+use tokio::time::timeout;
 
-use super::entry::{Document, Entry, EntryKind, MessageEntry, from_bson_uuid, to_bson_uuid};
+use super::entry::{
+    Document, Entry, EntryKind, MessageEntry, PlaceEntry, PreviewEntry, from_bson_uuid, to_bson_uuid,
+};
 use crate::{Settings, SettingsError, StoreError, StoreErrorKind};
 
 const STORE: &str = "MongoDB";
 const COLLECTION: &str = "timeline";
+/// The indexes, by name: who reads many ranges at once names the one to use, which spares the server a plan for each.
+const REVISION_INDEX: &str = "revision";
+const SEQ_INDEX: &str = "seq";
+const ID_INDEX: &str = "_id_";
 
 const MONGODB_URI: &str = "MONGODB_URI";
 const MONGODB_URI_FORM: &str = "a MongoDB URI such as mongodb+srv://user:password@cluster.example.net";
@@ -34,11 +42,14 @@ const MONGODB_DATABASE_DEFAULT: &str = "chat";
 const POOL_SIZE_MAX: u32 = 3;
 /// How long an unused connection is kept. Shorter reconnects on slow traffic; longer outlives what is between.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long to look for a primary: an election fits in.
-const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long to look for a primary; an election that takes longer is met by the client's repeat.
+const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the server may work on one call.
-const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+const CALL_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long one call may take whatever happens. The server gives up before, so only one that does not answer at all meets
+/// this: without it, a frozen one would hold the environment until the function's own end.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 /// Documents that one answer may bring: more than any call reads, so that nothing but their bytes makes a second one.
 const BATCH_SIZE: u32 = 100_000;
 /// How long closing holes may hold up the sync that does it.
@@ -95,6 +106,27 @@ pub struct RevisionRange {
     pub through: i64,
 }
 
+/// The seqs `after < seq <= through` of a conversation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SeqRange {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Where it starts, exclusive.
+    pub after: i64,
+    /// Where it ends, inclusive.
+    pub through: i64,
+}
+
+/// What a page of history is sure to show.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Consistency {
+    /// What a majority has, as the server that was asked knows it. One that was deposed and does not know it yet may not
+    /// have the newest.
+    Majority,
+    /// Everything that was acknowledged before it was asked for: a deposed server cannot answer.
+    Linearizable,
+}
+
 /// Which messages of a conversation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum HistoryRange {
@@ -130,10 +162,7 @@ impl Timeline {
         const ACTION: &str = "answer a ping";
         let collection = self.collection().await?;
         let database = collection.client().database(&self.database);
-        database
-            .run_command(doc! { "ping": 1 })
-            .await
-            .map_err(|error| failed(ACTION, error))?;
+        within(ACTION, database.run_command(doc! { "ping": 1 }).into_future()).await?;
         Ok(())
     }
 
@@ -149,8 +178,8 @@ impl Timeline {
             IndexModel::builder().keys(keys).options(options).build()
         };
         let indexes = [
-            unique(doc! { "conversation_id": 1, "revision": 1 }, "revision", None),
-            unique(doc! { "conversation_id": 1, "seq": 1 }, "seq", Some("seq")),
+            unique(doc! { "conversation_id": 1, "revision": 1 }, REVISION_INDEX, None),
+            unique(doc! { "conversation_id": 1, "seq": 1 }, SEQ_INDEX, Some("seq")),
             unique(doc! { "conversation_id": 1, "sender": 1, "op": 1 }, "op", Some("op")),
         ];
         let collection = self.collection().await?;
@@ -168,11 +197,14 @@ impl Timeline {
     pub async fn add(&self, entry: &MessageEntry) -> Result<Inserted, StoreError> {
         let collection = self.collection().await?;
         let collection = collection.clone_with_type::<Document<'_>>();
-        match collection.insert_one(Document::from(entry)).await {
-            Ok(_) => Ok(Inserted::Written),
-            Err(error) if is_duplicate(&error) => Ok(Inserted::Taken),
-            Err(error) => Err(failed("write a message", error)),
-        }
+        let written = async {
+            match collection.insert_one(Document::from(entry)).await {
+                Ok(_) => Ok(Inserted::Written),
+                Err(error) if is_duplicate(&error) => Ok(Inserted::Taken),
+                Err(error) => Err(error),
+            }
+        };
+        within("write a message", written).await
     }
 
     /// Closes places for good. Those that are already taken stay as they are.
@@ -190,16 +222,15 @@ impl Timeline {
             .w_timeout(VOIDS_TIMEOUT)
             .build();
         let collection = collection.clone_with_type::<Document<'_>>();
-        match collection
-            .insert_many(voids)
-            .ordered(false)
-            .write_concern(write_concern)
-            .await
-        {
-            Ok(_) => Ok(()),
-            Err(error) if is_duplicate(&error) => Ok(()),
-            Err(error) => Err(failed("close abandoned places", error)),
-        }
+        let closed = async {
+            let written = collection.insert_many(voids).ordered(false).write_concern(write_concern);
+            match written.await {
+                Ok(_) => Ok(()),
+                Err(error) if is_duplicate(&error) => Ok(()),
+                Err(error) => Err(error),
+            }
+        };
+        within("close abandoned places", closed).await
     }
 
     /// Reads the message that an operation wrote, by linearizable read: what it answers is there by majority.
@@ -215,14 +246,12 @@ impl Timeline {
             "sender": sender.as_str(),
             "op": op.as_str(),
         };
-        let document = self
-            .collection()
-            .await?
+        let collection = self.collection().await?;
+        let read = collection
             .find_one(filter)
             .read_concern(ReadConcern::linearizable())
-            .max_time(CALL_TIMEOUT)
-            .await
-            .map_err(|error| failed(ACTION, error))?;
+            .max_time(CALL_TIMEOUT);
+        let document = within(ACTION, read.into_future()).await?;
         Ok(document
             .map(|document| Entry::read(&document).map_err(|error| unreadable(ACTION, error)))
             .transpose()?
@@ -263,8 +292,8 @@ impl Timeline {
         };
         let revision = greatest(doc! { "conversation_id": id }, "revision");
         let seq = greatest(doc! { "conversation_id": id, "seq": { "$gt": 0 } }, "seq");
-        let (revision, seq) =
-            futures::try_join!(revision.into_future(), seq.into_future()).map_err(|error| failed(ACTION, error))?;
+        let both = async { futures::try_join!(revision.into_future(), seq.into_future()) };
+        let (revision, seq) = within(ACTION, both).await?;
         let value = |found: Option<Bson>, field| found.and_then(|found| found.get_i64(field).ok()).unwrap_or_default();
         Ok(Heads {
             revision: value(revision, "revision"),
@@ -283,13 +312,8 @@ impl Timeline {
             "_id": to_bson_uuid(message_id.uuid()),
             "conversation_id": to_bson_uuid(conversation.uuid()),
         };
-        let document = self
-            .collection()
-            .await?
-            .find_one(filter)
-            .max_time(CALL_TIMEOUT)
-            .await
-            .map_err(|error| failed(ACTION, error))?;
+        let read = self.collection().await?.find_one(filter).max_time(CALL_TIMEOUT);
+        let document = within(ACTION, read.into_future()).await?;
         Ok(document
             .map(|document| Entry::read(&document).map_err(|error| unreadable(ACTION, error)))
             .transpose()?
@@ -302,6 +326,7 @@ impl Timeline {
         conversation: ConversationId,
         range: HistoryRange,
         limit: usize,
+        consistency: Consistency,
     ) -> Result<Vec<MessageEntry>, StoreError> {
         const ACTION: &str = "list messages";
         let (bound, direction) = match range {
@@ -312,6 +337,10 @@ impl Timeline {
         let options = FindOptions::builder()
             .sort(doc! { "seq": direction })
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+            .read_concern(match consistency {
+                Consistency::Majority => None,
+                Consistency::Linearizable => Some(ReadConcern::linearizable()),
+            })
             .build();
         let entries = self.find_all(ACTION, filter, options, Entry::read).await?;
         let mut messages: Vec<MessageEntry> = entries.into_iter().filter_map(message).collect();
@@ -329,9 +358,8 @@ impl Timeline {
         const ACTION: &str = "list revisions";
         let mut found: BTreeMap<ConversationId, Vec<Entry>> = BTreeMap::new();
         let Some(filter) = any_of(ranges) else { return Ok(found) };
-        let entries = self
-            .find_all(ACTION, filter, FindOptions::default(), Entry::read)
-            .await?;
+        let options = FindOptions::builder().hint(by_name(REVISION_INDEX)).build();
+        let entries = self.find_all(ACTION, filter, options, Entry::read).await?;
         for entry in entries {
             found.entry(entry.conversation).or_default().push(entry);
         }
@@ -341,73 +369,127 @@ impl Timeline {
         Ok(found)
     }
 
-    /// Tells which revisions of the ranges are taken, sorted, from the index alone.
-    pub async fn list_present_revisions(
-        &self,
-        ranges: &[RevisionRange],
-    ) -> Result<BTreeMap<ConversationId, Vec<i64>>, StoreError> {
-        const ACTION: &str = "list present revisions";
-        let mut found: BTreeMap<ConversationId, Vec<i64>> = BTreeMap::new();
-        let Some(filter) = any_of(ranges) else { return Ok(found) };
+    /// Reads what the places of a range are, by increasing revision.
+    pub async fn list_places(&self, range: RevisionRange) -> Result<Vec<PlaceEntry>, StoreError> {
+        const ACTION: &str = "list places";
+        let Some(filter) = any_of(&[range]) else {
+            return Ok(Vec::new());
+        };
         let options = FindOptions::builder()
-            .projection(doc! { "_id": 0, "conversation_id": 1, "revision": 1 })
+            .projection(doc! { "_id": 0, "revision": 1, "seq": 1, "allocated_at": 1 })
+            .sort(doc! { "revision": 1 })
             .build();
-        let places: Vec<PlaceOnly> = self.find_all(ACTION, filter, options, deserialize).await?;
-        for place in places {
+        self.find_all(ACTION, filter, options, PlaceEntry::read).await
+    }
+
+    /// Tells which seqs of the ranges messages have, sorted, from the index alone.
+    pub async fn list_present_seqs(
+        &self,
+        ranges: &[SeqRange],
+    ) -> Result<BTreeMap<ConversationId, Vec<i64>>, StoreError> {
+        const ACTION: &str = "list present seqs";
+        let mut found: BTreeMap<ConversationId, Vec<i64>> = BTreeMap::new();
+        let Some(filter) = any_of_seqs(ranges) else { return Ok(found) };
+        let options = FindOptions::builder()
+            .projection(doc! { "_id": 0, "conversation_id": 1, "seq": 1 })
+            .hint(by_name(SEQ_INDEX))
+            .build();
+        let seqs: Vec<SeqOnly> = self.find_all(ACTION, filter, options, deserialize).await?;
+        for seq in seqs {
             found
-                .entry(from_bson_uuid(place.conversation_id).into())
+                .entry(from_bson_uuid(seq.conversation_id).into())
                 .or_default()
-                .push(place.revision);
+                .push(seq.seq);
         }
-        for revisions in found.values_mut() {
-            revisions.sort_unstable();
+        for seqs in found.values_mut() {
+            seqs.sort_unstable();
         }
         Ok(found)
     }
 
-    /// Counts how many revisions of each range are taken, from the index alone. A conversation without any is left out.
-    pub async fn count_revisions(&self, ranges: &[RevisionRange]) -> Result<BTreeMap<ConversationId, i64>, StoreError> {
-        const ACTION: &str = "count revisions";
-        let Some(filter) = any_of(ranges) else {
+    /// Counts how many messages have a seq of each range, from the index alone. A conversation without any is left out.
+    pub async fn count_messages(&self, ranges: &[SeqRange]) -> Result<BTreeMap<ConversationId, i64>, StoreError> {
+        const ACTION: &str = "count messages";
+        let Some(filter) = any_of_seqs(ranges) else {
             return Ok(BTreeMap::new());
         };
         let pipeline = vec![
             doc! { "$match": filter },
-            doc! { "$group": { "_id": "$conversation_id", "taken": { "$sum": 1_i64 } } },
+            doc! { "$group": { "_id": "$conversation_id", "messages": { "$sum": 1_i64 } } },
         ];
-        let counted: Vec<Counted> = self.aggregate_all(ACTION, pipeline).await?;
+        let counted: Vec<Counted> = self.aggregate_all(ACTION, pipeline, by_name(SEQ_INDEX)).await?;
         Ok(counted
             .into_iter()
-            .map(|counted| (from_bson_uuid(counted.id).into(), counted.taken))
+            .map(|counted| (from_bson_uuid(counted.id).into(), counted.messages))
             .collect())
     }
 
-    /// Lists at most `limit` revisions of a range that are not taken, smallest first.
-    pub async fn list_missing_revisions(&self, range: RevisionRange, limit: usize) -> Result<Vec<i64>, StoreError> {
-        const ACTION: &str = "list missing revisions";
-        let Some(filter) = any_of(&[range]) else {
+    /// Reads the beginnings of messages, each named by its conversation and seq, in no order. Those that are not there are
+    /// left out.
+    pub async fn list_previews(&self, named: &[(ConversationId, i64)]) -> Result<Vec<PreviewEntry>, StoreError> {
+        const ACTION: &str = "list previews";
+        let named = named.iter().map(|(conversation, seq)| {
+            doc! { "conversation_id": to_bson_uuid(conversation.uuid()), "seq": seq }
+        });
+        let Some(filter) = any_filter(named.collect()) else {
             return Ok(Vec::new());
         };
-        // Each entry beside the one before it; where they are not neighbours, something is missing in between.
-        let pipeline = vec![
-            doc! { "$match": filter.clone() },
-            doc! { "$setWindowFields": { "sortBy": { "revision": 1 }, "output": {
-                "previous": { "$shift": { "output": "$revision", "by": -1, "default": range.after } },
-            } } },
-            doc! { "$match": { "$expr": { "$ne": ["$revision", { "$add": ["$previous", 1] }] } } },
-            doc! { "$limit": i64::try_from(limit).unwrap_or(i64::MAX).max(1) },
-            doc! { "$project": { "_id": 0, "previous": 1, "revision": 1 } },
-        ];
+        self.find_previews(ACTION, filter, SEQ_INDEX).await
+    }
+
+    /// Reads the beginning of the newest message in each range, in no order. Ranges without a message are left out.
+    pub async fn list_newest_previews(&self, ranges: &[SeqRange]) -> Result<Vec<PreviewEntry>, StoreError> {
+        const ACTION: &str = "list the newest previews";
+        let Some(filter) = any_of_seqs(ranges) else {
+            return Ok(Vec::new());
+        };
+        let mut newest: BTreeMap<ConversationId, PreviewEntry> = BTreeMap::new();
+        for preview in self.find_previews(ACTION, filter, SEQ_INDEX).await? {
+            let at_hand = newest.entry(preview.conversation).or_insert_with(|| preview.clone());
+            if preview.seq > at_hand.seq {
+                *at_hand = preview;
+            }
+        }
+        Ok(newest.into_values().collect())
+    }
+
+    /// Reads the beginnings of messages by their ids, in no order. Those that are not there are left out.
+    pub async fn list_quoted(&self, messages: &[MessageId]) -> Result<Vec<PreviewEntry>, StoreError> {
+        const ACTION: &str = "list quoted messages";
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<BsonUuid> = messages.iter().map(|message| to_bson_uuid(message.uuid())).collect();
+        self.find_previews(ACTION, doc! { "_id": { "$in": ids } }, ID_INDEX).await
+    }
+
+    /// Reads when the newest message of a conversation got its place, and its seq. None: nothing was ever said.
+    pub async fn lookup_newest(&self, conversation: ConversationId) -> Result<Option<PlaceEntry>, StoreError> {
+        const ACTION: &str = "look up the newest message";
+        let filter = doc! { "conversation_id": to_bson_uuid(conversation.uuid()), "seq": { "$gt": 0 } };
         let options = FindOptions::builder()
-            .sort(doc! { "revision": -1 })
+            .projection(doc! { "_id": 0, "revision": 1, "seq": 1, "allocated_at": 1 })
+            .sort(doc! { "seq": -1 })
             .limit(1)
-            .projection(doc! { "_id": 0, "conversation_id": 1, "revision": 1 })
             .build();
-        let gaps: Vec<Gap> = self.aggregate_all(ACTION, pipeline).await?;
-        let last: Vec<PlaceOnly> = self.find_all(ACTION, filter, options, deserialize).await?;
-        let last = last.first().map_or(range.after, |place| place.revision);
-        let inner = gaps.into_iter().flat_map(|gap| gap.previous + 1..gap.revision);
-        Ok(inner.chain(last + 1..=range.through).take(limit).collect())
+        Ok(self.find_all(ACTION, filter, options, PlaceEntry::read).await?.pop())
+    }
+
+    async fn find_previews(
+        &self,
+        action: &'static str,
+        filter: Bson,
+        index: &str,
+    ) -> Result<Vec<PreviewEntry>, StoreError> {
+        let options = FindOptions::builder()
+            .projection(doc! {
+                "conversation_id": 1, "revision": 1, "kind": 1, "seq": 1, "sender": 1, "allocated_at": 1,
+                "state_revision": 1, "text": { "$substrCP": ["$text", 0, i64::try_from(EXCERPT_CHARS_MAX).unwrap_or(0)] },
+            })
+            .hint(by_name(index))
+            .build();
+        let found = self.find_all(action, filter, options, PreviewEntry::read).await?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// Runs a pipeline whose answer is small.
@@ -415,19 +497,20 @@ impl Timeline {
         &self,
         action: &'static str,
         pipeline: Vec<Bson>,
+        index: Hint,
     ) -> Result<Vec<T>, StoreError> {
         let collection = self.collection().await?;
-        let answered: Vec<Bson> = async {
+        let answered = async {
             collection
                 .aggregate(pipeline)
                 .batch_size(BATCH_SIZE)
                 .max_time(CALL_TIMEOUT)
+                .hint(index)
                 .await?
                 .try_collect()
                 .await
-        }
-        .await
-        .map_err(|error| failed(action, error))?;
+        };
+        let answered: Vec<Bson> = within(action, answered).await?;
         let rows = answered.into_iter().map(bson::deserialize_from_document);
         rows.collect::<Result<_, _>>()
             .map_err(|error| StoreError::new(StoreErrorKind::Corrupt, STORE, action, error))
@@ -446,13 +529,19 @@ impl Timeline {
     {
         options.batch_size = Some(BATCH_SIZE);
         options.max_time = Some(CALL_TIMEOUT);
-        let found = self.collection().await?.find(filter).with_options(options).await;
-        let mut cursor = found.map_err(|error| failed(action, error))?;
-        let mut all = Vec::new();
-        while cursor.advance().await.map_err(|error| failed(action, error))? {
-            all.push(read(cursor.current()).map_err(|error| unreadable(action, error))?);
-        }
-        Ok(all)
+        let collection = self.collection().await?;
+        let found = async {
+            let mut cursor = collection.find(filter).with_options(options).await?;
+            let mut all = Vec::new();
+            while cursor.advance().await? {
+                all.push(read(cursor.current()));
+            }
+            Ok(all)
+        };
+        let found = within(action, found).await?.into_iter();
+        found
+            .map(|entry| entry.map_err(|error| unreadable(action, error)))
+            .collect()
     }
 
     async fn collection(&self) -> Result<&Collection<RawDocumentBuf>, StoreError> {
@@ -487,41 +576,72 @@ impl Timeline {
     }
 }
 
-/// An entry without what it holds.
+/// A message without what it says.
 #[derive(Deserialize)]
-struct PlaceOnly {
+struct SeqOnly {
     conversation_id: BsonUuid,
-    revision: i64,
+    seq: i64,
 }
 
-/// How many places of a conversation are taken.
+/// How many messages of a conversation were found.
 #[derive(Deserialize)]
 struct Counted {
     #[serde(rename = "_id")]
     id: BsonUuid,
-    taken: i64,
+    messages: i64,
 }
 
-/// Two taken places with nothing between them.
-#[derive(Deserialize)]
-struct Gap {
-    previous: i64,
-    revision: i64,
+/// Runs a call that must have ended in time, whatever the server does.
+async fn within<T>(
+    action: &'static str,
+    call: impl Future<Output = mongodb::error::Result<T>>,
+) -> Result<T, StoreError> {
+    match timeout(ATTEMPT_TIMEOUT, call).await {
+        Ok(answered) => answered.map_err(|error| failed(action, error)),
+        Err(elapsed) => Err(StoreError::new(StoreErrorKind::Unavailable, STORE, action, elapsed)),
+    }
+}
+
+fn by_name(index: &str) -> Hint {
+    Hint::Name(index.to_owned())
 }
 
 /// The entries of any of these ranges; None when there can be none.
 fn any_of(ranges: &[RevisionRange]) -> Option<Bson> {
-    let ranges: Vec<Bson> = ranges
-        .iter()
-        .filter(|range| range.after < range.through)
-        .map(|range| {
-            doc! {
-                "conversation_id": to_bson_uuid(range.conversation.uuid()),
-                "revision": { "$gt": range.after, "$lte": range.through },
-            }
-        })
-        .collect();
-    (!ranges.is_empty()).then(|| doc! { "$or": ranges })
+    let ranges = ranges.iter().filter(|range| range.after < range.through);
+    any_filter(
+        ranges
+            .map(|range| {
+                doc! {
+                    "conversation_id": to_bson_uuid(range.conversation.uuid()),
+                    "revision": { "$gt": range.after, "$lte": range.through },
+                }
+            })
+            .collect(),
+    )
+}
+
+/// The messages of any of these ranges; None when there can be none.
+fn any_of_seqs(ranges: &[SeqRange]) -> Option<Bson> {
+    let ranges = ranges.iter().filter(|range| range.after < range.through);
+    any_filter(
+        ranges
+            .map(|range| {
+                doc! {
+                    "conversation_id": to_bson_uuid(range.conversation.uuid()),
+                    "seq": { "$gt": range.after, "$lte": range.through },
+                }
+            })
+            .collect(),
+    )
+}
+
+/// What fulfils any of these filters; None when there is none.
+fn any_filter(mut filters: Vec<Bson>) -> Option<Bson> {
+    if filters.len() < 2 {
+        return filters.pop();
+    }
+    Some(doc! { "$or": filters })
 }
 
 fn deserialize<T: DeserializeOwned>(document: &RawDocument) -> bson::error::Result<T> {

@@ -3,12 +3,14 @@
 use std::num::TryFromIntError;
 
 use chat_domain::{
-    ClientMessageId, ConversationId, DELIVERY_MEMBERS_MAX, PageSize, PageToken, SYNC_CURSORS_MAX, UserId,
+    CONVERSATIONS_MAX, ConversationId, ConversationsToken, DELIVERY_MEMBERS_MAX, PageSize, READ_BUDGET, UNREAD_COUNT_MAX,
+    UserId, WRITE_BUDGET, Window,
 };
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 use uuid::Uuid;
 
+use super::budgets::OutOfBudget;
 use super::{Postgres, STORE};
 use crate::{StoreError, StoreErrorKind};
 
@@ -21,18 +23,19 @@ pub struct ConversationRow {
     pub members: Vec<MemberRow>,
     /// The newest revision handed out.
     pub revision: i64,
-    /// The newest seq handed out.
-    pub message_count: i64,
-    /// How many messages the member has not read.
+    /// The newest seq handed out, up to which `unread_count` counts.
+    pub counted_seq: i64,
+    /// How many messages of others the member has not read, of those handed out and not known to be none. Exact below
+    /// `UNREAD_COUNT_MAX`, at most that.
     pub unread_count: i64,
     /// The revision at which the member joined.
     pub joined_revision: i64,
+    /// What the member may see.
+    pub window: Window,
     /// When it was opened.
     pub created_at: DateTime<Utc>,
     /// When something was last said, or when it was opened.
     pub last_activity_at: DateTime<Utc>,
-    /// A hint of the newest message.
-    pub last_message: Option<LastMessage>,
 }
 
 /// A member of a conversation.
@@ -46,26 +49,68 @@ pub struct MemberRow {
     pub joined_revision: i64,
 }
 
-/// A hint of the newest message of a conversation.
+/// A conversation of a list, with what is needed to show its newest message and to count what is unread exactly.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct LastMessage {
-    /// Its seq.
-    pub seq: i64,
-    /// Who sent it.
-    pub sender: String,
-    /// Its first characters.
-    pub excerpt: String,
-    /// When it was sent.
-    pub sent_at: DateTime<Utc>,
+pub struct ListedRow {
+    /// The conversation.
+    pub conversation: ConversationRow,
+    /// The newest seq that is not known to be no message's; 0 without any.
+    pub newest_seq: i64,
+    /// The greatest seq below which every seq either is a stored message's or is known to be none's. What is unread above
+    /// may be on its way, or never come.
+    pub settled_seq: i64,
+}
+
+/// A page of conversations, newest activity first.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ConversationsPage {
+    /// The conversations.
+    pub rows: Vec<ListedRow>,
+    /// Where to go on.
+    pub next: Option<ConversationsToken>,
+}
+
+/// Seqs up to `through` that no message of a conversation has now, as the timeline was found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Missing {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Where counting ends, inclusive.
+    pub through: i64,
+    /// The seqs.
+    pub seqs: Vec<i64>,
 }
 
 /// What a member may read of a conversation.
-#[derive(Clone, Copy, Debug, Eq, FromRow, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Membership {
     /// The newest revision handed out; nothing above it is to be shown.
     pub revision: i64,
     /// The newest seq handed out.
     pub message_count: i64,
+    /// What the member may see.
+    pub window: Window,
+    /// Every seq up to this one either is a stored message's or will never be one's.
+    pub closed_seq: i64,
+    /// The seqs above `closed_seq` that are known to be no message's, increasing.
+    pub uncounted: Vec<i64>,
+    /// When the newest revision was handed out.
+    pub allocated_at: DateTime<Utc>,
+    /// The database's clock.
+    pub now: DateTime<Utc>,
+    /// Who is to be told of what a member does: the members, unless they are more than a write notifies itself.
+    pub members: Vec<String>,
+}
+
+/// What became of opening a direct conversation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Opened {
+    /// It is there.
+    Open(OpenedDirect),
+    /// It is not there, and the two are not friends.
+    NotFriends,
+    /// It is not there, and one of the two has as many conversations as are allowed.
+    TooManyConversations,
 }
 
 /// The direct conversation of two users.
@@ -75,6 +120,10 @@ pub struct OpenedDirect {
     pub conversation: ConversationId,
     /// Whether this call created it.
     pub created: bool,
+    /// Where the membership stands in the caller's feed.
+    pub feed_revision: i64,
+    /// Where the membership stands in the other's feed.
+    pub other_feed_revision: i64,
 }
 
 /// Asks the sequencer for a place.
@@ -84,21 +133,35 @@ pub struct Append<'a> {
     pub conversation: ConversationId,
     /// Who.
     pub actor: &'a UserId,
-    /// The operation's id. Each of the actor's newest operations gets the same place when repeated.
-    pub op: &'a ClientMessageId,
-    /// The preview when the change is a message; None otherwise.
-    pub excerpt: Option<&'a str>,
+    /// A hash of the operation's id, whose first 8 bytes are remembered. Each of the actor's newest operations gets the same
+    /// place when repeated.
+    pub op_id_hash: &'a [u8; 32],
+    /// A hash of the operation's content, whose first 8 bytes are remembered.
+    pub content_hash: &'a [u8; 32],
+    /// Whether the change is a message, which takes a seq.
+    pub is_message: bool,
     /// Places up to this revision are of no use any more: someone else closed them.
     pub after: i64,
     /// The greatest revision that the timeline was found to hold, when that is above what the sequencer knew; else 0.
     pub floor_revision: i64,
     /// The same for seqs.
     pub floor_seq: i64,
+    /// How far the actor has read, which holds whatever becomes of the change; 0 when they did not say.
+    pub read_seq: i64,
 }
 
 /// The sequencer's answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Appended {
+pub struct Appended {
+    /// What became of the change.
+    pub outcome: Outcome,
+    /// Where the actor's read position stands, when it is to be announced.
+    pub read: Option<ReadPosition>,
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Outcome {
     /// The change has a place.
     Placed(Place),
     /// The conversation is not there, or the actor is not a member.
@@ -108,6 +171,10 @@ pub enum Appended {
         /// The place that the operation got when it was still allowed. Its holder closes it.
         held: Option<Place>,
     },
+    /// The operation's id is remembered with other content.
+    Reused,
+    /// The actor writes too often.
+    Limited(OutOfBudget),
 }
 
 /// The place of a change in a conversation.
@@ -124,159 +191,187 @@ pub struct Place {
 }
 
 /// Where a member stands after marking as read.
-#[derive(Clone, Debug, Eq, FromRow, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ReadPosition {
     /// What they said they have read.
     pub read_seq: i64,
-    /// How many messages are unread.
+    /// How many messages of others are unread, at most `UNREAD_COUNT_MAX`.
     pub unread_count: i64,
-    /// Whether this call moved it.
-    pub changed: bool,
+    /// The seq up to which `unread_count` counts.
+    pub counted_seq: i64,
+    /// Whether it is what was asked for, and others are to be told.
+    pub announce: bool,
     /// The database's clock.
     pub at: DateTime<Utc>,
     /// Who is to be told.
-    #[sqlx(rename = "member_ids")]
     pub members: Vec<String>,
 }
 
-/// Asks a sync for conversations that it does not name.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Discover {
-    /// Where to go on; none at the start.
-    pub after: Option<PageToken>,
-}
-
-/// A membership as sync needs it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SyncRow {
-    /// The conversation.
-    pub conversation: ConversationRow,
-    /// Whether the request named it.
-    pub named: bool,
-    /// When its newest revision was handed out.
-    pub allocated_at: DateTime<Utc>,
-    /// Every place up to this revision is known to be taken.
-    pub closed_revision: i64,
-    /// The database's clock.
-    pub now: DateTime<Utc>,
-}
-
-/// A conversation of a member without its members: `m` is the caller's row, `c` the conversation.
-macro_rules! conversation_columns {
+/// The seq up to which nothing is unread to member `m`.
+macro_rules! read_base {
     () => {
-        "c.conversation_id, c.revision, c.message_count, c.created_at, c.last_activity_at, c.last_message_seq,
-         c.last_message_sender, c.last_message_excerpt, c.last_message_at, c.allocated_at, c.closed_revision, m.joined_revision,
-         greatest(c.message_count - greatest(m.read_seq, m.own_seq, m.joined_seq), 0) AS unread_count"
+        "greatest(m.read_seq, m.caught_up_seq, m.visible_from_seq)"
     };
 }
+pub(super) use read_base;
 
-/// Adds the members, at most `MEMBERS_SHOWN_MAX`, as parallel arrays, to the conversations of subquery `v`: after its limit, so that only what is
-/// answered is looked up.
-macro_rules! with_members {
-    ($conversations:expr) => {
+/// A conversation as member `m` sees it: `c` the conversation, `o` the other member. What is unread is counted the long way
+/// only where own or uncounted seqs are among it.
+macro_rules! conversation_columns {
+    () => {
         concat!(
-            "SELECT v.*, o.member_ids, o.member_read_seqs, o.member_joined_revisions FROM (",
-            $conversations,
-            ") v CROSS JOIN LATERAL (
-                 SELECT array_agg(user_id ORDER BY user_id) AS member_ids,
-                        array_agg(read_seq ORDER BY user_id) AS member_read_seqs,
-                        array_agg(joined_revision ORDER BY user_id) AS member_joined_revisions
-                 FROM (SELECT * FROM members WHERE conversation_id = v.conversation_id ORDER BY user_id LIMIT 100) members
-             ) o"
+            "c.conversation_id, c.revision, c.message_count, c.created_at, c.last_activity_at, c.closed_seq, c.uncounted_seq,
+             m.user_id, m.read_seq, m.joined_revision, m.visible_from_seq,
+             o.user_id AS other_id, o.read_seq AS other_read_seq, o.joined_revision AS other_joined_revision,
+             CASE WHEN c.message_count <= ",
+            $crate::postgres::conversations::read_base!(),
+            " THEN 0 WHEN m.own_seq <= ",
+            $crate::postgres::conversations::read_base!(),
+            " AND c.uncounted_seq <= ",
+            $crate::postgres::conversations::read_base!(),
+            " THEN c.message_count - ",
+            $crate::postgres::conversations::read_base!(),
+            " ELSE count_unread(c.conversation_id, m.user_id, ",
+            $crate::postgres::conversations::read_base!(),
+            ", c.message_count) END AS unread_count"
         )
     };
 }
+pub(super) use conversation_columns;
+
+/// The members `m` of conversations `c`, each beside the other member `o`.
+macro_rules! memberships {
+    () => {
+        "members m JOIN conversations c USING (conversation_id)
+         JOIN members o ON o.conversation_id = c.conversation_id
+             AND o.user_id = CASE WHEN c.low_user_id = m.user_id THEN c.high_user_id ELSE c.low_user_id END"
+    };
+}
+pub(super) use memberships;
 
 /// The statement of [`Postgres::append`]. The statements of the busiest calls can be had, so that a benchmark compares the
 /// service with the very same calls made bare.
-pub const APPEND: &str = "SELECT * FROM append($1, $2, $3, $4, $5, $6, $7, $8)";
+pub const APPEND: &str = "SELECT * FROM append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 
 /// The statement of [`Postgres::lookup_membership`].
-pub const LOOKUP_MEMBERSHIP: &str = "SELECT c.revision, c.message_count
+pub const LOOKUP_MEMBERSHIP: &str = "SELECT c.revision, c.message_count, m.visible_from_seq, c.closed_seq,
+        CASE WHEN c.uncounted_seq > c.closed_seq THEN uncounted_above(c.conversation_id, c.closed_seq) END AS uncounted,
+        c.allocated_at, clock_timestamp() AS now, ARRAY[c.low_user_id, c.high_user_id] AS member_ids
     FROM members m JOIN conversations c USING (conversation_id)
     WHERE m.conversation_id = $1 AND m.user_id = $2";
 
-/// The statement of [`Postgres::list_conversations`].
+/// The statement of [`Postgres::list_conversations`]. What costs is looked up for the conversations of the page only.
 pub const LIST_CONVERSATIONS: &str = concat!(
-    with_members!(concat!(
-        "SELECT ",
-        conversation_columns!(),
-        " FROM members m JOIN conversations c USING (conversation_id)
-          WHERE m.user_id = $1
-            AND ($2::timestamptz IS NULL OR (c.last_activity_at, c.conversation_id::text) < ($2, $3))
-          ORDER BY c.last_activity_at DESC, c.conversation_id::text DESC
-          LIMIT $4"
-    )),
-    " ORDER BY v.last_activity_at DESC, v.conversation_id::text DESC"
+    "SELECT b.wait_us, v.* FROM (SELECT charge($1, 'read', $5, $6) AS wait_us OFFSET 0) b LEFT JOIN LATERAL (SELECT ",
+    conversation_columns!(),
+    ", CASE WHEN c.uncounted_seq < c.message_count THEN c.message_count
+            ELSE newest_counted(c.conversation_id, c.message_count) END AS newest_seq
+       FROM (
+           SELECT c.conversation_id
+           FROM members m JOIN conversations c USING (conversation_id)
+           WHERE m.user_id = $1
+             AND ($2::timestamptz IS NULL OR (c.last_activity_at, c.conversation_id) < ($2, $3::uuid))
+           ORDER BY c.last_activity_at DESC, c.conversation_id DESC
+           LIMIT $4
+       ) page JOIN ",
+    memberships!(),
+    " ON c.conversation_id = page.conversation_id
+       WHERE m.user_id = $1
+     ) v ON b.wait_us = 0
+     ORDER BY v.last_activity_at DESC, v.conversation_id DESC"
 );
 
 #[derive(FromRow)]
-struct RawConversation {
+pub(super) struct RawConversation {
     conversation_id: Uuid,
     revision: i64,
     message_count: i64,
     created_at: DateTime<Utc>,
     last_activity_at: DateTime<Utc>,
-    last_message_seq: Option<i64>,
-    last_message_sender: Option<String>,
-    last_message_excerpt: Option<String>,
-    last_message_at: Option<DateTime<Utc>>,
-    allocated_at: DateTime<Utc>,
-    closed_revision: i64,
+    user_id: String,
+    read_seq: i64,
     joined_revision: i64,
+    visible_from_seq: i64,
+    other_id: String,
+    other_read_seq: i64,
+    other_joined_revision: i64,
     unread_count: i64,
-    member_ids: Vec<String>,
-    member_read_seqs: Vec<i64>,
-    member_joined_revisions: Vec<i64>,
 }
 
 impl From<RawConversation> for ConversationRow {
     fn from(raw: RawConversation) -> Self {
-        let members = raw
-            .member_ids
-            .into_iter()
-            .zip(raw.member_read_seqs)
-            .zip(raw.member_joined_revisions)
-            .map(|((user_id, read_seq), joined_revision)| MemberRow {
-                user_id,
-                read_seq,
-                joined_revision,
-            })
-            .collect();
-        let last_message = match (
-            raw.last_message_seq,
-            raw.last_message_sender,
-            raw.last_message_excerpt,
-            raw.last_message_at,
-        ) {
-            (Some(seq), Some(sender), Some(excerpt), Some(sent_at)) => Some(LastMessage {
-                seq,
-                sender,
-                excerpt,
-                sent_at,
-            }),
-            _ => None,
-        };
+        let mut members = vec![
+            MemberRow {
+                user_id: raw.user_id,
+                read_seq: raw.read_seq,
+                joined_revision: raw.joined_revision,
+            },
+            MemberRow {
+                user_id: raw.other_id,
+                read_seq: raw.other_read_seq,
+                joined_revision: raw.other_joined_revision,
+            },
+        ];
+        members.sort_by(|one, other| one.user_id.cmp(&other.user_id));
         Self {
             conversation: raw.conversation_id.into(),
             members,
             revision: raw.revision,
-            message_count: raw.message_count,
-            unread_count: raw.unread_count,
+            counted_seq: raw.message_count,
+            unread_count: raw.unread_count.min(UNREAD_COUNT_MAX),
             joined_revision: raw.joined_revision,
+            window: Window::above(raw.visible_from_seq),
             created_at: raw.created_at,
             last_activity_at: raw.last_activity_at,
-            last_message,
         }
     }
 }
 
 #[derive(FromRow)]
-struct RawSync {
+struct RawListed {
     #[sqlx(flatten)]
     conversation: RawConversation,
-    named: bool,
+    closed_seq: i64,
+    newest_seq: i64,
+}
+
+impl From<RawListed> for ListedRow {
+    fn from(raw: RawListed) -> Self {
+        Self {
+            settled_seq: raw.closed_seq,
+            newest_seq: raw.newest_seq,
+            conversation: raw.conversation.into(),
+        }
+    }
+}
+
+/// A row of a list; the row of an empty list, or of one that was refused, has no conversation.
+struct RawListItem {
+    wait_us: i64,
+    listed: Option<RawListed>,
+}
+
+impl<'r> FromRow<'r, sqlx::postgres::PgRow> for RawListItem {
+    fn from_row(row: &'r sqlx::postgres::PgRow) -> sqlx::Result<Self> {
+        use sqlx::Row as _;
+        let id: Option<Uuid> = row.try_get("conversation_id")?;
+        Ok(Self {
+            wait_us: row.try_get("wait_us")?,
+            listed: id.map(|_| RawListed::from_row(row)).transpose()?,
+        })
+    }
+}
+
+#[derive(FromRow)]
+struct RawMembership {
+    revision: i64,
+    message_count: i64,
+    visible_from_seq: i64,
+    closed_seq: i64,
+    uncounted: Option<Vec<i64>>,
+    allocated_at: DateTime<Utc>,
     now: DateTime<Utc>,
+    member_ids: Vec<String>,
 }
 
 #[derive(FromRow)]
@@ -286,41 +381,83 @@ struct RawAppended {
     messages_after: Option<i64>,
     allocated_at: Option<DateTime<Utc>>,
     member_ids: Option<Vec<String>>,
+    read_seq: Option<i64>,
+    unread_count: Option<i64>,
+    counted_seq: Option<i64>,
+    at: Option<DateTime<Utc>>,
+    wait_us: Option<i64>,
 }
 
 #[derive(FromRow)]
 struct RawOpened {
+    outcome: String,
     conversation_id: Option<Uuid>,
     created: bool,
+    feed_revision: Option<i64>,
+    other_feed_revision: Option<i64>,
+    wait_us: Option<i64>,
+}
+
+#[derive(FromRow)]
+struct RawMarked {
+    read_seq: Option<i64>,
+    unread_count: Option<i64>,
+    counted_seq: Option<i64>,
+    announce: Option<bool>,
+    at: Option<DateTime<Utc>>,
+    member_ids: Option<Vec<String>>,
+    wait_us: i64,
 }
 
 /// A limit as Postgres takes it.
-fn limit(value: usize) -> Result<i32, StoreError> {
+pub(super) fn limit(value: usize) -> Result<i32, StoreError> {
     i32::try_from(value)
         .map_err(|error: TryFromIntError| StoreError::new(StoreErrorKind::Corrupt, STORE, "take a limit", error))
 }
 
+/// What Postgres remembers of a hash.
+fn remembered(hash: &[u8; 32]) -> &[u8] {
+    hash.first_chunk::<8>().map_or(&[], |bytes| bytes.as_slice())
+}
+
+fn unknown_outcome(action: &'static str) -> StoreError {
+    StoreError::new(StoreErrorKind::Corrupt, STORE, action, "it answered an unknown outcome")
+}
+
 impl Postgres {
-    /// Opens the direct conversation of `user` with `other`, or finds it. None: there is none, and the two are not
-    /// friends.
+    /// Opens the direct conversation of `user` with `other`, or finds it.
     pub async fn open_direct_conversation(
         &self,
         candidate: ConversationId,
         user: &UserId,
         other: &UserId,
-    ) -> Result<Option<OpenedDirect>, StoreError> {
+    ) -> Result<Result<Opened, OutOfBudget>, StoreError> {
+        const ACTION: &str = "open a direct conversation";
+        let charge = self.budgets.charge(WRITE_BUDGET);
         let row: RawOpened = self
-            .fetch_one("open a direct conversation", || {
-                sqlx::query_as("SELECT * FROM open_direct_conversation($1, $2, $3)")
+            .fetch_one(ACTION, || {
+                sqlx::query_as("SELECT * FROM open_direct_conversation($1, $2, $3, $4, $5, $6)")
                     .bind(candidate.uuid())
                     .bind(user.as_str())
                     .bind(other.as_str())
+                    .bind(CONVERSATIONS_MAX)
+                    .bind(charge.call_us)
+                    .bind(charge.burst_us)
             })
             .await?;
-        Ok(row.conversation_id.map(|id| OpenedDirect {
-            conversation: id.into(),
-            created: row.created,
-        }))
+        let revisions = row.feed_revision.zip(row.other_feed_revision);
+        match (row.outcome.as_str(), row.conversation_id, revisions) {
+            ("ok", Some(id), Some((feed_revision, other_feed_revision))) => Ok(Ok(Opened::Open(OpenedDirect {
+                conversation: id.into(),
+                created: row.created,
+                feed_revision,
+                other_feed_revision,
+            }))),
+            ("not_friends", ..) => Ok(Ok(Opened::NotFriends)),
+            ("conversation_limit", ..) => Ok(Ok(Opened::TooManyConversations)),
+            ("limited", ..) => Ok(Err(OutOfBudget::after(row.wait_us.unwrap_or_default()))),
+            _ => Err(unknown_outcome(ACTION)),
+        }
     }
 
     /// Reads a conversation as `user` sees it. None: it is not there, or they are not a member.
@@ -328,15 +465,18 @@ impl Postgres {
         &self,
         conversation: ConversationId,
         user: &UserId,
-    ) -> Result<Option<ConversationRow>, StoreError> {
-        let row: Option<RawConversation> = self
+    ) -> Result<Option<ListedRow>, StoreError> {
+        let row: Option<RawListed> = self
             .fetch_optional("look up a conversation", || {
-                sqlx::query_as(with_members!(concat!(
+                sqlx::query_as(concat!(
                     "SELECT ",
                     conversation_columns!(),
-                    " FROM members m JOIN conversations c USING (conversation_id)
-                      WHERE m.conversation_id = $1 AND m.user_id = $2"
-                )))
+                    ", CASE WHEN c.uncounted_seq < c.message_count THEN c.message_count
+                            ELSE newest_counted(c.conversation_id, c.message_count) END AS newest_seq
+                       FROM ",
+                    memberships!(),
+                    " WHERE m.conversation_id = $1 AND m.user_id = $2"
+                ))
                 .bind(conversation.uuid())
                 .bind(user.as_str())
             })
@@ -350,12 +490,23 @@ impl Postgres {
         conversation: ConversationId,
         user: &UserId,
     ) -> Result<Option<Membership>, StoreError> {
-        self.fetch_optional("look up a membership", || {
-            sqlx::query_as(LOOKUP_MEMBERSHIP)
-                .bind(conversation.uuid())
-                .bind(user.as_str())
-        })
-        .await
+        let row: Option<RawMembership> = self
+            .fetch_optional("look up a membership", || {
+                sqlx::query_as(LOOKUP_MEMBERSHIP)
+                    .bind(conversation.uuid())
+                    .bind(user.as_str())
+            })
+            .await?;
+        Ok(row.map(|row| Membership {
+            revision: row.revision,
+            message_count: row.message_count,
+            window: Window::above(row.visible_from_seq),
+            closed_seq: row.closed_seq,
+            uncounted: row.uncounted.unwrap_or_default(),
+            allocated_at: row.allocated_at,
+            now: row.now,
+            members: row.member_ids,
+        }))
     }
 
     /// Lists the conversations of a user, newest activity first.
@@ -363,102 +514,69 @@ impl Postgres {
         &self,
         user: &UserId,
         page_size: PageSize,
-        after: Option<&PageToken>,
-    ) -> Result<(Vec<ConversationRow>, Option<PageToken>), StoreError> {
-        let mut rows: Vec<RawConversation> = self
+        after: Option<&ConversationsToken>,
+    ) -> Result<Result<ConversationsPage, OutOfBudget>, StoreError> {
+        let charge = self.budgets.charge(READ_BUDGET);
+        let items: Vec<RawListItem> = self
             .fetch_all("list conversations", || {
                 sqlx::query_as(LIST_CONVERSATIONS)
                     .bind(user.as_str())
                     .bind(after.map(|token| token.time))
-                    .bind(after.map(|token| token.key.as_str()))
+                    .bind(after.map(|token| token.conversation.uuid()))
                     .bind(page_size.rows())
+                    .bind(charge.call_us)
+                    .bind(charge.burst_us)
             })
             .await?;
+        if let Some(wait_us) = items.first().map(|item| item.wait_us).filter(|wait_us| *wait_us > 0) {
+            return Ok(Err(OutOfBudget::after(wait_us)));
+        }
+        let rows = items.into_iter().filter_map(|item| item.listed);
+        let mut rows: Vec<ListedRow> = rows.map(Into::into).collect();
         let more = rows.len() > page_size.get();
         rows.truncate(page_size.get());
-        let next = rows.last().filter(|_| more).map(|row| PageToken {
-            time: row.last_activity_at,
-            key: row.conversation_id.to_string(),
+        let last = rows.last().filter(|_| more).map(|row| &row.conversation);
+        let next = last.map(|last| ConversationsToken {
+            time: last.last_activity_at,
+            conversation: last.conversation,
         });
-        Ok((rows.into_iter().map(Into::into).collect(), next))
+        Ok(Ok(ConversationsPage { rows, next }))
     }
 
-    /// Reads what sync needs of the named conversations that `user` is a member of, in no order, and of a page
-    /// of the others, newest activity first: one more than a sync answers, so that it can tell there are more.
-    pub async fn list_for_sync(
+    /// Counts again how many messages `user` has not read of conversations in which the timeline lacked messages. In no
+    /// order.
+    pub async fn count_unread(
         &self,
         user: &UserId,
-        named: &[ConversationId],
-        discover: Option<&Discover>,
-    ) -> Result<Vec<SyncRow>, StoreError> {
-        let named: Vec<Uuid> = named.iter().map(|conversation| conversation.uuid()).collect();
-        let discovered_max = if discover.is_some() {
-            limit(SYNC_CURSORS_MAX + 1)?
-        } else {
-            0
-        };
-        let after = discover.and_then(|discover| discover.after.as_ref());
-        let rows: Vec<RawSync> = self
-            .fetch_all("read the heads for a sync", || {
-                sqlx::query_as(with_members!(concat!(
-                    "SELECT ",
-                    conversation_columns!(),
-                    ", true AS named, clock_timestamp() AS now
-                      FROM members m JOIN conversations c USING (conversation_id)
-                      WHERE m.user_id = $1 AND m.conversation_id = ANY($2)
-                      UNION ALL
-                      (SELECT ",
-                    conversation_columns!(),
-                    ", false, clock_timestamp()
-                      FROM members m JOIN conversations c USING (conversation_id)
-                      WHERE $3 > 0 AND m.user_id = $1 AND NOT m.conversation_id = ANY($2)
-                        AND ($4::timestamptz IS NULL OR (c.last_activity_at, c.conversation_id::text) < ($4, $5))
-                      ORDER BY c.last_activity_at DESC, c.conversation_id::text DESC
-                      LIMIT $3)"
-                )))
+        missing: &[Missing],
+    ) -> Result<Vec<(ConversationId, i64)>, StoreError> {
+        let conversations: Vec<Uuid> = missing.iter().map(|missing| missing.conversation.uuid()).collect();
+        let through: Vec<i64> = missing.iter().map(|missing| missing.through).collect();
+        let (of, seqs): (Vec<Uuid>, Vec<i64>) = missing
+            .iter()
+            .flat_map(|missing| missing.seqs.iter().map(|seq| (missing.conversation.uuid(), *seq)))
+            .unzip();
+        let rows: Vec<(Uuid, i64)> = self
+            .fetch_all("count what is unread", || {
+                sqlx::query_as(concat!(
+                    "SELECT m.conversation_id, count_unread(m.conversation_id, m.user_id, ",
+                    read_base!(),
+                    ", asked.through,
+                         ARRAY(SELECT missing.seq FROM unnest($4::uuid[], $5::bigint[]) AS missing (conversation_id, seq)
+                               WHERE missing.conversation_id = m.conversation_id))
+                     FROM unnest($2::uuid[], $3::bigint[]) AS asked (conversation_id, through)
+                     JOIN members m USING (conversation_id)
+                     WHERE m.user_id = $1"
+                ))
                 .bind(user.as_str())
-                .bind(&named)
-                .bind(discovered_max)
-                .bind(after.map(|token| token.time))
-                .bind(after.map(|token| token.key.as_str()))
+                .bind(&conversations)
+                .bind(&through)
+                .bind(&of)
+                .bind(&seqs)
             })
             .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| SyncRow {
-                named: row.named,
-                allocated_at: row.conversation.allocated_at,
-                closed_revision: row.conversation.closed_revision,
-                now: row.now,
-                conversation: row.conversation.into(),
-            })
-            .collect())
-    }
-
-    /// Keeps that every place of these conversations up to these revisions is taken. A conversation that is being written
-    /// to is passed over: this is a hint, and worth no waiting.
-    pub async fn raise_closed_revisions(
-        &self,
-        closed: impl Iterator<Item = (ConversationId, i64)>,
-    ) -> Result<(), StoreError> {
-        let (conversations, revisions): (Vec<Uuid>, Vec<i64>) = closed
-            .map(|(conversation, revision)| (conversation.uuid(), revision))
-            .unzip();
-        self.fetch_all::<(Uuid,)>("keep how far conversations are closed", || {
-            sqlx::query_as(
-                "UPDATE conversations c SET closed_revision = greatest(c.closed_revision, closed.revision)
-                 FROM unnest($1::uuid[], $2::bigint[]) AS closed (conversation_id, revision)
-                 WHERE c.conversation_id = closed.conversation_id
-                   AND c.conversation_id IN (
-                       SELECT conversation_id FROM conversations WHERE conversation_id = ANY($1)
-                       FOR NO KEY UPDATE SKIP LOCKED)
-                 RETURNING c.conversation_id",
-            )
-            .bind(&conversations)
-            .bind(&revisions)
-        })
-        .await
-        .map(drop)
+        let counted = rows.into_iter().map(|(id, unread)| (id.into(), unread.min(UNREAD_COUNT_MAX)));
+        Ok(counted.collect())
     }
 
     /// Asks the sequencer for a place: locks the conversation, checks the actor's rights, hands out the place and keeps
@@ -466,69 +584,117 @@ impl Postgres {
     pub async fn append(&self, append: &Append<'_>) -> Result<Appended, StoreError> {
         const ACTION: &str = "append";
         let members_max = limit(DELIVERY_MEMBERS_MAX)?;
+        let charge = self.budgets.charge(WRITE_BUDGET);
         let row: Option<RawAppended> = self
             .fetch_optional(ACTION, || {
                 sqlx::query_as(APPEND)
                     .bind(append.conversation.uuid())
                     .bind(append.actor.as_str())
-                    .bind(append.op.as_str())
-                    .bind(append.excerpt)
+                    .bind(remembered(append.op_id_hash))
+                    .bind(remembered(append.content_hash))
+                    .bind(append.is_message)
                     .bind(append.after)
                     .bind(append.floor_revision)
                     .bind(append.floor_seq)
+                    .bind(append.read_seq)
                     .bind(members_max)
+                    .bind(charge.call_us)
+                    .bind(charge.burst_us)
             })
             .await?;
-        let Some(row) = row else { return Ok(Appended::NotFound) };
+        let Some(row) = row else {
+            return Ok(Appended {
+                outcome: Outcome::NotFound,
+                read: None,
+            });
+        };
+        let members = row.member_ids.unwrap_or_default();
+        let read = match (row.read_seq, row.unread_count, row.counted_seq, row.at) {
+            (Some(read_seq), Some(unread_count), Some(counted_seq), Some(at)) => Some(ReadPosition {
+                read_seq,
+                unread_count: unread_count.min(UNREAD_COUNT_MAX),
+                counted_seq,
+                announce: true,
+                at,
+                members: members.clone(),
+            }),
+            _ => None,
+        };
         let place = match (row.revision, row.messages_after, row.allocated_at) {
             (Some(revision), Some(messages_after), Some(allocated_at)) => Some(Place {
                 revision,
                 messages_after,
                 allocated_at,
-                members: row.member_ids.unwrap_or_default(),
+                members,
             }),
             _ => None,
         };
-        match (row.outcome.as_str(), place) {
-            ("placed", Some(place)) => Ok(Appended::Placed(place)),
-            ("cannot_send", held) => Ok(Appended::CannotSend { held }),
-            _ => Err(StoreError::new(
-                StoreErrorKind::Corrupt,
-                STORE,
-                ACTION,
-                "it answered an unknown outcome",
-            )),
-        }
+        let outcome = match (row.outcome.as_str(), place) {
+            ("placed", Some(place)) => Outcome::Placed(place),
+            ("cannot_send", held) => Outcome::CannotSend { held },
+            ("reused", _) => Outcome::Reused,
+            ("limited", _) => Outcome::Limited(OutOfBudget::after(row.wait_us.unwrap_or_default())),
+            _ => return Err(unknown_outcome(ACTION)),
+        };
+        Ok(Appended { outcome, read })
     }
 
-    /// Moves a member's read position forward, never past the newest message. None: the conversation is not there, or
-    /// they are not a member.
+    /// Moves a member's read position forward, never past the newest seq. None: the conversation is not there, or they are
+    /// not a member.
     pub async fn mark_conversation_read(
         &self,
         conversation: ConversationId,
         user: &UserId,
         read_seq: i64,
-    ) -> Result<Option<ReadPosition>, StoreError> {
+    ) -> Result<Result<Option<ReadPosition>, OutOfBudget>, StoreError> {
+        const ACTION: &str = "mark a conversation as read";
         let members_max = limit(DELIVERY_MEMBERS_MAX)?;
-        self.fetch_optional("mark a conversation as read", || {
-            sqlx::query_as("SELECT * FROM mark_conversation_read($1, $2, $3, $4)")
-                .bind(conversation.uuid())
-                .bind(user.as_str())
-                .bind(read_seq)
-                .bind(members_max)
-        })
-        .await
+        let charge = self.budgets.charge(WRITE_BUDGET);
+        let row: Option<RawMarked> = self
+            .fetch_optional(ACTION, || {
+                sqlx::query_as("SELECT * FROM mark_conversation_read($1, $2, $3, $4, $5, $6)")
+                    .bind(conversation.uuid())
+                    .bind(user.as_str())
+                    .bind(read_seq)
+                    .bind(members_max)
+                    .bind(charge.call_us)
+                    .bind(charge.burst_us)
+            })
+            .await?;
+        let Some(row) = row else { return Ok(Ok(None)) };
+        if row.wait_us > 0 {
+            return Ok(Err(OutOfBudget::after(row.wait_us)));
+        }
+        match (row.read_seq, row.unread_count, row.counted_seq, row.announce, row.at) {
+            (Some(read_seq), Some(unread_count), Some(counted_seq), Some(announce), Some(at)) => {
+                Ok(Ok(Some(ReadPosition {
+                    read_seq,
+                    unread_count: unread_count.min(UNREAD_COUNT_MAX),
+                    counted_seq,
+                    announce,
+                    at,
+                    members: row.member_ids.unwrap_or_default(),
+                })))
+            }
+            _ => Err(unknown_outcome(ACTION)),
+        }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use chat_domain::MEMBERS_SHOWN_MAX;
-
-    use super::LIST_CONVERSATIONS;
-
-    #[test]
-    fn the_members_shown_are_as_many_as_the_limit_says() {
-        assert!(LIST_CONVERSATIONS.contains(&format!("ORDER BY user_id LIMIT {MEMBERS_SHOWN_MAX})")));
+    /// Takes a call out of the user's budget of costly reads.
+    pub async fn charge_read(&self, user: &UserId) -> Result<Result<(), OutOfBudget>, StoreError> {
+        let charge = self.budgets.charge(READ_BUDGET);
+        let (wait_us,): (i64,) = self
+            .fetch_one("charge a read", || {
+                sqlx::query_as("SELECT charge($1, 'read', $2, $3)")
+                    .bind(user.as_str())
+                    .bind(charge.call_us)
+                    .bind(charge.burst_us)
+            })
+            .await?;
+        Ok(if wait_us > 0 {
+            Err(OutOfBudget::after(wait_us))
+        } else {
+            Ok(())
+        })
     }
 }

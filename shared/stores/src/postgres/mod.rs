@@ -3,8 +3,11 @@
 //! Each call is one round trip on one held connection: a statement, or a function where a lock must come first. All of
 //! them may be repeated, so a connection that turns out to be dead is replaced once, silently.
 
+mod budgets;
 mod conversations;
+mod feed;
 mod people;
+mod sealing;
 
 use std::error::Error;
 use std::str::FromStr;
@@ -18,11 +21,18 @@ use tokio::time::timeout;
 
 use crate::{Settings, SettingsError, StoreError, StoreErrorKind};
 
+use self::budgets::Budgets;
+
+pub use budgets::OutOfBudget;
 pub use conversations::{
-    APPEND, Append, Appended, ConversationRow, Discover, LIST_CONVERSATIONS, LOOKUP_MEMBERSHIP, LastMessage, MemberRow,
-    Membership, OpenedDirect, Place, ReadPosition, SyncRow,
+    APPEND, Append, Appended, ConversationRow, ConversationsPage, LIST_CONVERSATIONS, LOOKUP_MEMBERSHIP, ListedRow, MemberRow,
+    Membership, Missing, Opened, OpenedDirect, Outcome, Place, ReadPosition,
 };
-pub use people::{FriendAnswer, Friendship, FriendshipState, ProfileRow, ProfileUpdate};
+pub use feed::{FeedChange, FeedHead, FeedRow, SYNC, SyncRow, SyncState};
+pub use people::{
+    Friend, FriendAnswered, FriendRequested, Friendship, FriendshipState, ProfileRow, ProfileUpdate,
+};
+pub use sealing::{LastSaid, SealState, Sealed};
 
 /// A connection that was not used for this long may be dead without anyone having said so: what is between us and the
 /// server forgets quiet connections, and a frozen function does not notice.
@@ -44,6 +54,7 @@ const DATABASE_URL_FORM: &str = "a Postgres URL such as postgres://user:password
 #[derive(Debug)]
 pub struct Postgres {
     options: PgConnectOptions,
+    budgets: Budgets,
     // Taken out while in use: a call that is dropped half-way drops the connection with it, whose state nobody knows.
     connection: Mutex<Option<Held>>,
 }
@@ -60,6 +71,7 @@ impl Postgres {
     pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self {
             options: connect_options(settings)?,
+            budgets: Budgets::new(settings)?,
             connection: Mutex::new(None),
         })
     }
@@ -323,6 +335,7 @@ mod tests {
             proxy,
             Postgres {
                 options,
+                budgets: Budgets::default(),
                 connection: Mutex::new(None),
             },
         )

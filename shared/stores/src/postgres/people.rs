@@ -1,11 +1,15 @@
 //! Profiles and friendships.
 
-use chat_domain::{AvatarUrl, DisplayName, FRIENDS_MAX, PageSize, PageToken, UserId};
+use chat_domain::{
+    AvatarUrl, DisplayName, FRIEND_REQUESTS_AGAIN, FRIEND_REQUESTS_MAX, FRIENDS_MAX, INVITE_BUDGET, PageSize, READ_BUDGET,
+    UserId, UsersToken, WRITE_BUDGET,
+};
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 
-use super::Postgres;
-use crate::StoreError;
+use super::budgets::{Budgets, OutOfBudget};
+use super::{Postgres, STORE};
+use crate::{StoreError, StoreErrorKind};
 
 /// A profile as stored.
 #[derive(Clone, Debug, Eq, FromRow, PartialEq)]
@@ -32,6 +36,8 @@ pub struct ProfileUpdate {
 /// How a user and another one stand.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FriendshipState {
+    /// Neither asked, or it ended.
+    None,
     /// The user asked.
     RequestSent,
     /// The other asked.
@@ -40,12 +46,12 @@ pub enum FriendshipState {
     Accepted,
 }
 
-/// A friendship or open request, seen from one of the two.
+/// One side of how two users stand.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Friendship {
+pub struct Friend {
     /// The other user.
     pub other: String,
-    /// How the two stand.
+    /// How the two stand, seen from the user.
     pub state: FriendshipState,
     /// When that last changed.
     pub updated_at: DateTime<Utc>,
@@ -53,63 +59,141 @@ pub struct Friendship {
     pub profile: Option<ProfileRow>,
 }
 
+/// How two users stand after a call about it, seen from both.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Friendship {
+    /// Seen from the caller.
+    pub state: FriendshipState,
+    /// Seen from the other.
+    pub other_state: FriendshipState,
+    /// When that last changed.
+    pub updated_at: DateTime<Utc>,
+    /// Where it stands in the caller's feed and in the other's. None: there is nothing to tell, since the two never had
+    /// anything to do with each other, or long ago.
+    pub feed_revisions: Option<(i64, i64)>,
+}
+
+/// What became of a friend request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum FriendRequested {
+    /// The two now stand like this; a repeat changes nothing.
+    Done(Friendship),
+    /// The caller has too many friends and open requests.
+    TooManyFriends,
+    /// The other has too many open requests to answer.
+    TooManyRequests,
+    /// The caller asked the same user too often lately.
+    TooSoon(OutOfBudget),
+}
+
 /// What became of an answer to a friend request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum FriendAnswer {
-    /// The two are friends, since then.
-    Accepted {
-        /// Since when.
-        since: DateTime<Utc>,
-        /// Whether this answer made them so.
-        changed: bool,
-    },
-    /// There is no request any more.
-    Declined {
-        /// As of when.
-        at: DateTime<Utc>,
-        /// Whether this answer removed it.
-        changed: bool,
-    },
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum FriendAnswered {
+    /// The two now stand like this; a repeat changes nothing.
+    Done(Friendship),
+    /// The caller has too many friends and open requests.
+    TooManyFriends,
     /// There was no request to accept.
     Missing,
     /// There was no request to decline: the two are friends.
     AlreadyFriends,
 }
 
-#[derive(FromRow)]
-struct RequestedRow {
-    accepted: bool,
-    requested_by: String,
-    updated_at: DateTime<Utc>,
-    changed: bool,
+impl FriendshipState {
+    /// Every state with the name that Postgres has for it.
+    const NAMES: [(Self, &'static str); 4] = [
+        (Self::None, "none"),
+        (Self::RequestSent, "sent"),
+        (Self::RequestReceived, "received"),
+        (Self::Accepted, "accepted"),
+    ];
+
+    fn name(self) -> &'static str {
+        let named = Self::NAMES.into_iter().find(|(state, _)| *state == self);
+        named.map_or("none", |(_, name)| name)
+    }
+
+    pub(super) fn of(name: &str) -> Option<Self> {
+        let named = Self::NAMES.into_iter().find(|(_, known)| *known == name);
+        named.map(|(state, _)| state)
+    }
 }
 
 #[derive(FromRow)]
-struct AnswerRow {
+struct RawProfile {
     outcome: String,
-    updated_at: DateTime<Utc>,
-    changed: bool,
+    display_name: Option<String>,
+    avatar_url: Option<String>,
+    updated_at: Option<DateTime<Utc>>,
+    wait_us: Option<i64>,
 }
 
 #[derive(FromRow)]
-struct FriendRow {
-    other: String,
-    accepted: bool,
-    requested_by: String,
-    updated_at: DateTime<Utc>,
+struct RawFriendship {
+    outcome: String,
+    state: Option<String>,
+    other_state: Option<String>,
+    updated_at: Option<DateTime<Utc>>,
+    feed_revision: Option<i64>,
+    other_feed_revision: Option<i64>,
+    wait_us: Option<i64>,
+}
+
+impl RawFriendship {
+    fn friendship(&self, action: &'static str) -> Result<Friendship, StoreError> {
+        let state = |name: &Option<String>| name.as_deref().and_then(FriendshipState::of);
+        let stand = (state(&self.state), state(&self.other_state), self.updated_at);
+        let (Some(state), Some(other_state), Some(updated_at)) = stand else {
+            return Err(unknown_outcome(action));
+        };
+        Ok(Friendship {
+            state,
+            other_state,
+            updated_at,
+            feed_revisions: self.feed_revision.zip(self.other_feed_revision),
+        })
+    }
+
+    fn wait(&self) -> OutOfBudget {
+        OutOfBudget::after(self.wait_us.unwrap_or_default())
+    }
+}
+
+#[derive(FromRow)]
+struct RawFriend {
+    wait_us: i64,
+    other_id: Option<String>,
+    state: Option<String>,
+    updated_at: Option<DateTime<Utc>>,
     display_name: Option<String>,
     avatar_url: Option<String>,
     profile_updated_at: Option<DateTime<Utc>>,
 }
 
-fn state(accepted: bool, requested_by: &str, user: &UserId) -> FriendshipState {
-    if accepted {
-        FriendshipState::Accepted
-    } else if requested_by == user.as_str() {
-        FriendshipState::RequestSent
-    } else {
-        FriendshipState::RequestReceived
+impl RawFriend {
+    /// The friend of a row; None for the row that says that there is none.
+    fn friend(self) -> Option<Friend> {
+        let other = self.other_id?;
+        let profile = match (self.display_name, self.avatar_url, self.profile_updated_at) {
+            (Some(display_name), Some(avatar_url), Some(updated_at)) => Some(ProfileRow {
+                user_id: other.clone(),
+                display_name,
+                avatar_url,
+                updated_at,
+            }),
+            _ => None,
+        };
+        Some(Friend {
+            other,
+            state: FriendshipState::of(&self.state?)?,
+            updated_at: self.updated_at?,
+            profile,
+        })
     }
+}
+
+fn unknown_outcome(action: &'static str) -> StoreError {
+    StoreError::new(StoreErrorKind::Corrupt, STORE, action, "it answered an unknown outcome")
 }
 
 impl Postgres {
@@ -118,27 +202,32 @@ impl Postgres {
         &self,
         user: &UserId,
         update: &ProfileUpdate,
-    ) -> Result<Option<ProfileRow>, StoreError> {
+    ) -> Result<Result<Option<ProfileRow>, OutOfBudget>, StoreError> {
+        const ACTION: &str = "upsert a profile";
         let display_name = update.display_name.as_ref().map(DisplayName::as_str);
         let avatar_url = update.avatar_url.as_ref().map(AvatarUrl::as_str);
-        self.fetch_optional("upsert a profile", || {
-            sqlx::query_as(
-                "INSERT INTO users AS u (user_id, display_name, avatar_url, updated_at)
-                 SELECT $1, coalesce($2, ''), coalesce($3, ''), clock_timestamp()
-                 WHERE $2::text IS NOT NULL OR EXISTS (SELECT FROM users WHERE user_id = $1)
-                 ON CONFLICT (user_id) DO UPDATE SET
-                     display_name = coalesce($2, u.display_name),
-                     avatar_url = coalesce($3, u.avatar_url),
-                     updated_at = CASE
-                         WHEN (u.display_name, u.avatar_url) = (coalesce($2, u.display_name), coalesce($3, u.avatar_url))
-                         THEN u.updated_at ELSE EXCLUDED.updated_at END
-                 RETURNING user_id, display_name, avatar_url, updated_at",
-            )
-            .bind(user.as_str())
-            .bind(display_name)
-            .bind(avatar_url)
-        })
-        .await
+        let charge = self.budgets.charge(WRITE_BUDGET);
+        let row: RawProfile = self
+            .fetch_one(ACTION, || {
+                sqlx::query_as("SELECT * FROM upsert_profile($1, $2, $3, $4, $5)")
+                    .bind(user.as_str())
+                    .bind(display_name)
+                    .bind(avatar_url)
+                    .bind(charge.call_us)
+                    .bind(charge.burst_us)
+            })
+            .await?;
+        match (row.outcome.as_str(), row.display_name, row.avatar_url, row.updated_at) {
+            ("ok", Some(display_name), Some(avatar_url), Some(updated_at)) => Ok(Ok(Some(ProfileRow {
+                user_id: user.to_string(),
+                display_name,
+                avatar_url,
+                updated_at,
+            }))),
+            ("nameless", ..) => Ok(Ok(None)),
+            ("limited", ..) => Ok(Err(OutOfBudget::after(row.wait_us.unwrap_or_default()))),
+            _ => Err(unknown_outcome(ACTION)),
+        }
     }
 
     /// Reads profiles, in no order. Users without one are left out.
@@ -151,29 +240,36 @@ impl Postgres {
         .await
     }
 
-    /// Asks `other` to become a friend of `user`, or meets their request. Tells whether anything changed. None: `user`
-    /// has too many friends and open requests.
+    /// Asks `other` to become a friend of `user`, or meets their request.
     pub async fn request_friend(
         &self,
         user: &UserId,
         other: &UserId,
-    ) -> Result<Option<(Friendship, bool)>, StoreError> {
-        let row: Option<RequestedRow> = self
-            .fetch_optional("request a friend", || {
-                sqlx::query_as("SELECT * FROM request_friend($1, $2, $3)")
+    ) -> Result<Result<FriendRequested, OutOfBudget>, StoreError> {
+        const ACTION: &str = "request a friend";
+        let charge = self.budgets.charge(INVITE_BUDGET);
+        // Between the same two users, whatever a deployment allows otherwise.
+        let again = Budgets::default().charge(FRIEND_REQUESTS_AGAIN);
+        let row: RawFriendship = self
+            .fetch_one(ACTION, || {
+                sqlx::query_as("SELECT * FROM request_friend($1, $2, $3, $4, $5, $6, $7, $8)")
                     .bind(user.as_str())
                     .bind(other.as_str())
                     .bind(FRIENDS_MAX)
+                    .bind(FRIEND_REQUESTS_MAX)
+                    .bind(again.call_us)
+                    .bind(again.burst_us)
+                    .bind(charge.call_us)
+                    .bind(charge.burst_us)
             })
             .await?;
-        Ok(row.map(|row| {
-            let friendship = Friendship {
-                other: other.to_string(),
-                state: state(row.accepted, &row.requested_by, user),
-                updated_at: row.updated_at,
-                profile: None,
-            };
-            (friendship, row.changed)
+        Ok(Ok(match row.outcome.as_str() {
+            "ok" => FriendRequested::Done(row.friendship(ACTION)?),
+            "friend_limit" => FriendRequested::TooManyFriends,
+            "requests_full" => FriendRequested::TooManyRequests,
+            "too_soon" => FriendRequested::TooSoon(row.wait()),
+            "limited" => return Ok(Err(row.wait())),
+            _ => return Err(unknown_outcome(ACTION)),
         }))
     }
 
@@ -183,113 +279,94 @@ impl Postgres {
         user: &UserId,
         other: &UserId,
         accept: bool,
-    ) -> Result<FriendAnswer, StoreError> {
-        let row: AnswerRow = self
-            .fetch_one("respond to a friend request", || {
-                sqlx::query_as("SELECT * FROM respond_to_friend_request($1, $2, $3)")
+    ) -> Result<Result<FriendAnswered, OutOfBudget>, StoreError> {
+        const ACTION: &str = "respond to a friend request";
+        let charge = self.budgets.charge(INVITE_BUDGET);
+        let row: RawFriendship = self
+            .fetch_one(ACTION, || {
+                sqlx::query_as("SELECT * FROM respond_to_friend_request($1, $2, $3, $4, $5, $6)")
                     .bind(user.as_str())
                     .bind(other.as_str())
                     .bind(accept)
+                    .bind(FRIENDS_MAX)
+                    .bind(charge.call_us)
+                    .bind(charge.burst_us)
             })
             .await?;
-        Ok(match row.outcome.as_str() {
-            "accepted" => FriendAnswer::Accepted {
-                since: row.updated_at,
-                changed: row.changed,
-            },
-            "declined" => FriendAnswer::Declined {
-                at: row.updated_at,
-                changed: row.changed,
-            },
-            "missing" => FriendAnswer::Missing,
-            _ => FriendAnswer::AlreadyFriends,
-        })
+        Ok(Ok(match row.outcome.as_str() {
+            "ok" => FriendAnswered::Done(row.friendship(ACTION)?),
+            "friend_limit" => FriendAnswered::TooManyFriends,
+            "missing" => FriendAnswered::Missing,
+            "friends" => FriendAnswered::AlreadyFriends,
+            "limited" => return Ok(Err(row.wait())),
+            _ => return Err(unknown_outcome(ACTION)),
+        }))
     }
 
-    /// Ends a friendship or drops an open request. Tells when; None when there was nothing.
-    pub async fn remove_friend(&self, user: &UserId, other: &UserId) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let (removed_at,) = self
-            .fetch_one("remove a friend", || {
-                sqlx::query_as("SELECT remove_friend($1, $2)")
+    /// Ends a friendship or drops an open request. To end something is always allowed; to end nothing again and again is not.
+    pub async fn remove_friend(
+        &self,
+        user: &UserId,
+        other: &UserId,
+    ) -> Result<Result<Friendship, OutOfBudget>, StoreError> {
+        const ACTION: &str = "remove a friend";
+        let charge = self.budgets.charge(INVITE_BUDGET);
+        let row: RawFriendship = self
+            .fetch_one(ACTION, || {
+                sqlx::query_as("SELECT * FROM remove_friend($1, $2, $3, $4)")
                     .bind(user.as_str())
                     .bind(other.as_str())
+                    .bind(charge.call_us)
+                    .bind(charge.burst_us)
             })
             .await?;
-        Ok(removed_at)
+        if row.outcome == "limited" {
+            return Ok(Err(row.wait()));
+        }
+        row.friendship(ACTION).map(Ok)
     }
 
-    /// Lists friends and open requests of a user with their profiles, the most recently changed first.
+    /// Lists friends and open requests of a user with their profiles, by the other's id.
     pub async fn list_friends(
         &self,
         user: &UserId,
         only: Option<FriendshipState>,
         page_size: PageSize,
-        after: Option<&PageToken>,
-    ) -> Result<(Vec<Friendship>, Option<PageToken>), StoreError> {
-        let only = only.map(|state| match state {
-            FriendshipState::RequestSent => "sent",
-            FriendshipState::RequestReceived => "received",
-            FriendshipState::Accepted => "accepted",
-        });
-        let mut rows: Vec<FriendRow> = self
+        after: Option<&UsersToken>,
+    ) -> Result<Result<(Vec<Friend>, Option<UsersToken>), OutOfBudget>, StoreError> {
+        let charge = self.budgets.charge(READ_BUDGET);
+        let rows: Vec<RawFriend> = self
             .fetch_all("list friends", || {
                 sqlx::query_as(
                     // Profiles are joined after the limit, so that only those of the page are looked up.
-                    "SELECT f.*, u.display_name, u.avatar_url, u.updated_at AS profile_updated_at
-                     FROM (
-                         SELECT other, accepted, requested_by, updated_at
-                         FROM (
-                             SELECT high_user_id AS other, accepted, requested_by, updated_at
-                             FROM friendships WHERE low_user_id = $1
-                             UNION ALL
-                             SELECT low_user_id, accepted, requested_by, updated_at
-                             FROM friendships WHERE high_user_id = $1
-                         ) pairs
-                         WHERE ($2::text IS NULL
-                                OR $2 = CASE WHEN accepted THEN 'accepted' WHEN requested_by = $1 THEN 'sent' ELSE 'received' END)
-                           AND ($3::timestamptz IS NULL OR (updated_at, other) < ($3, $4))
-                         ORDER BY updated_at DESC, other DESC
-                         LIMIT $5
-                     ) f
-                     LEFT JOIN users u ON u.user_id = f.other
-                     ORDER BY f.updated_at DESC, f.other DESC",
+                    "SELECT b.wait_us, f.*, u.display_name, u.avatar_url, u.updated_at AS profile_updated_at
+                     FROM (SELECT charge($1, 'read', $5, $6) AS wait_us OFFSET 0) b
+                     LEFT JOIN (
+                         SELECT other_id, state, updated_at FROM friends
+                         WHERE user_id = $1 AND state <> 'none' AND ($2::text IS NULL OR state = $2)
+                           AND ($3::text IS NULL OR other_id > $3)
+                         ORDER BY other_id
+                         LIMIT $4
+                     ) f ON b.wait_us = 0
+                     LEFT JOIN users u ON u.user_id = f.other_id
+                     ORDER BY f.other_id",
                 )
                 .bind(user.as_str())
-                .bind(only)
-                .bind(after.map(|token| token.time))
-                .bind(after.map(|token| token.key.as_str()))
+                .bind(only.map(FriendshipState::name))
+                .bind(after.map(|token| token.user.as_str()))
                 .bind(page_size.rows())
+                .bind(charge.call_us)
+                .bind(charge.burst_us)
             })
             .await?;
-        let more = rows.len() > page_size.get();
-        rows.truncate(page_size.get());
-        let next = rows.last().filter(|_| more).map(|row| PageToken {
-            time: row.updated_at,
-            key: row.other.clone(),
-        });
-        let friends = rows
-            .into_iter()
-            .map(|row| Friendship {
-                state: state(row.accepted, &row.requested_by, user),
-                updated_at: row.updated_at,
-                profile: profile(&row.other, row.display_name, row.avatar_url, row.profile_updated_at),
-                other: row.other,
-            })
-            .collect();
-        Ok((friends, next))
+        if let Some(wait_us) = rows.first().map(|row| row.wait_us).filter(|wait_us| *wait_us > 0) {
+            return Ok(Err(OutOfBudget::after(wait_us)));
+        }
+        let mut friends: Vec<Friend> = rows.into_iter().filter_map(RawFriend::friend).collect();
+        let more = friends.len() > page_size.get();
+        friends.truncate(page_size.get());
+        let last = friends.last().filter(|_| more);
+        let next = last.and_then(|last| last.other.parse().ok()).map(|user| UsersToken { user });
+        Ok(Ok((friends, next)))
     }
-}
-
-fn profile(
-    user_id: &str,
-    display_name: Option<String>,
-    avatar_url: Option<String>,
-    updated_at: Option<DateTime<Utc>>,
-) -> Option<ProfileRow> {
-    Some(ProfileRow {
-        user_id: user_id.to_owned(),
-        display_name: display_name?,
-        avatar_url: avatar_url?,
-        updated_at: updated_at?,
-    })
 }
