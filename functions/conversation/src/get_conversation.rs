@@ -1,14 +1,18 @@
 //! Reads one conversation as the caller sees it.
 
 use chat_contract::v1::{GetConversationRequest, GetConversationResponse};
-use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
+use chat_rpc::{Answer, CallContext, Failure, Fields, Operation};
+use chat_stores::mongo::Timeline;
 use chat_stores::postgres::Postgres;
 use chat_stores::{Settings, SettingsError};
+
+use crate::listed;
 
 /// The RPC `GetConversation`.
 #[derive(Debug)]
 pub struct GetConversation {
     postgres: Postgres,
+    timeline: Timeline,
 }
 
 impl Operation for GetConversation {
@@ -17,6 +21,7 @@ impl Operation for GetConversation {
     fn new(settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self {
             postgres: Postgres::new(settings)?,
+            timeline: Timeline::new(settings)?,
         })
     }
 
@@ -32,8 +37,9 @@ impl Operation for GetConversation {
             .lookup_conversation(conversation, user)
             .await?
             .ok_or_else(Failure::conversation_not_found)?;
+        let mut listed = listed::complete(&self.postgres, &self.timeline, user, vec![row]).await?;
         Ok(GetConversationResponse {
-            conversation: Some(view::conversation(row)),
+            conversation: listed.conversations.pop(),
         }
         .into())
     }

@@ -1,15 +1,16 @@
 //! The `ConversationService`: the caller's conversations, their read positions, and the one call that brings a client up
 //! to date.
 
+mod feed;
 mod get_conversation;
 mod list_conversations;
+mod listed;
 mod mark_conversation_read;
 mod open_direct_conversation;
-mod prefix;
+mod plan;
 #[cfg(test)]
 mod scene;
 mod sync_conversations;
-mod walk;
 
 use chat_runtime::Function;
 

@@ -1,15 +1,20 @@
 //! Lists the caller's conversations, newest activity first.
 
 use chat_contract::v1::{ListConversationsRequest, ListConversationsResponse};
-use chat_domain::{PageSize, PageToken};
-use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
+use chat_domain::{ConversationId, ConversationsToken, PageSize};
+use chat_rpc::{Answer, CallContext, Failure, Fields, Operation};
+use chat_sealing::Sealer;
+use chat_stores::mongo::Timeline;
 use chat_stores::postgres::Postgres;
 use chat_stores::{Settings, SettingsError};
+
+use crate::listed;
 
 /// The RPC `ListConversations`.
 #[derive(Debug)]
 pub struct ListConversations {
     postgres: Postgres,
+    timeline: Timeline,
 }
 
 impl Operation for ListConversations {
@@ -18,6 +23,7 @@ impl Operation for ListConversations {
     fn new(settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self {
             postgres: Postgres::new(settings)?,
+            timeline: Timeline::new(settings)?,
         })
     }
 
@@ -29,19 +35,29 @@ impl Operation for ListConversations {
         let user = &context.caller()?.user;
         let mut fields = Fields::default();
         let page_size = fields.take("page_size", PageSize::parse(request.page_size));
-        let after = fields.take("page_token", PageToken::parse(&request.page_token));
+        let after = fields.take("page_token", ConversationsToken::parse(&request.page_token));
         let (Some(page_size), Some(after)) = (page_size, after) else {
             return Err(fields.refuse());
         };
-        let (rows, next) = self
+        let page = self
             .postgres
             .list_conversations(user, page_size, after.as_ref())
-            .await?;
-        Ok(ListConversationsResponse {
-            conversations: rows.into_iter().map(view::conversation).collect(),
-            next_page_token: next.map(|token| token.to_string()).unwrap_or_default(),
-        }
-        .into())
+            .await??;
+        let listed = listed::complete(&self.postgres, &self.timeline, user, page.rows).await?;
+        let mut answer = Answer::new(ListConversationsResponse {
+            conversations: listed.conversations,
+            next_page_token: page.next.map(|token| token.to_string()).unwrap_or_default(),
+        });
+        answer.seal = listed.seal;
+        Ok(answer)
+    }
+
+    async fn seal(&self, conversations: Vec<ConversationId>) {
+        let sealer = Sealer {
+            postgres: &self.postgres,
+            timeline: &self.timeline,
+        };
+        sealer.seal_all(&conversations).await;
     }
 }
 

@@ -1,11 +1,9 @@
 //! Moves the caller's read position forward.
 
-use chat_contract::v1::{
-    LiveEvent, MarkConversationReadRequest, MarkConversationReadResponse, ReadPositionMoved, live_event,
-};
-use chat_domain::{ConversationId, UserId, Violation};
-use chat_rpc::{Answer, CallContext, Failure, Fields, Notice, Operation};
-use chat_stores::postgres::{Postgres, ReadPosition};
+use chat_contract::v1::{MarkConversationReadRequest, MarkConversationReadResponse};
+use chat_domain::{ConversationId, Violation};
+use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, notices};
+use chat_stores::postgres::Postgres;
 use chat_stores::{Settings, SettingsError};
 
 /// The RPC `MarkConversationRead`.
@@ -35,26 +33,18 @@ impl Operation for MarkConversationRead {
         let position = self
             .postgres
             .mark_conversation_read(conversation, user, read_seq)
-            .await?
+            .await??
             .ok_or_else(Failure::conversation_not_found)?;
         let answer = Answer::new(MarkConversationReadResponse {
             read_seq: position.read_seq,
             unread_count: position.unread_count,
+            counted_seq: position.counted_seq,
         });
-        if !position.changed {
+        if !position.announce {
             return Ok(answer);
         }
-        let others = position.members.iter().filter(|member| *member != user.as_str());
-        let others = others.filter_map(|member| member.parse().ok()).collect();
-        Ok(answer
-            .notify(notice(
-                conversation,
-                user,
-                vec![user.clone()],
-                &position,
-                Some(position.unread_count),
-            ))
-            .notify(notice(conversation, user, others, &position, None)))
+        let notices = notices::read_position_moved(conversation, user, &position);
+        Ok(notices.into_iter().fold(answer, Answer::notify))
     }
 }
 
@@ -72,29 +62,6 @@ fn parse(request: &MarkConversationReadRequest) -> Result<(ConversationId, i64),
     match (conversation, fields.take("read_seq", read_seq)) {
         (Some(conversation), Some(read_seq)) => Ok((conversation, read_seq)),
         _ => Err(fields.refuse()),
-    }
-}
-
-/// What a push of a moved read position says. How many are unread concerns nobody but the reader.
-fn notice(
-    conversation: ConversationId,
-    reader: &UserId,
-    recipients: Vec<UserId>,
-    position: &ReadPosition,
-    unread_count: Option<i64>,
-) -> Notice {
-    Notice {
-        recipients,
-        event: LiveEvent {
-            conversation_id: conversation.to_string(),
-            event: Some(live_event::Event::ReadPositionMoved(ReadPositionMoved {
-                user_id: reader.to_string(),
-                read_seq: position.read_seq,
-                unread_count,
-            })),
-            ..LiveEvent::default()
-        },
-        occurred_at: position.at,
     }
 }
 

@@ -1,11 +1,11 @@
 //! Opens the one direct conversation of two friends, or finds it.
 
 use chat_contract::v1::{
-    ConversationOpened, LiveEvent, OpenDirectConversationRequest, OpenDirectConversationResponse, live_event,
+    ConversationOpened, LiveEvent, OpenDirectConversationRequest, OpenDirectConversationResponse, Poke, live_event,
 };
-use chat_domain::ConversationId;
+use chat_domain::{CONVERSATIONS_MAX, ConversationId, UserId};
 use chat_rpc::{Answer, CallContext, Failure, Fields, Notice, Operation, view};
-use chat_stores::postgres::Postgres;
+use chat_stores::postgres::{Opened, Postgres};
 use chat_stores::{Settings, SettingsError};
 
 /// The RPC `OpenDirectConversation`.
@@ -35,34 +35,54 @@ impl Operation for OpenDirectConversation {
         let opened = self
             .postgres
             .open_direct_conversation(ConversationId::generate(), &caller.user, &other)
-            .await?
-            .ok_or_else(not_friends)?;
+            .await??;
+        let opened = match opened {
+            Opened::Open(opened) => opened,
+            Opened::NotFriends => return Err(not_friends()),
+            Opened::TooManyConversations => return Err(too_many_conversations()),
+        };
         let row = self
             .postgres
             .lookup_conversation(opened.conversation, &caller.user)
             .await?
             .ok_or_else(Failure::conversation_not_found)?;
-        let occurred_at = row.created_at;
-        let conversation = view::conversation(row);
+        let occurred_at = row.conversation.created_at;
+        let conversation = view::conversation(row.conversation);
         let answer = Answer::new(OpenDirectConversationResponse {
             conversation: Some(conversation.clone()),
             created: opened.created,
         });
-        if !opened.created {
-            return Ok(answer);
-        }
-        Ok(answer.notify(Notice {
-            recipients: vec![caller.user.clone(), other],
+        // By a repeat again: the first call may have died before it could tell. What has become of the conversation since is
+        // not the same for both, so a repeat tells only where in their feed it is.
+        let event = if opened.created {
+            live_event::Event::ConversationOpened(ConversationOpened {
+                conversation: Some(conversation.clone()),
+            })
+        } else {
+            live_event::Event::Poke(Poke {})
+        };
+        let notice = |recipient: UserId, feed_revision| Notice {
+            recipients: vec![recipient],
             event: LiveEvent {
                 conversation_id: conversation.conversation_id.clone(),
-                event: Some(live_event::Event::ConversationOpened(ConversationOpened {
-                    conversation: Some(conversation),
-                })),
+                event: Some(event.clone()),
+                feed_revision,
                 ..LiveEvent::default()
             },
             occurred_at,
-        }))
+        };
+        Ok(answer
+            .notify(notice(caller.user.clone(), opened.feed_revision))
+            .notify(notice(other, opened.other_feed_revision)))
     }
+}
+
+fn too_many_conversations() -> Failure {
+    Failure::resource_exhausted(
+        "CONVERSATION_LIMIT",
+        format!("one of you has {CONVERSATIONS_MAX} conversations, the most that are allowed"),
+    )
+    .with_metadata("limit", CONVERSATIONS_MAX.to_string())
 }
 
 fn not_friends() -> Failure {

@@ -42,10 +42,12 @@ impl Operation for GetMessage {
         )?;
         let membership = membership.ok_or_else(Failure::conversation_not_found)?;
         let message = message
-            .filter(|message| message.revision <= membership.revision)
+            .filter(|message| message.revision <= membership.revision && membership.window.shows(message.seq))
             .ok_or_else(|| Failure::not_found("MESSAGE_NOT_FOUND", "the conversation has no such message"))?;
+        let elsewhere = view::quoted_elsewhere(std::iter::once(&message));
+        let quoted = self.timeline.list_quoted(&elsewhere).await?;
         Ok(GetMessageResponse {
-            message: Some(view::message(message)),
+            message: view::messages(vec![message], &quoted, membership.window).pop(),
         }
         .into())
     }

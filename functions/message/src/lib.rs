@@ -1,5 +1,6 @@
 //! The `MessageService`: what was said.
 
+mod content_key;
 mod get_message;
 mod list_messages;
 #[cfg(test)]

@@ -1,12 +1,22 @@
 //! Reads a page of history.
+//!
+//! Postgres says what the caller may see while MongoDB reads the page. Where a message of the page's stretch is missing, it
+//! is on its way or its writer is dead, and who goes on after the last message that they were shown would miss it. So such
+//! a page waits a moment, closes what was abandoned, and else ends below the gap: see [`settle`](ListMessages::settle).
 
 use chat_contract::v1::list_messages_request::Position;
 use chat_contract::v1::{ListMessagesRequest, ListMessagesResponse};
-use chat_domain::{ConversationId, PageSize, Violation};
+use chat_domain::{ConversationId, PAGE_WAITS, PageSize, VOIDS_MAX, Violation};
 use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
-use chat_stores::mongo::{HistoryRange, MessageEntry, Timeline};
+use chat_sealing::{Sealer, Stretch};
+use chat_stores::mongo::{Consistency, HistoryRange, MessageEntry, Timeline};
 use chat_stores::postgres::{Membership, Postgres};
 use chat_stores::{Settings, SettingsError, StoreError};
+
+/// Missing seqs of one page that are looked into, at most, the greatest ones.
+const MISSING_MAX: i64 = 4_096;
+/// Places that are looked at around them, at most.
+const PLACES_MAX: i64 = 4_096;
 
 /// The RPC `ListMessages`.
 #[derive(Debug)]
@@ -33,38 +43,138 @@ impl Operation for ListMessages {
         let user = &context.caller()?.user;
         let (conversation, page) = parse(&request)?;
         // Side by side: what was read is thrown away when the caller turns out not to be a member.
-        let (membership, parts) = tokio::try_join!(
+        let (membership, mut parts) = tokio::try_join!(
             self.postgres.lookup_membership(conversation, user),
             self.read(conversation, page)
         )?;
         let membership = membership.ok_or_else(Failure::conversation_not_found)?;
-        let parts = match page.displaced(&parts, membership) {
-            Some(range) => Parts {
-                below: self.list(conversation, Some(range)).await?,
-                ..parts
-            },
-            None => parts,
-        };
-        Ok(page.answer(parts, membership).into())
+        parts.hide(&membership);
+        let asked = page;
+        let page = page.within(&membership, &parts);
+        if page != asked {
+            parts = self.read(conversation, page).await?;
+            parts.hide(&membership);
+        }
+        let through = self.settle(conversation, page, &membership, &mut parts).await?;
+        let (entries, has_more_before, has_more_after) = page.answer(parts, &membership, through);
+        let elsewhere = view::quoted_elsewhere(entries.iter());
+        let quoted = self.timeline.list_quoted(&elsewhere).await?;
+        Ok(ListMessagesResponse {
+            messages: view::messages(entries, &quoted, membership.window),
+            has_more_before,
+            has_more_after,
+        }
+        .into())
     }
 }
 
 impl ListMessages {
     async fn read(&self, conversation: ConversationId, page: Page) -> Result<Parts, StoreError> {
-        let (below, above) =
-            tokio::try_join!(self.list(conversation, page.below), self.list(conversation, page.above))?;
-        Ok(Parts { below, above })
+        let list = async |range: Option<(HistoryRange, usize)>| match range {
+            Some((range, limit)) => {
+                // One more than asked tells whether there are more.
+                self.timeline
+                    .list_messages(conversation, range, limit + 1, page.consistency)
+                    .await
+            }
+            None => Ok(Vec::new()),
+        };
+        let (below, above) = tokio::try_join!(list(page.below), list(page.above))?;
+        Ok(Parts {
+            below,
+            above,
+            is_displaced: false,
+        })
     }
 
-    async fn list(
+    /// Makes sure that nothing of the page's stretch can still come, and reads the page again where something could. Answers
+    /// the revision through which that is so, if not through all of it.
+    ///
+    /// Pages that lead upwards wait for a young writer and end below it when it takes too long. Pages that lead downwards
+    /// cannot end above it for ever: they close its place, and it takes another one.
+    async fn settle(
         &self,
         conversation: ConversationId,
-        range: Option<(HistoryRange, usize)>,
-    ) -> Result<Vec<MessageEntry>, StoreError> {
-        match range {
-            // One more than asked tells whether there are more.
-            Some((range, limit)) => self.timeline.list_messages(conversation, range, limit + 1).await,
-            None => Ok(Vec::new()),
+        page: Page,
+        membership: &Membership,
+        parts: &mut Parts,
+    ) -> Result<Option<i64>, Failure> {
+        let mut waits = PAGE_WAITS.iter();
+        let mut has_closed = false;
+        while let Some((lowest, greatest)) = page.missing(parts, membership) {
+            let stretch = self
+                .stretch_around(conversation, membership, parts, lowest, greatest)
+                .await?;
+            let places = self.timeline.list_places(stretch.range(conversation)).await?;
+            let holes = stretch.holes(&places);
+            let walk = stretch.walk(places);
+            let is_whole = holes.is_empty();
+            let wait = waits.next().filter(|_| !is_whole && walk.abandoned.is_empty());
+            let closing = if page.leads_down { holes } else { walk.abandoned };
+            if is_whole || wait.is_some() {
+                tokio::time::sleep(wait.copied().unwrap_or_default()).await;
+            } else if has_closed || closing.is_empty() {
+                if page.leads_down {
+                    return Err(Failure::unavailable(
+                        "TIMELINE_REPAIRING",
+                        "the conversation has many abandoned places here, which are being closed; repeat the call",
+                    ));
+                }
+                return Ok(Some(walk.through));
+            } else {
+                let closing = closing.into_iter().take(VOIDS_MAX);
+                let closing: Vec<_> = closing.map(|revision| (conversation, revision)).collect();
+                self.timeline.close(&closing).await?;
+                has_closed = true;
+            }
+            *parts = self.read(conversation, page).await?;
+            parts.hide(membership);
+            if is_whole {
+                // What is missing now was closed, and nobody has told Postgres.
+                self.sealer().seal_all(&[conversation]).await;
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// The places between the messages around these seqs, in which the seqs' own places are.
+    async fn stretch_around(
+        &self,
+        conversation: ConversationId,
+        membership: &Membership,
+        parts: &Parts,
+        lowest: i64,
+        greatest: i64,
+    ) -> Result<Stretch, StoreError> {
+        let at_hand = || parts.below.iter().chain(&parts.above);
+        let below = at_hand().filter(|message| message.seq < lowest).next_back().cloned();
+        let above = at_hand().find(|message| message.seq > greatest).cloned();
+        let nearest = async |at_hand: Option<MessageEntry>, range| match at_hand {
+            Some(message) => Ok(Some(message)),
+            None => {
+                let found = self.timeline.list_messages(conversation, range, 1, Consistency::Majority);
+                found.await.map(|mut messages| messages.pop())
+            }
+        };
+        let (below, above) = tokio::try_join!(
+            nearest(below, HistoryRange::Before(lowest)),
+            nearest(above, HistoryRange::After(greatest)),
+        )?;
+        let above = above.filter(|message| message.revision <= membership.revision);
+        let through = above.as_ref().map_or(membership.revision, |above| above.revision - 1);
+        Ok(Stretch {
+            after: below.map_or(0, |below| below.revision).max(through - PLACES_MAX),
+            through,
+            allocated_at: above.map_or(membership.allocated_at, |above| above.allocated_at),
+            now: membership.now,
+        })
+    }
+
+    fn sealer(&self) -> Sealer<'_> {
+        Sealer {
+            postgres: &self.postgres,
+            timeline: &self.timeline,
         }
     }
 }
@@ -74,6 +184,9 @@ impl ListMessages {
 struct Page {
     below: Option<(HistoryRange, usize)>,
     above: Option<(HistoryRange, usize)>,
+    /// Whether the client goes on below it: then it cannot end below what is missing.
+    leads_down: bool,
+    consistency: Consistency,
 }
 
 /// What was read, each by increasing seq.
@@ -81,6 +194,24 @@ struct Page {
 struct Parts {
     below: Vec<MessageEntry>,
     above: Vec<MessageEntry>,
+    /// Whether more was read below than is to be shown, and pushed out what should be.
+    is_displaced: bool,
+}
+
+impl Parts {
+    /// Leaves out what the member may not see, and what lies above the head that authorised the read: it may be of a send
+    /// that this read has not to know of yet.
+    fn hide(&mut self, membership: &Membership) {
+        self.is_displaced = self
+            .below
+            .last()
+            .is_some_and(|newest| newest.revision > membership.revision);
+        let shows = |message: &MessageEntry| {
+            message.revision <= membership.revision && membership.window.shows(message.seq)
+        };
+        self.below.retain(shows);
+        self.above.retain(shows);
+    }
 }
 
 fn parse(request: &ListMessagesRequest) -> Result<(ConversationId, Page), Failure> {
@@ -93,51 +224,94 @@ fn parse(request: &ListMessagesRequest) -> Result<(ConversationId, Page), Failur
         Some(Position::AfterSeq(seq)) => ("after_seq", seq, 0),
         Some(Position::AroundSeq(seq)) => ("around_seq", seq, 1),
     };
-    let in_range = if seq < least {
-        Err(Violation::new(format!("is {seq}; it must be at least {least}")))
-    } else {
-        Ok(())
+    let at_least = |value: i64, least: i64| {
+        if value < least {
+            Err(Violation::new(format!("is {value}; it must be at least {least}")))
+        } else {
+            Ok(())
+        }
     };
-    let in_range = fields.take(field, in_range);
-    let (Some(conversation), Some(size), Some(())) = (conversation, page_size.map(PageSize::get), in_range) else {
+    let in_range = fields.take(field, at_least(seq, least));
+    let restart = fields.take("restart_revision", at_least(request.restart_revision, 0));
+    let size = page_size.map(PageSize::get);
+    let (Some(conversation), Some(size), Some(()), Some(())) = (conversation, size, in_range, restart) else {
         return Err(fields.refuse());
     };
-    let page = match request.position {
-        None | Some(Position::BeforeSeq(_)) => Page {
-            below: Some((HistoryRange::Before(seq), size)),
-            above: None,
-        },
-        Some(Position::AfterSeq(_)) => Page {
-            below: None,
-            above: Some((HistoryRange::After(seq), size)),
-        },
+    let (below, above) = match request.position {
+        None | Some(Position::BeforeSeq(_)) => (Some((HistoryRange::Before(seq), size)), None),
+        Some(Position::AfterSeq(_)) => (None, Some((HistoryRange::After(seq), size))),
         // The seq itself counts to the upper half, which is the larger one when the size is odd.
-        Some(Position::AroundSeq(_)) => Page {
-            below: Some((HistoryRange::Before(seq), size / 2)).filter(|_| size > 1),
-            above: Some((HistoryRange::After(seq - 1), size - size / 2)),
+        Some(Position::AroundSeq(_)) => (
+            Some((HistoryRange::Before(seq), size / 2)).filter(|_| size > 1),
+            Some((HistoryRange::After(seq - 1), size - size / 2)),
+        ),
+    };
+    let page = Page {
+        below,
+        above,
+        leads_down: matches!(request.position, Some(Position::BeforeSeq(_) | Position::AroundSeq(_))),
+        consistency: if request.restart_revision > 0 {
+            Consistency::Linearizable
+        } else {
+            Consistency::Majority
         },
     };
     Ok((conversation, page))
 }
 
 impl Page {
-    /// What to read in place of the lower part when sends got in between the two reads and pushed what the page should
-    /// show out of it: the messages up to the head that authorised the read.
-    fn displaced(self, parts: &Parts, membership: Membership) -> Option<(HistoryRange, usize)> {
-        let (_, limit) = self.below?;
-        let hides = parts
-            .below
-            .last()
-            .is_some_and(|newest| newest.revision > membership.revision);
-        (hides && parts.below.len() > limit).then_some((HistoryRange::Before(membership.message_count + 1), limit))
+    /// The page as it has to be read for this member: from the edge of their window, and up to the head that authorised the
+    /// read where sends got in between the two reads and pushed what it should show out of it.
+    fn within(self, membership: &Membership, parts: &Parts) -> Self {
+        let below = self.below.map(|(range, limit)| match range {
+            HistoryRange::Before(seq) if parts.is_displaced => {
+                (HistoryRange::Before(seq.min(membership.message_count + 1)), limit)
+            }
+            range => (range, limit),
+        });
+        let above = self.above.map(|(range, limit)| match range {
+            HistoryRange::After(seq) => (HistoryRange::After(seq.max(membership.window.edge())), limit),
+            HistoryRange::Before(_) => (range, limit),
+        });
+        Self { below, above, ..self }
     }
 
-    /// Puts the page together. What lies above the head that authorised the read is not shown: it may be of a send that
-    /// this read has not to know of yet.
-    fn answer(self, parts: Parts, membership: Membership) -> ListMessagesResponse {
-        let Parts { mut below, mut above } = parts;
-        below.retain(|message| message.revision <= membership.revision);
-        above.retain(|message| message.revision <= membership.revision);
+    /// The lowest and the greatest seq of the page's stretch that no message has, as far as that says something: those up to
+    /// the seal and those that are known to be uncounted will never come.
+    fn missing(self, parts: &Parts, membership: &Membership) -> Option<(i64, i64)> {
+        let mut missing: Option<(i64, i64)> = None;
+        let mut note = |from: i64, through: i64, present: &[MessageEntry]| {
+            let from = from.max(membership.closed_seq).max(through - MISSING_MAX);
+            let mut present = present.iter().map(|message| message.seq).peekable();
+            let mut uncounted = membership.uncounted.iter().copied().peekable();
+            for seq in from + 1..=through {
+                while present.next_if(|at| *at < seq).is_some() {}
+                while uncounted.next_if(|at| *at < seq).is_some() {}
+                if present.peek() != Some(&seq) && uncounted.peek() != Some(&seq) {
+                    let (lowest, _) = missing.unwrap_or((seq, seq));
+                    missing = Some((lowest, seq));
+                }
+            }
+        };
+        if let Some((HistoryRange::Before(seq), limit)) = self.below {
+            let surplus = parts.below.len().saturating_sub(limit);
+            let lower = surplus.checked_sub(1).and_then(|last| parts.below.get(last));
+            let from = lower.map_or(membership.window.edge(), |message| message.seq);
+            let newest = parts.below.last().map_or(from, |message| message.seq);
+            let through = if self.leads_down { membership.message_count.min(seq - 1) } else { newest };
+            note(from, through, &parts.below);
+        }
+        if let Some((HistoryRange::After(seq), limit)) = self.above {
+            let shown = parts.above.get(..limit).unwrap_or(&parts.above);
+            note(seq, shown.last().map_or(seq, |message| message.seq), shown);
+        }
+        missing
+    }
+
+    /// Puts the page together, up to this revision when that is not all of it. Answers the messages and whether there may be
+    /// more before and after them.
+    fn answer(self, parts: Parts, membership: &Membership, through: Option<i64>) -> (Vec<MessageEntry>, bool, bool) {
+        let Parts { mut below, mut above, .. } = parts;
         let has_more_before = match self.below {
             Some((_, limit)) => {
                 let surplus = below.len().saturating_sub(limit);
@@ -146,7 +320,8 @@ impl Page {
             }
             // Whatever is at or below the seq where the page starts.
             None => {
-                matches!(self.above, Some((HistoryRange::After(seq), _)) if seq > 0 && membership.message_count > 0)
+                let edge = membership.window.edge();
+                matches!(self.above, Some((HistoryRange::After(seq), _)) if seq > edge && membership.message_count > edge)
             }
         };
         let has_more_after = match self.above {
@@ -158,12 +333,12 @@ impl Page {
             // Whatever is at or above the seq where the page ends.
             None => matches!(self.below, Some((HistoryRange::Before(seq), _)) if membership.message_count >= seq),
         };
-        let messages = below.into_iter().chain(above).map(view::message).collect();
-        ListMessagesResponse {
-            messages,
-            has_more_before,
-            has_more_after,
+        let mut messages = below;
+        messages.append(&mut above);
+        if let Some(through) = through {
+            messages.retain(|message| message.revision <= through);
         }
+        (messages, has_more_before, has_more_after || through.is_some())
     }
 }
 

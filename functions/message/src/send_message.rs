@@ -4,11 +4,14 @@
 //! repeated in between: the timeline's unique indexes tell, and the loop below decides.
 
 use chat_contract::v1::{LiveEvent, SendMessageRequest, SendMessageResponse, live_event};
-use chat_domain::{ClientMessageId, ConversationId, MessageId, MessageText, UserId, content_hash, excerpt};
-use chat_rpc::{Answer, CallContext, Failure, Fields, Notice, Operation, view};
-use chat_stores::mongo::{Heads, Inserted, MessageEntry, ReplyEntry, Slot, Timeline};
-use chat_stores::postgres::{Append, Appended, Place, Postgres};
+use chat_domain::{ClientMessageId, ContentKey, ConversationId, MessageId, MessageText, UserId, Violation, Window};
+use chat_rpc::{Answer, CallContext, Failure, Fields, Notice, Operation, notices, view};
+use chat_sealing::Sealer;
+use chat_stores::mongo::{Heads, Inserted, MessageEntry, PreviewEntry, ReplyEntry, Slot, Timeline};
+use chat_stores::postgres::{Append, Appended, Outcome, Place, Postgres, ReadPosition};
 use chat_stores::{Settings, SettingsError, StoreError};
+
+use crate::content_key;
 
 /// How often a send looks for a place before it gives up: each further round means that another writer got in between.
 const ROUNDS_MAX: usize = 4;
@@ -18,6 +21,7 @@ const ROUNDS_MAX: usize = 4;
 pub struct SendMessage {
     postgres: Postgres,
     timeline: Timeline,
+    key: ContentKey,
 }
 
 impl Operation for SendMessage {
@@ -29,6 +33,7 @@ impl Operation for SendMessage {
         Ok(Self {
             postgres: Postgres::new(settings)?,
             timeline: Timeline::new(settings)?,
+            key: content_key::read(settings)?,
         })
     }
 
@@ -38,19 +43,29 @@ impl Operation for SendMessage {
         request: SendMessageRequest,
     ) -> Result<Answer<SendMessageResponse>, Failure> {
         let sender = &context.caller()?.user;
-        let draft = parse(&request)?;
-        let reply_to = match draft.reply_to {
-            Some(target) => Some(self.reply(sender, draft.conversation, target).await?),
-            None => None,
-        };
-        let sent = self.send(sender, &draft, reply_to).await?;
+        let draft = self.parse(&request)?;
+        let mut read = None;
+        let sent = self.send(sender, &draft, &mut read).await;
+        // How far they have read is the caller's own act, whatever became of the message.
+        let read_notices = read.map(|read| notices::read_position_moved(draft.conversation, sender, &read));
+        let read_notices = read_notices.into_iter().flatten();
+        let sent = sent.map_err(|failure| read_notices.clone().fold(failure, Failure::notify))?;
         // A repeat delivers again: the first call may have died before it could.
         let notice = notice(&sent);
-        Ok(Answer::new(SendMessageResponse {
-            message: Some(view::message(sent.message)),
+        let is_seal_due = !sent.deduplicated && chat_sealing::is_due(sent.message.revision);
+        let quoted: Vec<PreviewEntry> = sent.quoted.into_iter().collect();
+        let mut answer = Answer::new(SendMessageResponse {
+            message: view::messages(vec![sent.message], &quoted, sent.window).pop(),
             deduplicated: sent.deduplicated,
-        })
-        .notify(notice))
+        });
+        if is_seal_due {
+            answer.seal.push(draft.conversation);
+        }
+        Ok(read_notices.fold(answer.notify(notice), Answer::notify))
+    }
+
+    async fn seal(&self, conversations: Vec<ConversationId>) {
+        self.sealer().seal_all(&conversations).await;
     }
 }
 
@@ -59,9 +74,12 @@ impl Operation for SendMessage {
 struct Draft {
     conversation: ConversationId,
     op: ClientMessageId,
+    op_id_hash: [u8; 32],
     op_hash: [u8; 32],
     text: MessageText,
     reply_to: Option<MessageId>,
+    retry: bool,
+    read_seq: i64,
 }
 
 /// What was said.
@@ -70,57 +88,133 @@ struct Sent {
     message: MessageEntry,
     deduplicated: bool,
     members: Vec<String>,
+    /// What it replies to, as it is now, if the sender may see it.
+    quoted: Option<PreviewEntry>,
+    window: Window,
 }
 
-fn parse(request: &SendMessageRequest) -> Result<Draft, Failure> {
-    let mut fields = Fields::default();
-    let conversation = fields.take("conversation_id", request.conversation_id.parse());
-    let op = fields.take("client_message_id", request.client_message_id.parse());
-    let text = fields.take("text", MessageText::parse(&request.text));
-    let reply_to = match request.reply_to_message_id.as_str() {
-        "" => Some(None),
-        target => fields.take("reply_to_message_id", target.parse().map(Some)),
-    };
-    match (conversation, op, text, reply_to) {
-        (Some(conversation), Some(op), Some(text), Some(reply_to)) => Ok(Draft {
-            conversation,
-            op,
-            op_hash: content_hash(&text, reply_to),
-            text,
-            reply_to,
-        }),
-        _ => Err(fields.refuse()),
-    }
+/// What is replied to, and what the sender may see.
+#[derive(Debug, Default)]
+struct Target {
+    quoted: Option<PreviewEntry>,
+    window: Window,
 }
 
 impl SendMessage {
-    /// Reads the message to reply to. A caller who may not see the conversation learns nothing about its messages.
-    async fn reply(
-        &self,
-        sender: &UserId,
-        conversation: ConversationId,
-        target: MessageId,
-    ) -> Result<ReplyEntry, Failure> {
-        if let Some(message) = self.timeline.lookup_message(conversation, target).await? {
-            return Ok(ReplyEntry {
-                message: message.message,
-                seq: message.seq,
-                sender: message.sender,
-                excerpt: excerpt(&message.text),
-            });
+    fn sealer(&self) -> Sealer<'_> {
+        Sealer {
+            postgres: &self.postgres,
+            timeline: &self.timeline,
         }
-        self.postgres
-            .lookup_membership(conversation, sender)
-            .await?
-            .ok_or_else(Failure::conversation_not_found)?;
-        Err(Failure::not_found(
-            "REPLY_TARGET_NOT_FOUND",
-            "the conversation has no message to reply to with this id",
-        ))
     }
 
-    async fn send(&self, sender: &UserId, draft: &Draft, reply_to: Option<ReplyEntry>) -> Result<Sent, Failure> {
-        let preview = excerpt(draft.text.as_str());
+    fn parse(&self, request: &SendMessageRequest) -> Result<Draft, Failure> {
+        let mut fields = Fields::default();
+        let conversation = fields.take("conversation_id", request.conversation_id.parse());
+        let op = fields.take("client_message_id", request.client_message_id.parse());
+        let text = fields.take("text", MessageText::parse(&request.text));
+        let reply_to = match request.reply_to_message_id.as_str() {
+            "" => Some(None),
+            target => fields.take("reply_to_message_id", target.parse().map(Some)),
+        };
+        let read_seq = if request.read_seq < 0 {
+            Err(Violation::new(format!("is {}; it must not be negative", request.read_seq)))
+        } else {
+            Ok(request.read_seq)
+        };
+        let read_seq = fields.take("read_seq", read_seq);
+        match (conversation, op, text, reply_to, read_seq) {
+            (Some(conversation), Some(op), Some(text), Some(reply_to), Some(read_seq)) => Ok(Draft {
+                conversation,
+                op_id_hash: self.key.hash_operation(&op),
+                op,
+                op_hash: self.key.hash_content(&text, reply_to),
+                text,
+                reply_to,
+                retry: request.retry,
+                read_seq,
+            }),
+            _ => Err(fields.refuse()),
+        }
+    }
+
+    /// Says it, or finds what was said. `read` is where the sender's read position stands, when others are to be told.
+    async fn send(
+        &self,
+        sender: &UserId,
+        draft: &Draft,
+        read: &mut Option<ReadPosition>,
+    ) -> Result<Sent, Failure> {
+        if draft.retry
+            && let Some(sent) = self.find(sender, draft, read).await?
+        {
+            return Ok(sent);
+        }
+        let target = match draft.reply_to {
+            Some(message) => self.target(sender, draft.conversation, message).await?,
+            None => Target::default(),
+        };
+        self.place(sender, draft, target, read).await
+    }
+
+    /// Looks for what an earlier call has sent. One call to each store, side by side, and no place is taken.
+    async fn find(
+        &self,
+        sender: &UserId,
+        draft: &Draft,
+        read: &mut Option<ReadPosition>,
+    ) -> Result<Option<Sent>, Failure> {
+        let (membership, first) = tokio::try_join!(
+            self.postgres.lookup_membership(draft.conversation, sender),
+            self.lookup_first(sender, draft),
+        )?;
+        let membership = membership.ok_or_else(Failure::conversation_not_found)?;
+        let Some(first) = first else { return Ok(None) };
+        if draft.read_seq > 0 {
+            let read_seq = draft.read_seq.min(first.seq - 1).max(1);
+            let marked = self
+                .postgres
+                .mark_conversation_read(draft.conversation, sender, read_seq)
+                .await??;
+            *read = marked.filter(|position| position.announce);
+        }
+        let elsewhere = view::quoted_elsewhere(std::iter::once(&first));
+        let target = Target {
+            quoted: self.timeline.list_quoted(&elsewhere).await?.pop(),
+            window: membership.window,
+        };
+        self.repeated(draft, first, None, membership.members, target).await.map(Some)
+    }
+
+    /// Reads the message to reply to. A caller who may not see the conversation learns nothing about its messages.
+    async fn target(&self, sender: &UserId, conversation: ConversationId, target: MessageId) -> Result<Target, Failure> {
+        let ids = [target];
+        let (membership, found) = tokio::try_join!(
+            self.postgres.lookup_membership(conversation, sender),
+            self.timeline.list_quoted(&ids),
+        )?;
+        let window = membership.ok_or_else(Failure::conversation_not_found)?.window;
+        let is_there = |found: &PreviewEntry| found.conversation == conversation && window.shows(found.seq);
+        let quoted = found.into_iter().find(is_there).ok_or_else(|| {
+            Failure::not_found(
+                "REPLY_TARGET_NOT_FOUND",
+                "the conversation has no message to reply to with this id",
+            )
+        })?;
+        Ok(Target {
+            quoted: Some(quoted),
+            window,
+        })
+    }
+
+    /// Asks the sequencer for a place, and writes the message there.
+    async fn place(
+        &self,
+        sender: &UserId,
+        draft: &Draft,
+        target: Target,
+        read: &mut Option<ReadPosition>,
+    ) -> Result<Sent, Failure> {
         let (mut after, mut floors) = (0, Heads::default());
         // A place that this call holds without having written it.
         let mut unwritten: Option<Place> = None;
@@ -128,22 +222,27 @@ impl SendMessage {
             let append = Append {
                 conversation: draft.conversation,
                 actor: sender,
-                op: &draft.op,
-                excerpt: Some(&preview),
+                op_id_hash: &draft.op_id_hash,
+                content_hash: &draft.op_hash,
+                is_message: true,
                 after,
                 floor_revision: floors.revision,
                 floor_seq: floors.seq,
+                read_seq: draft.read_seq,
             };
-            let appended = self.postgres.append(&append).await?;
+            let Appended { outcome, read: moved } = self.postgres.append(&append).await?;
+            *read = moved.or(read.take());
             if let Some(unwritten) = unwritten.take()
-                && !matches!(&appended, Appended::Placed(place) if place.revision == unwritten.revision)
+                && !matches!(&outcome, Outcome::Placed(place) if place.revision == unwritten.revision)
             {
-                self.close(draft.conversation, &unwritten).await?;
+                self.give_up(draft.conversation, &unwritten).await?;
             }
-            let place = match appended {
-                Appended::Placed(place) => place,
-                Appended::NotFound => return Err(Failure::conversation_not_found()),
-                Appended::CannotSend { held } => return self.refused(sender, draft, held).await,
+            let place = match outcome {
+                Outcome::Placed(place) => place,
+                Outcome::NotFound => return Err(Failure::conversation_not_found()),
+                Outcome::Limited(limited) => return Err(limited.into()),
+                Outcome::Reused => return Err(reused()),
+                Outcome::CannotSend { held } => return self.refused(sender, draft, held, target).await,
             };
             let message = MessageEntry {
                 message: MessageId::generate(),
@@ -154,7 +253,10 @@ impl SendMessage {
                 op: draft.op.clone(),
                 op_hash: draft.op_hash,
                 text: draft.text.as_str().to_owned(),
-                reply_to: reply_to.clone(),
+                reply_to: target.quoted.as_ref().map(|quoted| ReplyEntry {
+                    message: quoted.message,
+                    seq: quoted.seq,
+                }),
                 allocated_at: place.allocated_at,
                 state_revision: place.revision,
             };
@@ -163,11 +265,14 @@ impl SendMessage {
                     message,
                     deduplicated: false,
                     members: place.members,
+                    quoted: target.quoted,
+                    window: target.window,
                 });
             }
             // Something of it is there already. By what stands there, not by which index said so:
             if let Some(first) = self.lookup_first(sender, draft).await? {
-                return self.repeated(draft, first, Some(place)).await;
+                let members = place.members.clone();
+                return self.repeated(draft, first, Some(place), members, target).await;
             }
             match self
                 .timeline
@@ -188,13 +293,13 @@ impl SendMessage {
                         timeline_seq = floors.seq,
                         "the sequencer went back behind the timeline; lifting it"
                     );
-                    self.close(draft.conversation, &place).await?;
+                    self.timeline.close(&[(draft.conversation, place.revision)]).await?;
                     after = place.revision;
                 }
             }
         }
         if let Some(unwritten) = unwritten {
-            self.close(draft.conversation, &unwritten).await?;
+            self.give_up(draft.conversation, &unwritten).await?;
         }
         Err(Failure::unavailable(
             "SEND_CONTENDED",
@@ -204,36 +309,49 @@ impl SendMessage {
 
     /// Answers a send that is not allowed now. If it was allowed and done before, that is what it is answered; if it has a
     /// place from then and nothing is in it, the place is closed.
-    async fn refused(&self, sender: &UserId, draft: &Draft, held: Option<Place>) -> Result<Sent, Failure> {
+    async fn refused(
+        &self,
+        sender: &UserId,
+        draft: &Draft,
+        held: Option<Place>,
+        target: Target,
+    ) -> Result<Sent, Failure> {
+        let members = held.as_ref().map(|held| held.members.clone()).unwrap_or_default();
         if let Some(first) = self.lookup_first(sender, draft).await? {
-            return self.repeated(draft, first, held).await;
+            return self.repeated(draft, first, held, members, target).await;
         }
         if let Some(held) = held {
-            self.close(draft.conversation, &held).await?;
+            self.give_up(draft.conversation, &held).await?;
             // An earlier attempt that was still on its way may have been faster.
             if let Some(first) = self.lookup_first(sender, draft).await? {
-                return self.repeated(draft, first, Some(held)).await;
+                return self.repeated(draft, first, Some(held), members, target).await;
             }
         }
         Err(cannot_send())
     }
 
     /// Answers a send whose operation is in the timeline already. `place` is the one that this call was given.
-    async fn repeated(&self, draft: &Draft, first: MessageEntry, place: Option<Place>) -> Result<Sent, Failure> {
+    async fn repeated(
+        &self,
+        draft: &Draft,
+        first: MessageEntry,
+        place: Option<Place>,
+        members: Vec<String>,
+        target: Target,
+    ) -> Result<Sent, Failure> {
         if let Some(place) = place.as_ref().filter(|place| place.revision != first.revision) {
             // The sequencer had forgotten the operation and handed out a second place, which nobody else will fill.
-            self.close(draft.conversation, place).await?;
+            self.give_up(draft.conversation, place).await?;
         }
         if first.op_hash != draft.op_hash {
-            return Err(Failure::already_exists(
-                "CLIENT_MESSAGE_ID_REUSED",
-                "you have used this client_message_id for another message in this conversation; choose a new one",
-            ));
+            return Err(reused());
         }
         Ok(Sent {
             message: first,
             deduplicated: true,
-            members: place.map(|place| place.members).unwrap_or_default(),
+            members,
+            quoted: target.quoted,
+            window: target.window,
         })
     }
 
@@ -244,9 +362,15 @@ impl SendMessage {
             .await
     }
 
-    /// Closes a place that this call holds and will not use.
-    async fn close(&self, conversation: ConversationId, place: &Place) -> Result<(), StoreError> {
-        self.timeline.close(&[(conversation, place.revision)]).await
+    /// Closes a place that this call holds and will not use, and takes back what others could see of it.
+    async fn give_up(&self, conversation: ConversationId, place: &Place) -> Result<(), StoreError> {
+        self.timeline.close(&[(conversation, place.revision)]).await?;
+        // Another call of the same operation has the same place, and may have been faster.
+        let (revision, seq) = (place.revision, place.messages_after);
+        if self.timeline.lookup_slot(conversation, revision, seq).await? == Slot::Void {
+            self.sealer().uncount(conversation, seq).await?;
+        }
+        Ok(())
     }
 }
 
@@ -254,6 +378,14 @@ fn cannot_send() -> Failure {
     Failure::failed_precondition("CANNOT_SEND", "you cannot send in this conversation now")
 }
 
+fn reused() -> Failure {
+    Failure::already_exists(
+        "CLIENT_MESSAGE_ID_REUSED",
+        "you have used this client_message_id for another message in this conversation; choose a new one",
+    )
+}
+
+/// What a push of a message says: what it replies to is named there, and quoted by whoever reads it.
 fn notice(sent: &Sent) -> Notice {
     let message = view::message(sent.message.clone());
     Notice {
@@ -263,6 +395,7 @@ fn notice(sent: &Sent) -> Notice {
             revision: message.revision,
             previous_revision: message.revision - 1,
             event: Some(live_event::Event::MessageSent(message)),
+            ..LiveEvent::default()
         },
         occurred_at: sent.message.allocated_at,
     }

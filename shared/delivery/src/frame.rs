@@ -37,6 +37,7 @@ fn poke(event: &LiveEvent) -> LiveEvent {
         revision: event.revision,
         previous_revision: 0,
         event: Some(Event::Poke(Poke {})),
+        feed_revision: event.feed_revision,
     }
 }
 
@@ -62,6 +63,7 @@ mod tests {
             revision: 7,
             previous_revision: 6,
             event: Some(Event::MessageSent(message)),
+            feed_revision: 0,
         };
         Notice {
             recipients: Vec::new(),

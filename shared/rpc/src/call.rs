@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chat_contract::Rpc;
@@ -20,23 +20,45 @@ use crate::{Answer, CallContext, Caller, Claims, Deadline, Failure, Operation};
 /// A call that goes on to its end is not begun with less time left than this: it would be cut off in the middle.
 const FINISH_DURATION_MIN: Duration = Duration::from_millis(500);
 
-/// Request extension: where the rest of a call is left whose client no longer waits, for an operation that
-/// [`FINISHES`](Operation::FINISHES). Whoever puts it in runs what is left there once the answer is out; without it the
-/// answer waits for the end of the call. Clones share the place.
+/// Request extension: where a call leaves what is to be done once its answer is out. Whoever puts it in does that. Clones share
+/// the place.
 #[derive(Clone, Default)]
-pub struct Unfinished(Arc<Mutex<Option<RestOfCall>>>);
+pub struct Unfinished(Arc<Mutex<Rest>>);
+
+#[derive(Default)]
+struct Rest {
+    /// The rest of a call whose client no longer waits, of an operation that [`FINISHES`](Operation::FINISHES). Where nobody
+    /// put an [`Unfinished`] in, the answer waits for the end of the call.
+    call: Option<RestOfCall>,
+    /// What [`Operation::seal`] is to do, after everything else.
+    sealing: Option<BoxFuture<'static, ()>>,
+}
 
 /// What is left of a call. It ends by the function's [`Deadline`], does not panic, and yields what to deliver then.
 pub type RestOfCall = BoxFuture<'static, Vec<Notice>>;
 
 impl Unfinished {
-    /// Takes what was left, if anything.
+    /// Takes the rest of a call that was answered before it was done, if there is one.
     pub fn take(&self) -> Option<RestOfCall> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.lock().call.take()
     }
 
-    fn leave(&self, rest: RestOfCall) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
+    /// Takes the sealing that a call found to be due, if any. It comes last, when the call is done and its notices are
+    /// delivered. It does not panic, and may be dropped at any moment.
+    pub fn take_sealing(&self) -> Option<BoxFuture<'static, ()>> {
+        self.lock().sealing.take()
+    }
+
+    fn leave(&self, call: RestOfCall) {
+        self.lock().call = Some(call);
+    }
+
+    fn leave_sealing(&self, sealing: BoxFuture<'static, ()>) {
+        self.lock().sealing = Some(sealing);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Rest> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -54,6 +76,8 @@ pub(crate) struct Admitted {
     answer_by: Instant,
     /// For a call that goes on after that.
     unfinished: Option<Unfinished>,
+    /// Where it leaves what else follows its answer.
+    after_answer: Option<Unfinished>,
 }
 
 /// Who calls and until when: refuses a call without a token before anything else of it is looked at, and one for which
@@ -81,6 +105,7 @@ pub(crate) fn admit<O: Operation>(
         context: CallContext::new(caller, deadline.into_std()),
         answer_by: if unfinished.is_some() { answer_by } else { deadline },
         unfinished,
+        after_answer: extensions.get().cloned(),
     })
 }
 
@@ -95,9 +120,10 @@ pub(crate) async fn perform<O: Operation>(
         context,
         answer_by,
         unfinished,
+        after_answer,
     } = admitted;
     let deadline = Instant::from_std(context.deadline());
-    let mut call = Box::pin(run(operation, context, request));
+    let mut call = Box::pin(run(operation, context, request, after_answer));
     if let Ok(result) = timeout_at(answer_by, &mut call).await {
         return result;
     }
@@ -113,6 +139,7 @@ async fn run<O: Operation>(
     operation: Arc<O>,
     context: CallContext,
     request: O::Request,
+    after_answer: Option<Unfinished>,
 ) -> Result<Answer<<O::Request as Rpc>::Response>, Failure> {
     let call = AssertUnwindSafe(async { operation.call(&context, request).await }).catch_unwind();
     let Ok(result) = call.await else {
@@ -123,7 +150,27 @@ async fn run<O: Operation>(
             "the service has a defect; the call may have had an effect",
         ));
     };
-    let answer = result?;
+    let mut answer = match result {
+        Ok(answer) => answer,
+        Err(failure) => {
+            if let Some(after_answer) = after_answer.filter(|_| O::DELIVERS && !failure.notices().is_empty()) {
+                after_answer.leave(std::future::ready(failure.notices().to_vec()).boxed());
+            }
+            return Err(failure);
+        }
+    };
+    if let Some(after_answer) = after_answer
+        && !answer.seal.is_empty()
+    {
+        let conversations = std::mem::take(&mut answer.seal);
+        let sealing = async move {
+            let sealing = AssertUnwindSafe(operation.seal(conversations)).catch_unwind();
+            if sealing.await.is_err() {
+                tracing::error!("sealing panicked; another call seals");
+            }
+        };
+        after_answer.leave_sealing(sealing.in_current_span().boxed());
+    }
     if !O::DELIVERS && !answer.notices.is_empty() {
         tracing::error!(
             notices = answer.notices.len(),

@@ -51,7 +51,7 @@ async fn call<O: Operation>(
         return Err(request_too_large());
     }
     let message = read::<O::Request>(request.body(), form)?;
-    let Answer { response, notices } = perform(operation, admitted, message).await?;
+    let Answer { response, notices, .. } = perform(operation, admitted, message).await?;
     Ok((write(&response, form)?, Notices(notices)))
 }
 

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use chat_delivery::Notice;
 use chat_domain::Violation;
+use chat_stores::postgres::OutOfBudget;
 use chat_stores::{StoreError, StoreErrorKind};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
@@ -29,6 +31,7 @@ pub struct Failure {
     metadata: Vec<(&'static str, String)>,
     violations: Vec<FieldViolation>,
     retry_after: Option<Duration>,
+    notices: Vec<Notice>,
 }
 
 macro_rules! constructors {
@@ -55,6 +58,7 @@ impl Failure {
             metadata: Vec::new(),
             violations: Vec::new(),
             retry_after: None,
+            notices: Vec::new(),
         }
     }
 
@@ -101,6 +105,18 @@ impl Failure {
     pub fn with_retry_after(mut self, retry_after: Duration) -> Self {
         self.retry_after = Some(retry_after);
         self
+    }
+
+    /// The same failure with one more notice: of what the call did all the same, and others are to be told.
+    #[must_use]
+    pub fn notify(mut self, notice: Notice) -> Self {
+        self.notices.push(notice);
+        self
+    }
+
+    /// What the call did all the same.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
     }
 
     /// The gRPC code.
@@ -163,6 +179,17 @@ impl From<StoreError> for Failure {
             ),
             StoreErrorKind::Corrupt => Self::internal("STORE_CORRUPT", "stored data cannot be read"),
         }
+    }
+}
+
+/// The user called more often than they may; nothing was done.
+impl From<OutOfBudget> for Failure {
+    fn from(OutOfBudget { wait }: OutOfBudget) -> Self {
+        Self::resource_exhausted(
+            "RATE_LIMITED",
+            format!("you call too often; nothing was done; call again in {} ms", wait.as_millis()),
+        )
+        .with_retry_after(wait)
     }
 }
 

@@ -18,6 +18,7 @@ mod endpoint;
 mod failure;
 mod frame;
 mod media;
+pub mod notices;
 mod operation;
 mod timeout;
 pub mod view;

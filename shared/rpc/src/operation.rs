@@ -4,6 +4,7 @@ use std::future::Future;
 
 use chat_contract::Rpc;
 use chat_delivery::Notice;
+use chat_domain::ConversationId;
 use chat_stores::{Settings, SettingsError};
 
 use crate::{CallContext, Failure};
@@ -37,6 +38,13 @@ pub trait Operation: Sized + Send + Sync + 'static {
         context: &CallContext,
         request: Self::Request,
     ) -> impl Future<Output = Result<Answer<<Self::Request as Rpc>::Response>, Failure>> + Send;
+
+    /// Seals the conversations of [`Answer::seal`], after the answer has left and its notices are delivered, as far as the
+    /// time allows. Nobody waits for it, and nothing is lost when it is not done: another call finds the same to do.
+    fn seal(&self, conversations: Vec<ConversationId>) -> impl Future<Output = ()> + Send {
+        let _ = conversations;
+        std::future::ready(())
+    }
 }
 
 /// What an operation answers, and whom to tell about it afterwards.
@@ -46,6 +54,8 @@ pub struct Answer<R> {
     pub response: R,
     /// What to deliver once the caller has the response.
     pub notices: Vec<Notice>,
+    /// What to hand to [`Operation::seal`] after that.
+    pub seal: Vec<ConversationId>,
 }
 
 impl<R> Answer<R> {
@@ -54,6 +64,7 @@ impl<R> Answer<R> {
         Self {
             response,
             notices: Vec::new(),
+            seal: Vec::new(),
         }
     }
 

@@ -1,8 +1,11 @@
 //! Stored rows as the contract shows them.
 
+use std::collections::{BTreeSet, HashMap};
+
 use chat_contract::v1;
-use chat_stores::mongo::{MessageEntry, ReplyEntry};
-use chat_stores::postgres::{ConversationRow, FriendshipState, LastMessage, MemberRow, ProfileRow};
+use chat_domain::{MessageId, Window, excerpt};
+use chat_stores::mongo::{MessageEntry, PreviewEntry};
+use chat_stores::postgres::{ConversationRow, Friend, FriendshipState, MemberRow, ProfileRow};
 
 /// A profile.
 pub fn profile(row: ProfileRow) -> v1::Profile {
@@ -17,22 +20,33 @@ pub fn profile(row: ProfileRow) -> v1::Profile {
 /// How two users stand.
 pub fn friend_state(state: FriendshipState) -> v1::FriendState {
     match state {
+        FriendshipState::None => v1::FriendState::Unspecified,
         FriendshipState::RequestSent => v1::FriendState::RequestSent,
         FriendshipState::RequestReceived => v1::FriendState::RequestReceived,
         FriendshipState::Accepted => v1::FriendState::Accepted,
     }
 }
 
-/// A conversation as the member sees it for whom the row was read.
+/// Another user, seen from the one for whom the row was read.
+pub fn friend(row: Friend) -> v1::Friend {
+    v1::Friend {
+        user_id: row.other,
+        state: friend_state(row.state).into(),
+        updated_at: Some(row.updated_at.into()),
+        profile: row.profile.map(profile),
+    }
+}
+
+/// A conversation as the member sees it for whom the row was read, without its newest message.
 pub fn conversation(row: ConversationRow) -> v1::Conversation {
     v1::Conversation {
         conversation_id: row.conversation.to_string(),
         kind: v1::ConversationKind::Direct.into(),
         members: row.members.into_iter().map(member).collect(),
         revision: row.revision,
-        message_count: row.message_count,
+        counted_seq: row.counted_seq,
         unread_count: row.unread_count,
-        last_message: row.last_message.map(last_message),
+        last_message: None,
         created_at: Some(row.created_at.into()),
         last_activity_at: Some(row.last_activity_at.into()),
     }
@@ -47,16 +61,76 @@ pub fn member(row: MemberRow) -> v1::Member {
     }
 }
 
-fn last_message(last: LastMessage) -> v1::LastMessage {
+/// The newest message, for a list.
+pub fn last_message(preview: PreviewEntry) -> v1::LastMessage {
     v1::LastMessage {
-        seq: last.seq,
-        sender_id: last.sender,
-        excerpt: last.excerpt,
-        sent_at: Some(last.sent_at.into()),
+        seq: preview.seq,
+        sender_id: preview.sender,
+        excerpt: preview.excerpt,
+        sent_at: Some(preview.allocated_at.into()),
+        message_id: preview.message.to_string(),
     }
 }
 
-/// A message in its present state.
+/// The messages that these reply to and that are not among them, so that they have to be read to be quoted.
+pub fn quoted_elsewhere<'a>(messages: impl Iterator<Item = &'a MessageEntry> + Clone) -> Vec<MessageId> {
+    let mut quoted: BTreeSet<MessageId> = targets(messages.clone());
+    if !quoted.is_empty() {
+        for message in messages {
+            quoted.remove(&message.message);
+        }
+    }
+    quoted.into_iter().collect()
+}
+
+/// Messages of a conversation in their present state, with what they reply to as it is now: among themselves, or `elsewhere`.
+/// What the reader may not see, or is not there, is not quoted.
+pub fn messages(entries: Vec<MessageEntry>, elsewhere: &[PreviewEntry], window: Window) -> Vec<v1::Message> {
+    let targets = targets(entries.iter());
+    let mut quotes: HashMap<MessageId, v1::Quote> = entries
+        .iter()
+        .filter(|entry| targets.contains(&entry.message))
+        .map(|entry| {
+            let quote = v1::Quote {
+                sender_id: entry.sender.to_string(),
+                excerpt: excerpt(&entry.text),
+                state_revision: entry.state_revision,
+            };
+            (entry.message, quote)
+        })
+        .collect();
+    for preview in elsewhere {
+        quotes.insert(
+            preview.message,
+            v1::Quote {
+                sender_id: preview.sender.clone(),
+                excerpt: preview.excerpt.clone(),
+                state_revision: preview.state_revision,
+            },
+        );
+    }
+    let quoted = |entry: MessageEntry| {
+        let reply_to = entry.reply_to;
+        let mut shown = message(entry);
+        if let (Some(shown), Some(reply)) = (&mut shown.reply_to, reply_to) {
+            let visible = window.shows(reply.seq);
+            shown.quote = quotes.get(&reply.message).filter(|_| visible).cloned();
+            shown.unavailable = shown.quote.is_none();
+        }
+        shown
+    };
+    entries.into_iter().map(quoted).collect()
+}
+
+/// What messages reply to.
+fn targets<'a>(messages: impl Iterator<Item = &'a MessageEntry>) -> BTreeSet<MessageId> {
+    messages
+        .filter_map(|message| message.reply_to)
+        .map(|reply| reply.message)
+        .collect()
+}
+
+/// A message in its present state. What it replies to is named, not quoted.
 pub fn message(entry: MessageEntry) -> v1::Message {
     v1::Message {
         conversation_id: entry.conversation.to_string(),
@@ -66,17 +140,13 @@ pub fn message(entry: MessageEntry) -> v1::Message {
         sender_id: entry.sender.to_string(),
         client_message_id: entry.op.to_string(),
         text: entry.text,
-        reply_to: entry.reply_to.map(reply),
+        reply_to: entry.reply_to.map(|reply| v1::Reply {
+            message_id: reply.message.to_string(),
+            seq: reply.seq,
+            quote: None,
+            unavailable: false,
+        }),
         sent_at: Some(entry.allocated_at.into()),
         state_revision: entry.state_revision,
-    }
-}
-
-fn reply(entry: ReplyEntry) -> v1::ReplySnapshot {
-    v1::ReplySnapshot {
-        message_id: entry.message.to_string(),
-        seq: entry.seq,
-        sender_id: entry.sender.to_string(),
-        excerpt: entry.excerpt,
     }
 }

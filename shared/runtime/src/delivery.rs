@@ -1,4 +1,5 @@
-//! What follows an answer: the rest of a call whose client no longer waits, and the delivery of the call's notices.
+//! What follows an answer: the rest of a call whose client no longer waits, the delivery of the call's notices, and the
+//! sealing that it found to be due.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use chat_delivery::{Deliverer, Notice};
-use chat_rpc::{Operation, RestOfCall};
+use chat_rpc::{Operation, RestOfCall, Unfinished};
 use chat_stores::{Settings, SettingsError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -15,11 +16,13 @@ use tower::{Layer, Service};
 use tracing::Instrument;
 
 /// What an invocation leaves for after its answer.
-pub(crate) enum Left {
+pub(crate) struct Left {
     /// What to deliver.
-    Notices(Vec<Notice>),
+    pub(crate) notices: Vec<Notice>,
     /// A call that tells what to deliver once it is done.
-    Call(RestOfCall),
+    pub(crate) call: Option<RestOfCall>,
+    /// Where the call says what else is due, at the latest when it is done.
+    pub(crate) unfinished: Unfinished,
 }
 
 type Deliver = dyn Fn(Vec<Notice>, Instant) -> BoxFuture<'static, ()> + Send + Sync;
@@ -58,20 +61,29 @@ impl Delivery {
         let deliver = self.deliver.clone();
         Box::pin(async move {
             let work = AssertUnwindSafe(async {
-                let notices = match left {
-                    Left::Notices(notices) => notices,
-                    Left::Call(rest) => rest.await,
-                };
+                let Left {
+                    mut notices,
+                    call,
+                    unfinished,
+                } = left;
+                if let Some(call) = call {
+                    notices.extend(call.await);
+                }
                 if let Some(deliver) = deliver
                     && !notices.is_empty()
                 {
                     deliver(notices, deadline).await;
                 }
+                if let Some(sealing) = unfinished.take_sealing() {
+                    sealing.await;
+                }
             });
             match tokio::time::timeout_at(deadline.into(), work.catch_unwind()).await {
                 Ok(Ok(())) => {}
-                Ok(Err(_panic)) => tracing::error!("delivery panicked; clients recover by syncing"),
-                Err(_elapsed) => tracing::warn!("delivery was cut off at the deadline; clients recover by syncing"),
+                Ok(Err(_panic)) => tracing::error!("what follows the answer panicked; clients recover by syncing"),
+                Err(_elapsed) => {
+                    tracing::warn!("what follows the answer was cut off at the deadline; clients recover by syncing");
+                }
             }
         })
     }

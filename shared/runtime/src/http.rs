@@ -58,10 +58,8 @@ impl<O: Operation> Service<lambda_http::Request> for HttpService<O> {
             .map_or(0, |context| context.deadline);
         let deadline = clock::work_deadline(deadline_ms);
         parts.extensions.insert(Deadline(deadline));
-        let unfinished = O::FINISHES.then(Unfinished::default);
-        if let Some(unfinished) = &unfinished {
-            parts.extensions.insert(unfinished.clone());
-        }
+        let unfinished = Unfinished::default();
+        parts.extensions.insert(unfinished.clone());
         if let Some(claims) = parts.extensions.remove::<RequestContext>().and_then(claims) {
             parts.extensions.insert(claims);
         }
@@ -75,11 +73,16 @@ impl<O: Operation> Service<lambda_http::Request> for HttpService<O> {
         let delivery = self.delivery.clone();
         Box::pin(async move {
             let mut response = call.await?;
-            if let Some(Notices(notices)) = response.extensions_mut().remove() {
-                delivery.leave(Left::Notices(notices), deadline);
-            } else if let Some(rest) = unfinished.and_then(|unfinished| unfinished.take()) {
-                delivery.leave(Left::Call(rest), deadline);
-            }
+            let notices = response.extensions_mut().remove::<Notices>();
+            let call = unfinished.take();
+            delivery.leave(
+                Left {
+                    notices: notices.map(|Notices(notices)| notices).unwrap_or_default(),
+                    call,
+                    unfinished,
+                },
+                deadline,
+            );
             Ok(WholeResponse(response.map(Bytes::into)))
         })
     }

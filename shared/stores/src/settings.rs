@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 /// The settings of a function: the environment on Lambda, a map elsewhere.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Settings(BTreeMap<String, String>);
@@ -38,6 +41,17 @@ impl Settings {
     /// A setting that may be absent. An empty one counts as absent, as templates cannot leave a variable out.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A setting that holds bytes in base64.
+    pub fn require_base64(&self, name: &'static str, expected: &'static str) -> Result<Vec<u8>, SettingsError> {
+        STANDARD
+            .decode(self.require(name, expected)?)
+            .map_err(|_| SettingsError::Invalid {
+                name,
+                expected,
+                problem: "it is not base64".to_owned(),
+            })
     }
 
     /// These settings with one more, or another value for it.

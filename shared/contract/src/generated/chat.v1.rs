@@ -562,10 +562,11 @@ pub struct ConversationCursor {
     /// The revision at which the caller joined.
     #[prost(int64, tag = "2")]
     pub joined_revision: i64,
-    /// Every change up to this revision is known to the client; 0 when it knows nothing and wants to start.
+    /// Every change up to this revision is known to the client.
     #[prost(int64, tag = "3")]
     pub revision: i64,
-    /// Which life of the databases the revision belongs to. It changes when they were restored from a backup.
+    /// Which life of the databases the revision belongs to. It changes when they were restored from a backup. 0, with all else
+    /// unset but the conversation: the client knows nothing yet and wants to start.
     #[prost(int64, tag = "4")]
     pub epoch: i64,
 }
@@ -585,7 +586,7 @@ pub struct FeedCursor {
 /// Asks what changed.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SyncConversationsRequest {
-    /// What the client knows of conversations, at most 200. With revision 0: what it wants to start with.
+    /// What the client knows of conversations, at most 200. Without an epoch: what it wants to start with.
     #[prost(message, repeated, tag = "1")]
     pub cursors: ::prost::alloc::vec::Vec<ConversationCursor>,
     /// What the client knows of the caller's own feed; an empty cursor lists all that is. Unset: nothing is told of it.
@@ -655,7 +656,7 @@ pub struct Membership {
     /// Whether they are a member.
     #[prost(enumeration = "MembershipState", tag = "1")]
     pub state: i32,
-    /// The conversation, without its newest message. To show it: load its newest page, or name it with revision 0.
+    /// The conversation, without its newest message. To show it: load its newest page, or name it in a sync with a cursor that has nothing else.
     #[prost(message, optional, tag = "2")]
     pub conversation: ::core::option::Option<Conversation>,
 }

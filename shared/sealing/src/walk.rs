@@ -3,61 +3,97 @@
 //! Nothing here reads a clock or a store. Safety does not rest on the times: a place may be closed at any moment, and its
 //! late writer takes another one. They only decide how long to wait for a writer that is probably still at work.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use chat_domain::HOLE_AGE_MAX;
-use chat_stores::mongo::{Entry, EntryKind};
+use chat_domain::{ConversationId, HOLE_AGE_MAX};
+use chat_stores::mongo::{Entry, EntryKind, PlaceEntry, RevisionRange};
 use chrono::{DateTime, Utc};
 
 /// What a client waits at least before asking again for a place that is being written.
 const RETRY_AFTER_MIN: Duration = Duration::from_millis(100);
 
+/// Something that takes a place of a timeline.
+pub trait Placed {
+    /// Its place.
+    fn revision(&self) -> i64;
+
+    /// When the place was handed out; none where that is not kept, as of voids.
+    fn handed_out_at(&self) -> Option<DateTime<Utc>>;
+}
+
+impl Placed for Entry {
+    fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    fn handed_out_at(&self) -> Option<DateTime<Utc>> {
+        match &self.kind {
+            EntryKind::Message(message) => Some(message.allocated_at),
+            EntryKind::Void | EntryKind::Unknown => None,
+        }
+    }
+}
+
+impl Placed for PlaceEntry {
+    fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    fn handed_out_at(&self) -> Option<DateTime<Utc>> {
+        self.message.map(|(_, at)| at)
+    }
+}
+
 /// A stretch of a timeline, to be walked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stretch {
+pub struct Stretch {
     /// Where it starts, exclusive.
-    pub(crate) after: i64,
+    pub after: i64,
     /// Where it ends, inclusive.
-    pub(crate) through: i64,
+    pub through: i64,
     /// When the newest place of the conversation was handed out.
-    pub(crate) allocated_at: DateTime<Utc>,
+    pub allocated_at: DateTime<Utc>,
     /// The database's clock.
-    pub(crate) now: DateTime<Utc>,
+    pub now: DateTime<Utc>,
 }
 
 /// What a walk found.
-#[derive(Debug, Default, Eq, PartialEq)]
-pub(crate) struct Walk {
-    /// The entries up to the first gap, by increasing revision.
-    pub(crate) entries: Vec<Entry>,
+#[derive(Debug, Eq, PartialEq)]
+pub struct Walk<P> {
+    /// What is there up to the first gap, by increasing revision.
+    pub entries: Vec<P>,
     /// The revision up to which there is no gap.
-    pub(crate) through: i64,
+    pub through: i64,
     /// The gaps that their writers have abandoned, wherever they are in the stretch.
-    pub(crate) abandoned: Vec<i64>,
+    pub abandoned: Vec<i64>,
     /// How long to wait for the writer of the first gap; none when there is no gap or it is abandoned.
-    pub(crate) retry_after: Option<Duration>,
+    pub retry_after: Option<Duration>,
 }
 
 impl Stretch {
     /// Walks the stretch over what it holds, which is sorted by revision.
     ///
-    /// The age of a gap is counted from the next message's time: places are handed out in order, so the gap is at least
-    /// as old. Without a next message it is counted from the conversation's newest place.
-    pub(crate) fn walk(&self, entries: Vec<Entry>) -> Walk {
+    /// The age of a gap is counted from the time of the next place whose time is known: places are handed out in order, so
+    /// the gap is at least as old. Without one it is counted from the conversation's newest place.
+    pub fn walk<P: Placed>(&self, entries: Vec<P>) -> Walk<P> {
         let mut walk = Walk {
+            entries: Vec::new(),
             through: self.after,
-            ..Walk::default()
+            abandoned: Vec::new(),
+            retry_after: None,
         };
         let mut gaps: Vec<i64> = Vec::new();
         let mut next = self.after + 1;
         for entry in entries {
-            gaps.extend(next..entry.revision);
-            next = entry.revision + 1;
-            if let EntryKind::Message(message) = &entry.kind {
-                self.judge(&mut gaps, message.allocated_at, &mut walk);
+            let revision = entry.revision();
+            gaps.extend(next..revision);
+            next = revision + 1;
+            if let Some(handed_out_at) = entry.handed_out_at() {
+                self.judge(&mut gaps, handed_out_at, &mut walk);
             }
-            if walk.through + 1 == entry.revision {
-                walk.through = entry.revision;
+            if walk.through + 1 == revision {
+                walk.through = revision;
                 walk.entries.push(entry);
             }
         }
@@ -66,10 +102,27 @@ impl Stretch {
         walk
     }
 
-    /// Decides about gaps that are at least as old as `handed_out`.
-    fn judge(&self, gaps: &mut Vec<i64>, handed_out: DateTime<Utc>, walk: &mut Walk) {
+    /// The places of the stretch that nothing takes.
+    pub fn holes<P: Placed>(&self, entries: &[P]) -> Vec<i64> {
+        let taken: BTreeSet<i64> = entries.iter().map(Placed::revision).collect();
+        (self.after + 1..=self.through)
+            .filter(|revision| !taken.contains(revision))
+            .collect()
+    }
+
+    /// The stretch in this conversation.
+    pub fn range(&self, conversation: ConversationId) -> RevisionRange {
+        RevisionRange {
+            conversation,
+            after: self.after,
+            through: self.through,
+        }
+    }
+
+    /// Decides about gaps that are at least as old as `handed_out_at`.
+    fn judge<P>(&self, gaps: &mut Vec<i64>, handed_out_at: DateTime<Utc>, walk: &mut Walk<P>) {
         // A negative age, of a clock that went back, is young.
-        let age = (self.now - handed_out).to_std().unwrap_or_default();
+        let age = (self.now - handed_out_at).to_std().unwrap_or_default();
         for gap in gaps.drain(..) {
             if age >= HOLE_AGE_MAX {
                 walk.abandoned.push(gap);
@@ -78,14 +131,6 @@ impl Stretch {
             }
         }
     }
-}
-
-/// The revision up to which `present`, sorted, has no gap above `after`.
-pub(crate) fn contiguous(after: i64, present: &[i64]) -> i64 {
-    present.iter().fold(
-        after,
-        |through, revision| if *revision == through + 1 { *revision } else { through },
-    )
 }
 
 #[cfg(test)]
@@ -129,7 +174,7 @@ mod tests {
         }
     }
 
-    fn revisions(walk: &Walk) -> Vec<i64> {
+    fn revisions(walk: &Walk<Entry>) -> Vec<i64> {
         walk.entries.iter().map(|entry| entry.revision).collect()
     }
 
@@ -190,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_went_back_makes_gaps_young() {
-        let walk = stretch(0, 1, 60, 0).walk(vec![]);
+        let walk = stretch(0, 1, 60, 0).walk(Vec::<Entry>::new());
         assert_eq!(walk.retry_after, Some(HOLE_AGE_MAX));
     }
 
@@ -203,14 +248,7 @@ mod tests {
             allocated_at: at(0),
             now,
         }
-        .walk(vec![]);
+        .walk(Vec::<Entry>::new());
         assert_eq!(walk.retry_after, Some(RETRY_AFTER_MIN));
-    }
-
-    #[test]
-    fn contiguous_stops_below_the_first_gap() {
-        assert_eq!(contiguous(3, &[4, 5, 7]), 5);
-        assert_eq!(contiguous(3, &[5]), 3);
-        assert_eq!(contiguous(0, &[]), 0);
     }
 }

@@ -1,0 +1,122 @@
+//! Conversations as lists show them: each with its newest message, and with an exact count of what is unread.
+//!
+//! Postgres counts what it handed out. What is on its way, or was abandoned and not yet closed, only the timeline can tell,
+//! so the part of each count that is not sealed is compared with it, from an index alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chat_contract::v1::Conversation;
+use chat_domain::{ConversationId, PREVIEW_BACKLOG_MAX, UNREAD_COUNT_MAX, UserId};
+use chat_rpc::view;
+use chat_stores::StoreError;
+use chat_stores::mongo::{PreviewEntry, SeqRange, Timeline};
+use chat_stores::postgres::{ListedRow, Missing, Postgres};
+
+/// Conversations as a list shows them.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) conversations: Vec<Conversation>,
+    /// Those in which something was not as it should be.
+    pub(crate) seal: Vec<ConversationId>,
+}
+
+/// Completes rows with what the timeline knows. One round trip; one more where the newest message is not there, or something
+/// that was counted.
+pub(crate) async fn complete(
+    postgres: &Postgres,
+    timeline: &Timeline,
+    user: &UserId,
+    mut rows: Vec<ListedRow>,
+) -> Result<Listed, StoreError> {
+    let newest = rows.iter().filter(|row| row.conversation.window.shows(row.newest_seq));
+    let newest: Vec<(ConversationId, i64)> = newest
+        .map(|row| (row.conversation.conversation, row.newest_seq))
+        .collect();
+    let unsettled: Vec<SeqRange> = rows.iter().filter_map(unsettled).collect();
+    let (previews, present) = tokio::try_join!(
+        timeline.list_previews(&newest),
+        timeline.list_present_seqs(&unsettled)
+    )?;
+    let mut previews: BTreeMap<ConversationId, PreviewEntry> = by_conversation(previews);
+    let mut seal: BTreeSet<ConversationId> = rows.iter().filter(|row| is_stale(row, &previews)).map(id).collect();
+
+    let below: Vec<SeqRange> = rows
+        .iter()
+        .filter(|row| row.newest_seq > 0 && !previews.contains_key(&id(row)))
+        .map(|row| SeqRange {
+            conversation: id(row),
+            after: (row.newest_seq - 1 - PREVIEW_BACKLOG_MAX).max(row.conversation.window.edge()),
+            through: row.newest_seq - 1,
+        })
+        .collect();
+    let missing: Vec<Missing> = unsettled
+        .into_iter()
+        .filter_map(|range| missing(range, present.get(&range.conversation)))
+        .collect();
+    seal.extend(missing.iter().map(|missing| missing.conversation));
+    let recount = async {
+        if missing.is_empty() {
+            return Ok(Vec::new());
+        }
+        postgres.count_unread(user, &missing).await
+    };
+    let (more_previews, counted) = tokio::try_join!(timeline.list_newest_previews(&below), recount)?;
+    previews.extend(by_conversation(more_previews));
+    let counted: BTreeMap<ConversationId, i64> = counted.into_iter().collect();
+    for row in &mut rows {
+        if let Some(unread) = counted.get(&id(row)) {
+            row.conversation.unread_count = *unread;
+        }
+    }
+    let conversations = rows
+        .into_iter()
+        .map(|row| Conversation {
+            last_message: previews.remove(&id(&row)).map(view::last_message),
+            ..view::conversation(row.conversation)
+        })
+        .collect();
+    Ok(Listed {
+        conversations,
+        seal: seal.into_iter().collect(),
+    })
+}
+
+fn id(row: &ListedRow) -> ConversationId {
+    row.conversation.conversation
+}
+
+fn by_conversation(previews: Vec<PreviewEntry>) -> BTreeMap<ConversationId, PreviewEntry> {
+    let previews = previews.into_iter();
+    previews.map(|preview| (preview.conversation, preview)).collect()
+}
+
+/// Whether the list's order knows of another newest message than the timeline.
+fn is_stale(row: &ListedRow, previews: &BTreeMap<ConversationId, PreviewEntry>) -> bool {
+    let preview = previews.get(&id(row));
+    preview.map(|preview| preview.allocated_at) != Some(row.conversation.last_activity_at) && row.newest_seq > 0
+}
+
+/// The seqs that count as unread and of which only the timeline can tell whether messages have them. More than count exactly
+/// are never looked at.
+fn unsettled(row: &ListedRow) -> Option<SeqRange> {
+    let conversation = &row.conversation;
+    let range = SeqRange {
+        conversation: conversation.conversation,
+        after: row.settled_seq.max(conversation.counted_seq - UNREAD_COUNT_MAX),
+        through: conversation.counted_seq,
+    };
+    (conversation.unread_count > 0 && range.after < range.through).then_some(range)
+}
+
+/// The seqs of a range that are not among those present, which are sorted.
+fn missing(range: SeqRange, present: Option<&Vec<i64>>) -> Option<Missing> {
+    let present = present.map_or(&[][..], Vec::as_slice);
+    let seqs: Vec<i64> = (range.after + 1..=range.through)
+        .filter(|seq| present.binary_search(seq).is_err())
+        .collect();
+    (!seqs.is_empty()).then_some(Missing {
+        conversation: range.conversation,
+        through: range.through,
+        seqs,
+    })
+}

@@ -1,0 +1,286 @@
+//! What a sync reads and answers for each conversation. No IO, no clock.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use chat_contract::v1::{Change, ConversationCursor, ConversationSync, Message, Void, change};
+use chat_domain::{ConversationId, SYNC_BACKLOG_MAX, SYNC_BYTES_MAX, SYNC_CHANGES_MAX};
+use chat_rpc::view;
+use chat_sealing::{Closed, Stretch, Walk};
+use chat_stores::mongo::{Entry, EntryKind, PreviewEntry, RevisionRange};
+use chat_stores::postgres::{SealState, SyncRow};
+use chrono::{DateTime, Utc};
+
+/// What an entry weighs beside its text, at most about: ids, times, and the quote of what it replies to.
+const ENTRY_BYTES: usize = 1_024;
+
+/// How long a client waits for a gap that was abandoned and still could not be closed.
+const CLOSING_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Where a client says it is in a conversation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor {
+    pub(crate) conversation: ConversationId,
+    pub(crate) joined_revision: i64,
+    pub(crate) revision: i64,
+    pub(crate) epoch: i64,
+}
+
+/// What to do for each conversation of the answer, in the order of the request.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    epoch: i64,
+    now: DateTime<Utc>,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+struct Step {
+    asked: Cursor,
+    row: SyncRow,
+    /// What to read from the client's cursor on; none for a client that starts over.
+    stretch: Option<Stretch>,
+}
+
+impl Plan {
+    pub(crate) fn new(epoch: i64, now: DateTime<Utc>) -> Self {
+        Self {
+            epoch,
+            now,
+            steps: Vec::new(),
+        }
+    }
+
+    /// Plans a conversation: the client goes on from its cursor, or starts over.
+    pub(crate) fn add(&mut self, asked: Cursor, row: SyncRow) {
+        let head = row.conversation.revision;
+        let goes_on = asked.epoch == self.epoch
+            && asked.joined_revision == row.conversation.joined_revision
+            && (head - SYNC_BACKLOG_MAX..=head).contains(&asked.revision);
+        let stretch = goes_on.then_some(Stretch {
+            after: asked.revision,
+            through: head,
+            allocated_at: row.allocated_at,
+            now: self.now,
+        });
+        self.steps.push(Step { asked, row, stretch });
+    }
+
+    /// Shares what one answer may bring among the conversations: those that want little get it, the others alike, so that
+    /// none keeps others from going on.
+    pub(crate) fn share(&mut self) {
+        let mut wanting: Vec<&mut Stretch> = self.steps.iter_mut().filter_map(|step| step.stretch.as_mut()).collect();
+        wanting.retain(|stretch| stretch.after < stretch.through);
+        wanting.sort_by_key(|stretch| stretch.through - stretch.after);
+        let mut left = i64::try_from(SYNC_CHANGES_MAX).unwrap_or(i64::MAX);
+        let mut others = i64::try_from(wanting.len()).unwrap_or(i64::MAX);
+        for stretch in wanting {
+            let share = (left / others).min(stretch.through - stretch.after);
+            stretch.through = stretch.after + share;
+            left -= share;
+            others -= 1;
+        }
+    }
+
+    /// What to walk, by conversation.
+    pub(crate) fn stretches(&self) -> impl Iterator<Item = (ConversationId, Stretch)> + '_ {
+        let steps = self.steps.iter();
+        steps.filter_map(|step| Some((step.row.conversation.conversation, step.stretch?)))
+    }
+
+    pub(crate) fn ranges(&self) -> Vec<RevisionRange> {
+        self.stretches()
+            .map(|(conversation, stretch)| stretch.range(conversation))
+            .collect()
+    }
+
+    /// The conversations that the client starts over.
+    pub(crate) fn starts(&self) -> Vec<(ConversationId, SealState)> {
+        let steps = self.steps.iter().filter(|step| step.stretch.is_none());
+        steps
+            .map(|Step { row, .. }| {
+                let conversation = &row.conversation;
+                let state = SealState {
+                    revision: conversation.revision,
+                    message_count: conversation.counted_seq,
+                    closed_revision: row.closed_revision,
+                    closed_seq: row.closed_seq,
+                    allocated_at: row.allocated_at,
+                    last_activity_at: conversation.last_activity_at,
+                    created_at: conversation.created_at,
+                    now: self.now,
+                };
+                (conversation.conversation, state)
+            })
+            .collect()
+    }
+
+    /// How far a conversation of the plan is sealed.
+    pub(crate) fn closed_revision(&self, conversation: ConversationId) -> i64 {
+        let mut rows = self.steps.iter().map(|step| &step.row);
+        rows.find(|row| row.conversation.conversation == conversation)
+            .map_or(0, |row| row.closed_revision)
+    }
+
+    /// Takes over what is unread as it was counted later.
+    pub(crate) fn recount(&mut self, later: &SyncRow) {
+        let later = &later.conversation;
+        let mut rows = self.steps.iter_mut().map(|step| &mut step.row.conversation);
+        if let Some(row) = rows.find(|row| row.conversation == later.conversation) {
+            row.unread_count = later.unread_count;
+            row.counted_seq = later.counted_seq;
+        }
+    }
+
+    /// Puts the answer together, in the order of the request.
+    pub(crate) fn answer(
+        self,
+        mut walks: HashMap<ConversationId, Walk<Entry>>,
+        closed: &BTreeMap<ConversationId, Closed>,
+        quoted: &[PreviewEntry],
+    ) -> Vec<ConversationSync> {
+        let mut bytes_left = SYNC_BYTES_MAX;
+        let epoch = self.epoch;
+        let answer = |Step { asked, row, stretch }: Step| {
+            let id = row.conversation.conversation;
+            match stretch {
+                Some(stretch) => {
+                    let walk = walks.remove(&id).unwrap_or_else(|| stretch.walk(Vec::new()));
+                    continued(row, walk, quoted, &mut bytes_left, epoch)
+                }
+                None => started_over(asked, row, closed.get(&id).copied(), epoch),
+            }
+        };
+        self.steps.into_iter().map(answer).collect()
+    }
+}
+
+/// The answer for a conversation that the client starts over.
+fn started_over(asked: Cursor, row: SyncRow, closed: Option<Closed>, epoch: i64) -> ConversationSync {
+    match closed {
+        Some(Closed {
+            through, is_done: true, ..
+        }) => ConversationSync {
+            reset: true,
+            ..synced(row, through, Vec::new(), epoch)
+        },
+        // There is more to make sure of than one call may: the client asks again as it did.
+        _ => {
+            let cursor = ConversationCursor {
+                conversation_id: asked.conversation.to_string(),
+                joined_revision: asked.joined_revision,
+                revision: asked.revision,
+                epoch: asked.epoch,
+            };
+            ConversationSync {
+                cursor: Some(cursor),
+                incomplete: true,
+                cursor_seq: 0,
+                ..synced(row, 0, Vec::new(), epoch)
+            }
+        }
+    }
+}
+
+/// The answer for a conversation that goes on from the client's cursor: what fits of the walk.
+fn continued(
+    row: SyncRow,
+    walk: Walk<Entry>,
+    quoted: &[PreviewEntry],
+    bytes_left: &mut usize,
+    epoch: i64,
+) -> ConversationSync {
+    let Walk {
+        mut entries,
+        through: walked_through,
+        abandoned,
+        retry_after,
+    } = walk;
+    let before = walked_through - i64::try_from(entries.len()).unwrap_or(0);
+    let fitting = entries.iter().take_while(|entry| {
+        let left = bytes_left.checked_sub(weight(entry));
+        *bytes_left = left.unwrap_or(*bytes_left);
+        left.is_some()
+    });
+    let fitting = fitting.count();
+    entries.truncate(fitting);
+    let through = before + i64::try_from(fitting).unwrap_or(0);
+    let cut = through < walked_through;
+    let retry_after = retry_after.or((!abandoned.is_empty()).then_some(CLOSING_RETRY_AFTER));
+    let changes = changes(entries, quoted, &row);
+    ConversationSync {
+        retry_after: retry_after.filter(|_| !cut).map(Into::into),
+        ..synced(row, through, changes, epoch)
+    }
+}
+
+/// The bytes of an entry in an answer, at most about. As JSON within the JSON that a function answers, a quote, a backslash
+/// or a control character takes four.
+fn weight(entry: &Entry) -> usize {
+    let EntryKind::Message(message) = &entry.kind else {
+        return ENTRY_BYTES;
+    };
+    let is_escaped = |byte: &&u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+    let text = &message.text;
+    ENTRY_BYTES + text.len() + 3 * text.as_bytes().iter().filter(is_escaped).count()
+}
+
+/// The answer for a conversation at a revision.
+fn synced(row: SyncRow, through: i64, changes: Vec<Change>, epoch: i64) -> ConversationSync {
+    let conversation = row.conversation;
+    let newest_seq = changes.iter().rev().find_map(|change| match &change.kind {
+        Some(change::Kind::MessageSent(message)) => Some(message.seq),
+        _ => None,
+    });
+    let at_head = through >= conversation.revision;
+    ConversationSync {
+        cursor: Some(ConversationCursor {
+            conversation_id: conversation.conversation.to_string(),
+            joined_revision: conversation.joined_revision,
+            revision: through,
+            epoch,
+        }),
+        reset: false,
+        incomplete: !at_head,
+        retry_after: None,
+        revision: conversation.revision,
+        // At the head, everything that was handed out is known to the client.
+        cursor_seq: if at_head {
+            conversation.counted_seq
+        } else {
+            newest_seq.unwrap_or_default()
+        },
+        counted_seq: conversation.counted_seq,
+        unread_count: conversation.unread_count,
+        members: conversation.members.into_iter().map(view::member).collect(),
+        changes,
+    }
+}
+
+fn changes(entries: Vec<Entry>, quoted: &[PreviewEntry], row: &SyncRow) -> Vec<Change> {
+    let mut sent = Vec::new();
+    let places: Vec<(i64, Option<bool>)> = entries
+        .into_iter()
+        .map(|entry| match entry.kind {
+            EntryKind::Message(message) => {
+                sent.push(*message);
+                (entry.revision, Some(true))
+            }
+            EntryKind::Void => (entry.revision, Some(false)),
+            // Of a later version of this service: the client steps over it.
+            EntryKind::Unknown => (entry.revision, None),
+        })
+        .collect();
+    let mut sent = view::messages(sent, quoted, row.conversation.window).into_iter();
+    places
+        .into_iter()
+        .map(|(revision, is_message)| Change {
+            revision,
+            kind: match is_message {
+                Some(true) => sent.next().map(|message: Message| change::Kind::MessageSent(message)),
+                Some(false) => Some(change::Kind::Void(Void {})),
+                None => None,
+            },
+        })
+        .collect()
+}

@@ -1,0 +1,31 @@
+//! Notices that operations of several services hand out.
+
+use chat_contract::v1::{LiveEvent, ReadPositionMoved, live_event};
+use chat_delivery::Notice;
+use chat_domain::{ConversationId, UserId};
+use chat_stores::postgres::ReadPosition;
+
+/// What the reader's own devices and the other members are told of a moved read position. How many messages are unread
+/// concerns nobody but the reader.
+pub fn read_position_moved(conversation: ConversationId, reader: &UserId, position: &ReadPosition) -> [Notice; 2] {
+    let notice = |recipients, unread_count, counted_seq| Notice {
+        recipients,
+        event: LiveEvent {
+            conversation_id: conversation.to_string(),
+            event: Some(live_event::Event::ReadPositionMoved(ReadPositionMoved {
+                user_id: reader.to_string(),
+                read_seq: position.read_seq,
+                unread_count,
+                counted_seq,
+            })),
+            ..LiveEvent::default()
+        },
+        occurred_at: position.at,
+    };
+    let others = position.members.iter().filter(|member| *member != reader.as_str());
+    let others = others.filter_map(|member| member.parse().ok()).collect();
+    [
+        notice(vec![reader.clone()], Some(position.unread_count), position.counted_seq),
+        notice(others, None, 0),
+    ]
+}

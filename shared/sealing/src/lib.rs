@@ -1,0 +1,266 @@
+//! Sealing: making sure that a conversation is whole, and keeping how far that was done.
+//!
+//! Postgres hands out places and seqs, MongoDB keeps what is written there, and a writer may die in between. What it leaves
+//! open is closed by whoever meets it: the sender of every 128th place, a sync, a page of history. This crate is where all
+//! of them do it, so that there is one rule for what an open place is, when it may be closed, and what has to be told
+//! Postgres about it: how far every place is taken, and which seqs no message has, which therefore count nowhere.
+//!
+//! Closing a place is safe at any moment, since a late writer meets the unique index and takes another one. What is told
+//! Postgres is only what a read *after* closing did not find. Everything here may be repeated, and may stop half-way.
+
+#![warn(missing_docs)]
+
+mod walk;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chat_domain::{
+    ConversationId, RESTART_PLACES_MAX, RESTART_PLACES_READ_MAX, SEAL_EVERY, SEAL_PLACES_MAX, SEALED_PER_CALL_MAX, VOIDS_MAX,
+};
+use chat_stores::StoreError;
+use chat_stores::mongo::{PlaceEntry, SeqRange, Timeline};
+use chat_stores::postgres::{LastSaid, Postgres, SealState, Sealed};
+
+pub use walk::{Placed, Stretch, Walk};
+
+/// Seqs that one sealing reports as uncounted, at most: more than the places that it looks at only has a conversation whose
+/// sequencer was lifted over a stretch that nobody ever handed out.
+const UNCOUNTED_MAX: i64 = 65_536;
+/// Progress of less than this is not worth a write of its own.
+const KEPT_STEP: i64 = 1_000;
+
+/// Whether the sender of this place makes sure, after the answer, that those before are taken.
+pub fn is_due(revision: i64) -> bool {
+    revision % SEAL_EVERY == 0
+}
+
+/// Seals conversations.
+#[derive(Clone, Copy, Debug)]
+pub struct Sealer<'a> {
+    /// Where it is kept.
+    pub postgres: &'a Postgres,
+    /// What is looked at, and closed.
+    pub timeline: &'a Timeline,
+}
+
+/// How far a conversation is closed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Closed {
+    /// Every place up to this revision is taken.
+    pub through: i64,
+    /// Whether what is above is being written, if there is anything; else more was to look at than one call may.
+    pub is_done: bool,
+    /// Whether something was found missing on the way, so that what was counted before has to be counted again.
+    pub had_gaps: bool,
+}
+
+impl Sealer<'_> {
+    /// Seals these conversations one after the other, at most 16 of them. What fails is logged: another call seals.
+    pub async fn seal_all(&self, conversations: &[ConversationId]) {
+        for conversation in conversations.iter().take(SEALED_PER_CALL_MAX) {
+            if let Err(error) = self.seal(*conversation).await {
+                tracing::warn!(conversation_id = %conversation, error = %error, causes = error.causes(), "not sealed");
+            }
+        }
+    }
+
+    /// Seals a conversation from where it is sealed, over at most 1,024 places: closes what was abandoned there, and keeps
+    /// how far everything is taken and which seqs no message has. At the head it also sets right when something was last
+    /// said.
+    pub async fn seal(&self, conversation: ConversationId) -> Result<(), StoreError> {
+        if let Some(state) = self.postgres.lookup_seal(conversation).await? {
+            self.seal_stretch(conversation, &state, SEAL_PLACES_MAX).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells Postgres that no message will ever have this seq: its place was closed by the caller, whose operation is not in
+    /// there. Then seals the conversation, so that nothing of the place is left to see.
+    pub async fn uncount(&self, conversation: ConversationId, seq: i64) -> Result<(), StoreError> {
+        let sealed = Sealed {
+            uncounted: vec![seq],
+            ..Sealed::default()
+        };
+        self.postgres.seal(conversation, &sealed, true).await?;
+        self.seal(conversation).await
+    }
+
+    /// Makes sure, for clients that start over near the heads of these conversations, that nothing below is open: a writer
+    /// that was frozen for long could fill it, and such a client would never see it.
+    ///
+    /// What costs least comes first, and what was made sure of is kept at once, so that a call that has too much to look at
+    /// leaves less for the next one.
+    pub async fn restart(
+        &self,
+        mut starts: Vec<(ConversationId, SealState)>,
+    ) -> Result<BTreeMap<ConversationId, Closed>, StoreError> {
+        starts.sort_by_key(|(_, state)| state.revision - state.closed_revision);
+        let mut closed: BTreeMap<ConversationId, Closed> = BTreeMap::new();
+        let mut counted: Vec<(ConversationId, SealState, SeqRange)> = Vec::new();
+        let mut read: Vec<(ConversationId, SealState)> = Vec::new();
+        let mut left = RESTART_PLACES_MAX;
+        for (conversation, state) in starts {
+            let open = state.revision - state.closed_revision;
+            closed.insert(
+                conversation,
+                Closed {
+                    through: state.closed_revision,
+                    is_done: open <= 0,
+                    had_gaps: false,
+                },
+            );
+            if open <= 0 {
+                continue;
+            }
+            if open != state.message_count - state.closed_seq {
+                // Not every place has a seq: counting seqs would not tell.
+                read.push((conversation, state));
+                continue;
+            }
+            let stretch = open.min(left);
+            left -= stretch;
+            if stretch > 0 {
+                let range = SeqRange {
+                    conversation,
+                    after: state.closed_seq,
+                    through: state.closed_seq + stretch,
+                };
+                counted.push((conversation, state, range));
+            }
+        }
+
+        let ranges: Vec<SeqRange> = counted.iter().map(|(_, _, range)| *range).collect();
+        let messages = self.timeline.count_messages(&ranges).await?;
+        for (conversation, state, range) in counted {
+            let stretch = range.through - range.after;
+            if messages.get(&conversation).copied().unwrap_or_default() < stretch {
+                read.push((conversation, state));
+                continue;
+            }
+            let through = state.closed_revision + stretch;
+            let is_done = through == state.revision;
+            closed.insert(
+                conversation,
+                Closed {
+                    through,
+                    is_done,
+                    had_gaps: false,
+                },
+            );
+            if stretch >= KEPT_STEP || !is_done {
+                let sealed = Sealed {
+                    closed_revision: through,
+                    closed_seq: range.through,
+                    ..Sealed::default()
+                };
+                self.postgres.seal(conversation, &sealed, true).await?;
+            }
+        }
+
+        let mut left = RESTART_PLACES_READ_MAX;
+        for (conversation, state) in read {
+            let stretch = (state.revision - state.closed_revision).min(left);
+            left -= stretch;
+            if stretch > 0 {
+                let through = self.seal_stretch(conversation, &state, stretch).await?;
+                closed.insert(conversation, through);
+            }
+        }
+        Ok(closed)
+    }
+
+    /// Looks at the places from where a conversation is sealed, at most so many; closes those that were abandoned, and keeps
+    /// what was found out.
+    async fn seal_stretch(
+        &self,
+        conversation: ConversationId,
+        state: &SealState,
+        places_max: i64,
+    ) -> Result<Closed, StoreError> {
+        let stretch = Stretch {
+            after: state.closed_revision,
+            through: state.revision.min(state.closed_revision + places_max),
+            allocated_at: state.allocated_at,
+            now: state.now,
+        };
+        let mut walk = self.walk(conversation, &stretch).await?;
+        if !walk.abandoned.is_empty() {
+            let places: Vec<(ConversationId, i64)> = walk
+                .abandoned
+                .iter()
+                .take(VOIDS_MAX)
+                .map(|revision| (conversation, *revision))
+                .collect();
+            self.timeline.close(&places).await?;
+            // Writers may have been faster; what counts is what stands there now.
+            walk = self.walk(conversation, &stretch).await?;
+        }
+        let is_whole = walk.through == state.revision;
+        let newest = walk.entries.iter().rev().find_map(|place| place.message);
+        let closed_seq = if is_whole {
+            // All places that were handed out are taken, and with them all seqs.
+            state.message_count
+        } else {
+            newest.map_or(state.closed_seq, |(seq, _)| seq)
+        };
+        let sealed = Sealed {
+            closed_revision: walk.through,
+            closed_seq,
+            uncounted: uncounted(state.closed_seq, closed_seq, &walk.entries),
+            last_said: if is_whole {
+                self.last_said(conversation, state, newest).await?
+            } else {
+                None
+            },
+        };
+        if walk.through > state.closed_revision || closed_seq > state.closed_seq || sealed.last_said.is_some() {
+            self.postgres.seal(conversation, &sealed, true).await?;
+        }
+        Ok(Closed {
+            through: walk.through,
+            is_done: is_whole || walk.retry_after.is_some(),
+            had_gaps: true,
+        })
+    }
+
+    async fn walk(&self, conversation: ConversationId, stretch: &Stretch) -> Result<Walk<PlaceEntry>, StoreError> {
+        let places = self.timeline.list_places(stretch.range(conversation)).await?;
+        Ok(stretch.walk(places))
+    }
+
+    /// When something was last said in a conversation whose places are all taken; None when that is what lists say.
+    async fn last_said(
+        &self,
+        conversation: ConversationId,
+        state: &SealState,
+        newest: Option<(i64, chrono::DateTime<chrono::Utc>)>,
+    ) -> Result<Option<LastSaid>, StoreError> {
+        let at = match newest {
+            Some((_, at)) => at,
+            None => {
+                let newest = self.timeline.lookup_newest(conversation).await?;
+                newest
+                    .and_then(|place| place.message)
+                    .map_or(state.created_at, |(_, at)| at)
+            }
+        };
+        Ok(Some(at).filter(|at| *at != state.last_activity_at).map(|at| LastSaid {
+            message_count: state.message_count,
+            at,
+        }))
+    }
+}
+
+/// The seqs `after < seq <= through` that none of these places has.
+fn uncounted(after: i64, through: i64, places: &[PlaceEntry]) -> Vec<i64> {
+    let stored: BTreeSet<i64> = places
+        .iter()
+        .filter_map(|place| place.message.map(|(seq, _)| seq))
+        .collect();
+    let lifted_over = through - after - UNCOUNTED_MAX;
+    if lifted_over > 0 {
+        tracing::error!(seqs = lifted_over, "a stretch of seqs was never handed out; the oldest of them stay counted");
+    }
+    let after = after.max(through - UNCOUNTED_MAX);
+    (after + 1..=through).filter(|seq| !stored.contains(seq)).collect()
+}
