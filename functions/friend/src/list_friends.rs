@@ -1,9 +1,9 @@
 //! Lists the caller's friends and open requests.
 
-use chat_contract::v1::{Friend, FriendState, ListFriendsRequest, ListFriendsResponse};
-use chat_domain::{PageSize, PageToken, Violation};
+use chat_contract::v1::{FriendState, ListFriendsRequest, ListFriendsResponse};
+use chat_domain::{PageSize, UsersToken, Violation};
 use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
-use chat_stores::postgres::{Friendship, FriendshipState, Postgres};
+use chat_stores::postgres::{FriendshipState, Postgres};
 use chat_stores::{Settings, SettingsError};
 
 /// The RPC `ListFriends`.
@@ -30,16 +30,16 @@ impl Operation for ListFriends {
         let mut fields = Fields::default();
         let state = fields.take("state", parse_state(request.state));
         let page_size = fields.take("page_size", PageSize::parse(request.page_size));
-        let after = fields.take("page_token", PageToken::parse(&request.page_token));
+        let after = fields.take("page_token", UsersToken::parse(&request.page_token));
         let (Some(state), Some(page_size), Some(after)) = (state, page_size, after) else {
             return Err(fields.refuse());
         };
-        let (friendships, next) = self
+        let (friends, next) = self
             .postgres
             .list_friends(user, state, page_size, after.as_ref())
-            .await?;
+            .await??;
         Ok(ListFriendsResponse {
-            friends: friendships.into_iter().map(friend).collect(),
+            friends: friends.into_iter().map(view::friend).collect(),
             next_page_token: next.map(|token| token.to_string()).unwrap_or_default(),
         }
         .into())
@@ -55,15 +55,6 @@ fn parse_state(state: i32) -> Result<Option<FriendshipState>, Violation> {
         Err(_) => Err(Violation::new(format!(
             "is {state}, which is not a state of this version"
         ))),
-    }
-}
-
-fn friend(friendship: Friendship) -> Friend {
-    Friend {
-        user_id: friendship.other,
-        state: view::friend_state(friendship.state).into(),
-        updated_at: Some(friendship.updated_at.into()),
-        profile: friendship.profile.map(view::profile),
     }
 }
 

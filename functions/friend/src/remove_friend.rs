@@ -1,6 +1,6 @@
 //! Ends a friendship, withdraws a request or drops the other's.
 
-use chat_contract::v1::{FriendState, RemoveFriendRequest, RemoveFriendResponse};
+use chat_contract::v1::{RemoveFriendRequest, RemoveFriendResponse};
 use chat_rpc::{Answer, CallContext, Failure, Fields, Operation};
 use chat_stores::postgres::Postgres;
 use chat_stores::{Settings, SettingsError};
@@ -31,14 +31,11 @@ impl Operation for RemoveFriend {
     ) -> Result<Answer<RemoveFriendResponse>, Failure> {
         let caller = context.caller()?;
         let other = Fields::only("user_id", caller.parse_other(&request.user_id))?;
-        let removed_at = self.postgres.remove_friend(&caller.user, &other).await?;
-        let mut answer = Answer::new(RemoveFriendResponse {});
-        if let Some(at) = removed_at {
-            answer
-                .notices
-                .extend(friend_changed(&caller.user, &other, FriendState::Unspecified, at));
-        }
-        Ok(answer)
+        let friendship = self.postgres.remove_friend(&caller.user, &other).await??;
+        Ok(Answer {
+            notices: friend_changed(&caller.user, &other, &friendship),
+            ..Answer::new(RemoveFriendResponse {})
+        })
     }
 }
 

@@ -1,12 +1,12 @@
 //! Asks a user to become a friend, or meets their request.
 
 use chat_contract::v1::{RequestFriendRequest, RequestFriendResponse};
-use chat_domain::FRIENDS_MAX;
-use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
-use chat_stores::postgres::Postgres;
+use chat_domain::FRIEND_REQUESTS_MAX;
+use chat_rpc::{Answer, CallContext, Failure, Fields, Operation};
+use chat_stores::postgres::{FriendRequested, OutOfBudget, Postgres};
 use chat_stores::{Settings, SettingsError};
 
-use crate::notice::{friend, friend_changed};
+use crate::notice::{friend, friend_changed, too_many_friends};
 
 /// The RPC `RequestFriend`.
 #[derive(Debug)]
@@ -32,30 +32,35 @@ impl Operation for RequestFriend {
     ) -> Result<Answer<RequestFriendResponse>, Failure> {
         let caller = context.caller()?;
         let other = Fields::only("user_id", caller.parse_other(&request.user_id))?;
-        let (friendship, changed) = self
-            .postgres
-            .request_friend(&caller.user, &other)
-            .await?
-            .ok_or_else(|| {
-                Failure::resource_exhausted(
-                    "FRIEND_LIMIT",
-                    format!(
-                        "you have {FRIENDS_MAX} friends and open requests of yours, the most that are allowed; remove some first"
-                    ),
-                )
-                .with_metadata("limit", FRIENDS_MAX.to_string())
-            })?;
-        let state = view::friend_state(friendship.state);
-        let mut answer = Answer::new(RequestFriendResponse {
-            friend: Some(friend(&other, state, friendship.updated_at)),
-        });
-        if changed {
-            answer
-                .notices
-                .extend(friend_changed(&caller.user, &other, state, friendship.updated_at));
-        }
-        Ok(answer)
+        let requested = self.postgres.request_friend(&caller.user, &other).await??;
+        let friendship = match requested {
+            FriendRequested::Done(friendship) => friendship,
+            FriendRequested::TooManyFriends => return Err(too_many_friends()),
+            FriendRequested::TooManyRequests => return Err(too_many_requests()),
+            FriendRequested::TooSoon(OutOfBudget { wait }) => return Err(too_soon().with_retry_after(wait)),
+        };
+        Ok(Answer {
+            notices: friend_changed(&caller.user, &other, &friendship),
+            ..Answer::new(RequestFriendResponse {
+                friend: Some(friend(&other, &friendship)),
+            })
+        })
     }
+}
+
+fn too_many_requests() -> Failure {
+    Failure::resource_exhausted(
+        "FRIEND_REQUESTS_FULL",
+        format!("this user has {FRIEND_REQUESTS_MAX} requests to answer, the most that are allowed; ask later"),
+    )
+    .with_metadata("limit", FRIEND_REQUESTS_MAX.to_string())
+}
+
+fn too_soon() -> Failure {
+    Failure::resource_exhausted(
+        "FRIEND_REQUEST_TOO_SOON",
+        "you have asked this user several times lately; wait before you ask again",
+    )
 }
 
 #[cfg(test)]

@@ -1,14 +1,12 @@
 //! Accepts or declines a user's friend request.
 
-use chat_contract::v1::{
-    FriendRequestAnswer, FriendState, RespondToFriendRequestRequest, RespondToFriendRequestResponse,
-};
+use chat_contract::v1::{FriendRequestAnswer, RespondToFriendRequestRequest, RespondToFriendRequestResponse};
 use chat_domain::{UserId, Violation};
 use chat_rpc::{Answer, CallContext, Caller, Failure, Fields, Operation};
-use chat_stores::postgres::{FriendAnswer, Postgres};
+use chat_stores::postgres::{FriendAnswered, Postgres};
 use chat_stores::{Settings, SettingsError};
 
-use crate::notice::{friend, friend_changed};
+use crate::notice::{friend, friend_changed, too_many_friends};
 
 /// The RPC `RespondToFriendRequest`.
 #[derive(Debug)]
@@ -34,37 +32,35 @@ impl Operation for RespondToFriendRequest {
     ) -> Result<Answer<RespondToFriendRequestResponse>, Failure> {
         let caller = context.caller()?;
         let (other, accept) = parse(caller, &request)?;
-        let (state, at, changed) = match self
+        let answered = self
             .postgres
             .respond_to_friend_request(&caller.user, &other, accept)
-            .await?
-        {
-            FriendAnswer::Accepted { since, changed } => (FriendState::Accepted, since, changed),
-            FriendAnswer::Declined { at, changed } => (FriendState::Unspecified, at, changed),
-            FriendAnswer::Missing => {
+            .await??;
+        let friendship = match answered {
+            FriendAnswered::Done(friendship) => friendship,
+            FriendAnswered::TooManyFriends => return Err(too_many_friends()),
+            FriendAnswered::Missing => {
                 return Err(Failure::not_found(
                     "FRIEND_REQUEST_NOT_FOUND",
                     "this user has not asked you to be friends",
                 ));
             }
-            FriendAnswer::AlreadyFriends => {
+            FriendAnswered::AlreadyFriends => {
                 return Err(Failure::failed_precondition(
                     "ALREADY_FRIENDS",
                     "you are friends already; call RemoveFriend to end that",
                 ));
             }
         };
-        let mut answer = Answer::new(RespondToFriendRequestResponse {
-            friend: Some(friend(&other, state, at)),
-        });
-        if changed {
-            answer.notices.extend(friend_changed(&caller.user, &other, state, at));
-        }
-        Ok(answer)
+        Ok(Answer {
+            notices: friend_changed(&caller.user, &other, &friendship),
+            ..Answer::new(RespondToFriendRequestResponse {
+                friend: Some(friend(&other, &friendship)),
+            })
+        })
     }
 }
 
-/// Reads who asked, and whether the answer is yes.
 fn parse(caller: &Caller, request: &RespondToFriendRequestRequest) -> Result<(UserId, bool), Failure> {
     let mut fields = Fields::default();
     let other = fields.take("user_id", caller.parse_other(&request.user_id));

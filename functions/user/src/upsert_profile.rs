@@ -28,7 +28,7 @@ impl Operation for UpsertProfile {
     ) -> Result<Answer<UpsertProfileResponse>, Failure> {
         let user = &context.caller()?.user;
         let update = parse(request)?;
-        let profile = self.postgres.upsert_profile(user, &update).await?.ok_or_else(|| {
+        let profile = self.postgres.upsert_profile(user, &update).await??.ok_or_else(|| {
             let mut fields = Fields::default();
             fields.take::<()>("display_name", Err(Violation::new("must be set in a first profile")));
             fields.refuse()

@@ -29,6 +29,8 @@ const STEP_TIMEOUT: Duration = Duration::from_secs(30);
 const NOWHERE: &str = "127.0.0.1:9";
 /// 32 bytes that sign the tickets of tests, in base64.
 const TICKET_KEY: &str = "dGlja2V0cyBvZiB0ZXN0cyBhcmUgc2lnbmVkIGJ5IHQ=";
+/// 32 bytes under which tests hash what is said, in base64.
+const CONTENT_KEY: &str = "Y29udGVudHMgb2YgdGVzdHMgYXJlIGhhc2hlZCBpdCE=";
 
 /// Settings that name the servers; `cargo chat test` sets them.
 const SERVERS: [&str; 6] = [
@@ -85,7 +87,8 @@ impl Fixture {
             .with("LIVE_TABLE", &name)
             .with("LIVE_ENDPOINT", format!("http://{NOWHERE}/live"))
             .with("LIVE_URL", format!("ws://{NOWHERE}/live"))
-            .with("TICKET_KEY", TICKET_KEY);
+            .with("TICKET_KEY", TICKET_KEY)
+            .with("CONTENT_KEY", CONTENT_KEY);
         // From here on the drop cleans up, whatever was made.
         let fixture = Self {
             name,

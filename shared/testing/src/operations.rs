@@ -6,7 +6,7 @@ use chat_contract::Rpc;
 use chat_domain::{ConversationId, UserId};
 use chat_rpc::{Answer, CallContext, Failure, Operation};
 use chat_stores::Settings;
-use chat_stores::postgres::Postgres;
+use chat_stores::postgres::{FriendRequested, Opened, Postgres};
 
 use crate::{Fixture, Proxies};
 
@@ -62,7 +62,10 @@ impl Fixture {
         let postgres = self.postgres();
         for (from, to) in [(one, other), (other, one)] {
             let asked = postgres.request_friend(&user(from), &user(to)).await;
-            asked.unwrap_or_else(|error| panic!("{from} and {to} cannot become friends: {error}"));
+            match asked {
+                Ok(Ok(FriendRequested::Done(_))) => {}
+                refused => panic!("{from} and {to} cannot become friends: {refused:?}"),
+            }
         }
     }
 
@@ -77,9 +80,8 @@ impl Fixture {
             .open_direct_conversation(ConversationId::generate(), &user(one), &user(other))
             .await;
         match opened {
-            Ok(Some(opened)) => opened.conversation,
-            Ok(None) => panic!("{one} and {other} are not friends"),
-            Err(error) => panic!("{one} and {other} cannot open a conversation: {error}"),
+            Ok(Ok(Opened::Open(opened))) => opened.conversation,
+            refused => panic!("{one} and {other} cannot open a conversation: {refused:?}"),
         }
     }
 
