@@ -1,6 +1,10 @@
 //! `cargo chat` as people run it: what it says when something is in its way, and that a kill loses nothing.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -216,18 +220,28 @@ fn tests_get_the_databases_and_their_exit_code_is_passed_on() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_killed_is_started_again() {
+async fn a_database_that_is_killed_is_started_again_and_its_log_is_where_it_is_said() {
     let scratch = Scratch::new("revived");
     let mut stack = running_stack(&scratch);
     let [postgres, ..] = stack.servers()[..] else {
         panic!("no servers")
     };
-    kill_process(Pid::from_raw(postgres).unwrap(), Signal::KILL).unwrap();
-    stack.read_until("Postgres ended (signal 9): starting it again");
-    let url = stack.variable("DATABASE_URL");
-    let answer = timeout(Duration::from_secs(30), async {
+    let log = std::fs::read_to_string(stack.folder.join("postgres/log")).unwrap();
+    kill(postgres, Signal::KILL);
+    let line = stack.read_until("Postgres ended (signal 9): starting it again");
+    answers(&stack.variable("DATABASE_URL")).await;
+    assert_ne!(stack.server("postgres"), postgres);
+    let (_, named) = line.trim_end().rsplit_once(' ').unwrap();
+    let kept = std::fs::read_to_string(named).unwrap();
+    assert!(kept.starts_with(&log), "{line} {kept} {log}");
+    stack.stop();
+}
+
+/// Waits until Postgres does.
+async fn answers(url: &str) {
+    let answer = timeout(Duration::from_secs(60), async {
         loop {
-            if let Ok(mut connection) = PgConnection::connect(&url).await
+            if let Ok(mut connection) = PgConnection::connect(url).await
                 && let Ok(answer) = sqlx::query_scalar::<_, i32>("SELECT 7")
                     .fetch_one(&mut connection)
                     .await
@@ -238,8 +252,27 @@ async fn a_database_that_is_killed_is_started_again() {
         }
     });
     assert_eq!(answer.await.unwrap(), 7);
-    assert_ne!(stack.servers()[0], postgres);
-    stack.stop();
+}
+
+#[test]
+fn a_mongod_that_cannot_start_is_told_with_its_reason() {
+    let scratch = Scratch::new("broken-mongod");
+    link_tools(&scratch);
+    let data = scratch.0.join("test/mongod/data");
+    std::fs::create_dir_all(&data).unwrap();
+    std::fs::write(data.join("storage.bson"), "x").unwrap();
+    let output = given(&mut chat(&scratch.0, &["stack"]), &["DATABASE_URL", "AWS_ENDPOINT_URL"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    let line = text.lines().last().unwrap();
+    assert!(
+        line.starts_with("error: mongod ended while starting (")
+            && line
+                .contains("): Unable to read the storage engine metadata file: BSON data has to be at least 5 bytes")
+            && line.contains("its log is "),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -284,38 +317,56 @@ struct RunningStack {
     folder: PathBuf,
 }
 
-/// Starts one in the scratch folder, with the servers that the checkout has fetched already.
-fn running_stack(scratch: &Scratch) -> RunningStack {
+/// Tells a command to use these servers of the test's own.
+fn given<'a>(command: &'a mut Command, variables: &[&str]) -> &'a mut Command {
+    command.envs(variables.iter().map(|name| (name, std::env::var(name).unwrap())))
+}
+
+/// Lets a command find the servers that the checkout has fetched already.
+fn link_tools(scratch: &Scratch) {
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.chat/tools");
     std::fs::create_dir_all(&tools).unwrap();
     let link = scratch.0.join("tools");
     if !link.exists() {
         std::os::unix::fs::symlink(tools.canonicalize().unwrap(), &link).unwrap();
     }
+}
+
+/// Starts one in the scratch folder, with the servers that the checkout has fetched already.
+fn running_stack(scratch: &Scratch) -> RunningStack {
+    link_tools(scratch);
     let exports = scratch.0.join("exports");
-    let mut child = chat(&scratch.0, &["stack"])
+    let child = chat(&scratch.0, &["stack"])
         .stdout(File::create(&exports).unwrap())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let errors = BufReader::new(child.stderr.take().unwrap());
-    let mut stack = RunningStack {
-        child,
-        errors,
-        exports: String::new(),
-        folder: scratch.0.join("test"),
-    };
+    let mut stack = RunningStack::of(child, scratch.0.join("test"));
     stack.read_until("run until Ctrl-C");
     stack.exports = std::fs::read_to_string(exports).unwrap();
     stack
 }
 
 impl RunningStack {
-    /// Reads on in what it says until this text appears.
-    fn read_until(&mut self, text: &str) {
+    fn of(mut child: Child, folder: PathBuf) -> Self {
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        Self {
+            child,
+            errors,
+            exports: String::new(),
+            folder,
+        }
+    }
+
+    /// Reads on in what it says until this text appears, and answers the line with it.
+    fn read_until(&mut self, text: &str) -> String {
         let mut said = String::new();
-        while !said.contains(text) {
+        loop {
+            let start = said.len();
             assert_ne!(self.errors.read_line(&mut said).unwrap(), 0, "{said}");
+            if said[start..].contains(text) {
+                return said.split_off(start);
+            }
         }
     }
 
@@ -328,15 +379,14 @@ impl RunningStack {
     /// The ids of the databases' processes.
     fn servers(&self) -> Vec<i32> {
         ["postgres", "mongod", "dynamodb"]
-            .iter()
-            .map(|server| {
-                std::fs::read_to_string(self.folder.join(server).join("pid"))
-                    .unwrap()
-                    .trim()
-                    .parse()
-                    .unwrap()
-            })
-            .collect()
+            .map(|server| self.server(server))
+            .to_vec()
+    }
+
+    /// The id of one database's process.
+    fn server(&self, name: &str) -> i32 {
+        let text = std::fs::read_to_string(self.folder.join(name).join("pid")).unwrap();
+        text.trim().parse().unwrap()
     }
 
     /// Ctrl-C, and all is well.
@@ -361,6 +411,10 @@ impl Drop for RunningStack {
             let _ = self.child.wait();
         }
     }
+}
+
+fn kill(pid: i32, signal: Signal) {
+    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
 }
 
 /// Whether a process is there and not merely waiting to be reaped.

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::StackError;
 use super::account::RunAs;
+use super::complaint::{complaint, last_complaint};
 use super::folder::is_free;
 use super::progress::{Progress, Step};
 
@@ -28,9 +29,6 @@ const REVIVALS_MAX: usize = 10;
 const STABLE_AFTER: Duration = Duration::from_mins(1);
 const REVIVAL_PAUSE: Duration = Duration::from_secs(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(40);
-/// As much of a log's end as is read to find out why a server ended.
-const LOG_TAIL_BYTES: usize = 16 * 1024;
-
 /// Everything that is needed to start a server, as often as need be.
 #[derive(Clone)]
 pub(super) struct Launch {
@@ -67,6 +65,14 @@ impl Launch {
     /// Where the output of the run before is.
     fn old_log(&self) -> PathBuf {
         self.folder.join("log.before")
+    }
+
+    /// Keeps the log of a run that is over, until the next one is.
+    fn put_log_away(&self) {
+        let log = self.log();
+        if log.exists() {
+            let _ = std::fs::rename(&log, self.old_log());
+        }
     }
 
     /// Stops what an earlier, killed run of ours left running, and removes pid files that name a stranger. `port` is
@@ -146,9 +152,7 @@ impl Launch {
     /// Starts the process.
     pub(super) fn spawn(self) -> Result<Server, StackError> {
         let log = self.log();
-        if log.exists() {
-            let _ = std::fs::rename(&log, self.old_log());
-        }
+        self.put_log_away();
         let output = std::fs::File::create(&log).map_err(StackError::file("create", &log))?;
         let errors = output.try_clone().map_err(StackError::file("create", &log))?;
         let child = self
@@ -268,9 +272,11 @@ impl Server {
                     log,
                 });
             }
+            // The name under which whoever reads this line finds it.
+            self.launch.put_log_away();
             progress.line(format_args!(
-                "{name} ended ({status}): starting it again; its log was {}",
-                log.display()
+                "{name} ended ({status}): starting it again; its log is {}",
+                self.launch.old_log().display()
             ));
             // A killed server's helpers need a moment to notice, and hold what the new one needs.
             *self.revival.insert(Instant::now() + REVIVAL_PAUSE)
@@ -306,45 +312,6 @@ fn describe(status: Option<ExitStatus>) -> String {
         Some((None, Some(signal))) => format!("signal {signal}"),
         _ => "unknown exit status".to_owned(),
     }
-}
-
-/// The line of a log that most likely says why a server ended: its last error, else its last line.
-async fn last_complaint(log: &Path) -> String {
-    let text = tokio::fs::read(log).await.unwrap_or_default();
-    let tail = text
-        .get(text.len().saturating_sub(LOG_TAIL_BYTES)..)
-        .unwrap_or_default();
-    complaint(&String::from_utf8_lossy(tail))
-}
-
-/// The most telling line of a program's output.
-pub(super) fn complaint(output: &str) -> String {
-    let lines = || output.lines().rev().map(str::trim).filter(|line| !line.is_empty());
-    lines()
-        .find_map(|line| mongod_error(line).or_else(|| is_error(line).then(|| line.to_owned())))
-        .or_else(|| lines().next().map(str::to_owned))
-        .unwrap_or_else(|| "it said nothing".to_owned())
-}
-
-fn is_error(line: &str) -> bool {
-    ["FATAL", "PANIC", "ERROR", "error:", "Error:"]
-        .iter()
-        .any(|word| line.contains(word))
-        && !line.starts_with('{')
-}
-
-/// mongod logs JSON; its errors have severity `E` or `F`.
-fn mongod_error(line: &str) -> Option<String> {
-    let entry: serde_json::Value = serde_json::from_str(line).ok()?;
-    if !matches!(entry.get("s")?.as_str()?, "E" | "F") {
-        return None;
-    }
-    let message = entry.get("msg")?.as_str()?;
-    let detail = entry
-        .get("attr")
-        .and_then(|attr| attr.get("error"))
-        .and_then(|error| error.as_str());
-    Some(detail.map_or_else(|| message.to_owned(), |detail| format!("{message}: {detail}")))
 }
 
 /// Runs a program that ends by itself, and returns what it printed.
@@ -441,27 +408,5 @@ mod tests {
         stranger.kill().unwrap();
         stranger.wait().unwrap();
         std::fs::remove_dir_all(&launch.folder).unwrap();
-    }
-
-    #[test]
-    fn the_last_error_of_a_log_is_its_complaint() {
-        assert_eq!(
-            complaint("LOG:  starting\nFATAL:  could not create lock file\nLOG:  database system is shut down\n"),
-            "FATAL:  could not create lock file"
-        );
-        assert_eq!(complaint("one\n\ntwo\n\n"), "two");
-        assert_eq!(complaint(""), "it said nothing");
-    }
-
-    #[test]
-    fn a_mongod_log_gives_its_message_and_cause() {
-        let log = concat!(
-            r#"{"s":"I","msg":"Starting"}"#,
-            "\n",
-            r#"{"s":"E","msg":"Error setting up listener","attr":{"error":"Address already in use"}}"#,
-            "\n",
-            r#"{"s":"I","msg":"Now exiting"}"#,
-        );
-        assert_eq!(complaint(log), "Error setting up listener: Address already in use");
     }
 }
