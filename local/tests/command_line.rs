@@ -275,6 +275,44 @@ fn a_mongod_that_cannot_start_is_told_with_its_reason() {
     );
 }
 
+#[test]
+fn a_frozen_postgres_is_ended_with_all_its_processes_and_starts_again() {
+    let scratch = Scratch::new("frozen");
+    let first = running_postgres(&scratch);
+    let frozen = first.freeze_postgres();
+    assert!(frozen.len() > 2, "{frozen:?}");
+    first.stop();
+    for pid in frozen {
+        assert!(!is_alive(pid), "{pid}");
+    }
+    running_postgres(&scratch).stop();
+}
+
+/// Where the system does not tell in which folder a process works, the helpers cannot be found.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn frozen_helpers_of_a_postgres_that_is_gone_do_not_keep_the_next_one_from_starting() {
+    let scratch = Scratch::new("frozen-helpers");
+    let mut first = running_postgres(&scratch);
+    let url = first.variable("DATABASE_URL");
+    let mut frozen = first.freeze_postgres();
+    kill(frozen[0], Signal::KILL);
+    first.read_until("Postgres ended (signal 9): starting it again");
+    answers(&url).await;
+
+    // And when `cargo chat` itself is gone as well.
+    let again = first.freeze_postgres();
+    first.kill();
+    kill(again[0], Signal::KILL);
+    frozen.extend(again);
+    let second = running_postgres(&scratch);
+    answers(&url).await;
+    for pid in frozen {
+        assert!(!is_alive(pid), "{pid}");
+    }
+    second.stop();
+}
+
 #[tokio::test]
 async fn a_killed_stack_starts_again_where_it_was_with_its_data_and_stops_all_it_started() {
     let scratch = Scratch::new("killed");
@@ -317,6 +355,16 @@ struct RunningStack {
     folder: PathBuf,
 }
 
+/// Starts one in the scratch folder, with the servers that the checkout has fetched already.
+fn running_stack(scratch: &Scratch) -> RunningStack {
+    start_stack(scratch, &[])
+}
+
+/// One that has only Postgres of its own.
+fn running_postgres(scratch: &Scratch) -> RunningStack {
+    start_stack(scratch, &["MONGODB_URI", "AWS_ENDPOINT_URL"])
+}
+
 /// Tells a command to use these servers of the test's own.
 fn given<'a>(command: &'a mut Command, variables: &[&str]) -> &'a mut Command {
     command.envs(variables.iter().map(|name| (name, std::env::var(name).unwrap())))
@@ -332,11 +380,10 @@ fn link_tools(scratch: &Scratch) {
     }
 }
 
-/// Starts one in the scratch folder, with the servers that the checkout has fetched already.
-fn running_stack(scratch: &Scratch) -> RunningStack {
+fn start_stack(scratch: &Scratch, servers: &[&str]) -> RunningStack {
     link_tools(scratch);
     let exports = scratch.0.join("exports");
-    let child = chat(&scratch.0, &["stack"])
+    let child = given(&mut chat(&scratch.0, &["stack"]), servers)
         .stdout(File::create(&exports).unwrap())
         .stderr(Stdio::piped())
         .spawn()
@@ -387,6 +434,24 @@ impl RunningStack {
     fn server(&self, name: &str) -> i32 {
         let text = std::fs::read_to_string(self.folder.join(name).join("pid")).unwrap();
         text.trim().parse().unwrap()
+    }
+
+    /// Stops all processes of Postgres where they stand, and answers their ids: the one that has started the others first.
+    fn freeze_postgres(&self) -> Vec<i32> {
+        let postgres = self.server("postgres");
+        // It starts no more helpers while they are looked for.
+        kill(postgres, Signal::STOP);
+        let output = Command::new("ps").args(["-axo", "pid=,ppid="]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let mut frozen = vec![postgres];
+        for line in text.lines() {
+            let ids: Vec<i32> = line.split_whitespace().map(|id| id.parse().unwrap()).collect();
+            if ids[1] == postgres {
+                kill(ids[0], Signal::STOP);
+                frozen.push(ids[0]);
+            }
+        }
+        frozen
     }
 
     /// Ctrl-C, and all is well.

@@ -110,6 +110,7 @@ fn launch(python: &Python, packages: &PathBuf, home: &PathBuf, port: u16) -> Lau
         folder: home.clone(),
         marker,
         pid_files: Vec::new(),
+        helpers_in: None,
         run_as: RunAs::Ourselves,
         stop_signal: Signal::TERM,
     }

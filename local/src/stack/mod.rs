@@ -12,6 +12,7 @@ mod error;
 mod folder;
 mod mongod;
 mod postgres;
+mod processes;
 mod progress;
 mod server;
 mod tools;

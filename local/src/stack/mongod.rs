@@ -230,6 +230,7 @@ fn launch(program: &Program, home: &Path, data: &Path, port: u16, profile: Profi
         folder: home.to_owned(),
         marker: data.into(),
         pid_files: vec![data.join("mongod.lock")],
+        helpers_in: None,
         run_as: RunAs::Ourselves,
         stop_signal: Signal::TERM,
     }

@@ -233,6 +233,7 @@ fn launch(programs: &Programs, run_as: RunAs, home: &Path, data: &Path, port: u1
         folder: home.to_owned(),
         marker: data.as_os_str().to_owned(),
         pid_files: vec![data.join("postmaster.pid")],
+        helpers_in: Some(data.to_owned()),
         run_as,
         // "Fast": ends its clients' sessions instead of waiting for them.
         stop_signal: Signal::INT,

@@ -11,11 +11,12 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::StackError;
 use super::account::RunAs;
 use super::complaint::{complaint, last_complaint};
 use super::folder::is_free;
+use super::processes::{signal_all, tree, working_in};
 use super::progress::{Progress, Step};
+use super::StackError;
 
 /// How long a server may take until it answers. Recovery after a crash can take long, a hang must not last for ever.
 const START_PATIENCE: Duration = Duration::from_secs(90);
@@ -29,6 +30,8 @@ const REVIVALS_MAX: usize = 10;
 const STABLE_AFTER: Duration = Duration::from_mins(1);
 const REVIVAL_PAUSE: Duration = Duration::from_secs(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(40);
+/// How long helpers that outlived their server may take to end by themselves.
+const STRAY_PATIENCE: Duration = Duration::from_secs(1);
 /// Everything that is needed to start a server, as often as need be.
 #[derive(Clone)]
 pub(super) struct Launch {
@@ -46,6 +49,8 @@ pub(super) struct Launch {
     pub marker: OsString,
     /// More files whose first line is the pid of a process that may have been left over.
     pub pid_files: Vec<PathBuf>,
+    /// The folder in which its helpers work, when it has some whose arguments do not hold the marker.
+    pub helpers_in: Option<PathBuf>,
     /// Under which account.
     pub run_as: RunAs,
     /// The signal that makes it end in good order.
@@ -110,13 +115,13 @@ impl Launch {
                 _ => {}
             }
         }
-        Ok(())
+        self.end_strays().await
     }
 
     async fn end_leftover(&self, pid: Pid) -> Result<(), StackError> {
-        for (signal, patience) in [(self.stop_signal, STOP_PATIENCE), (Signal::KILL, KILL_PATIENCE)] {
-            // It may end by itself between the look and the signal.
-            let _ = rustix::process::kill_process(pid, signal);
+        // It may end by itself between the look and a signal.
+        ask_to_end(pid, self.stop_signal);
+        for patience in [STOP_PATIENCE, KILL_PATIENCE] {
             let deadline = Instant::now() + patience;
             while Instant::now() < deadline {
                 if !self.owns(pid).await {
@@ -124,11 +129,39 @@ impl Launch {
                 }
                 sleep(POLL_INTERVAL).await;
             }
+            signal_all(&tree(pid), Signal::KILL);
         }
-        Err(StackError::Failed {
-            program: format!("stopping the {} of an earlier run (pid {pid})", self.name),
-            reason: "it does not end".to_owned(),
-        })
+        Err(self.does_not_end(&[pid]))
+    }
+
+    /// Ends the helpers of a server that is gone. They do so by themselves, unless they are frozen, and hold what the
+    /// next server needs until then.
+    async fn end_strays(&self) -> Result<(), StackError> {
+        let Some(folder) = &self.helpers_in else {
+            return Ok(());
+        };
+        let mut strays = working_in(folder, &self.program);
+        for (signal, patience) in [(Signal::CONT, STRAY_PATIENCE), (Signal::KILL, KILL_PATIENCE)] {
+            let deadline = Instant::now() + patience;
+            while !strays.is_empty() && Instant::now() < deadline {
+                signal_all(&strays, signal);
+                sleep(POLL_INTERVAL).await;
+                strays = working_in(folder, &self.program);
+            }
+        }
+        if strays.is_empty() {
+            Ok(())
+        } else {
+            Err(self.does_not_end(&strays))
+        }
+    }
+
+    fn does_not_end(&self, pids: &[Pid]) -> StackError {
+        let list: Vec<String> = pids.iter().map(ToString::to_string).collect();
+        StackError::Failed {
+            program: format!("stopping the {} of an earlier run", self.name),
+            reason: format!("it does not end: try `kill -9 {}`, then start again", list.join(" ")),
+        }
     }
 
     /// Whether a process is this server. A zombie has no command line, so it is nobody's.
@@ -282,13 +315,14 @@ impl Server {
             *self.revival.insert(Instant::now() + REVIVAL_PAUSE)
         };
         sleep_until(moment).await;
+        self.launch.end_strays().await?;
         let revivals = self.revivals + 1;
         *self = self.launch.clone().spawn()?;
         self.revivals = revivals;
         Ok(())
     }
 
-    /// Ends the process: by its own signal, and by force if it does not listen.
+    /// Ends the process and all that it has started: by its own signal, and by force if it does not listen.
     pub(super) async fn stop(mut self) {
         // `id` is none once the process was waited for, so a stranger with its number is never signalled.
         let pid = self
@@ -297,13 +331,22 @@ impl Server {
             .and_then(|pid| i32::try_from(pid).ok())
             .and_then(Pid::from_raw);
         if let Some(pid) = pid {
-            let _ = rustix::process::kill_process(pid, self.launch.stop_signal);
+            ask_to_end(pid, self.launch.stop_signal);
             if timeout(STOP_PATIENCE, self.child.wait()).await.is_err() {
-                let _ = timeout(KILL_PATIENCE, self.child.kill()).await;
+                signal_all(&tree(pid), Signal::KILL);
+                let _ = timeout(KILL_PATIENCE, self.child.wait()).await;
             }
         }
+        // What cannot be ended is told by the next start.
+        let _ = self.launch.end_strays().await;
         let _ = tokio::fs::remove_file(self.launch.pid_file()).await;
     }
+}
+
+/// Asks a server to end in good order. Frozen processes hear of it only when they go on.
+fn ask_to_end(pid: Pid, stop_signal: Signal) {
+    signal_all(&[pid], stop_signal);
+    signal_all(&tree(pid), Signal::CONT);
 }
 
 fn describe(status: Option<ExitStatus>) -> String {
@@ -376,6 +419,7 @@ mod tests {
             marker: folder.join("data").into(),
             folder,
             pid_files: Vec::new(),
+            helpers_in: None,
             run_as: RunAs::Ourselves,
             stop_signal: Signal::TERM,
         }
