@@ -14,7 +14,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::Duration;
 
+use bytes::Bytes;
+use chat_client::{ChatClient, LiveConnection, LiveEnd, LiveOptions};
+use chat_contract::v1::live_event::Event;
+use chat_contract::v1::{RequestFriendRequest, UpsertProfileRequest};
 use chat_local::stack::Folder;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::TokioExecutor;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection, PgConnection};
 use tokio::time::{sleep, timeout};
@@ -311,6 +317,76 @@ async fn frozen_helpers_of_a_postgres_that_is_gone_do_not_keep_the_next_one_from
         assert!(!is_alive(pid), "{pid}");
     }
     second.stop();
+}
+
+#[tokio::test]
+async fn after_the_dynamodb_api_was_killed_open_sockets_are_closed_and_get_pushes_again() {
+    let scratch = Scratch::new("registry");
+    link_tools(&scratch);
+    let name = format!("chat_command_line_{}", std::process::id());
+    let server = std::env::var("DATABASE_URL").unwrap();
+    let mut admin = PgConnection::connect(&server).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
+        .execute(&mut admin)
+        .await
+        .unwrap();
+    let child = given(&mut chat(&scratch.0, &["up"]), &["MONGODB_URI"])
+        .env("DATABASE_URL", server.replace("/chat?", &format!("/{name}?")))
+        .env("MONGODB_DATABASE", &name)
+        .env("CHAT_PORT", "0")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut up = RunningStack::of(child, scratch.0.clone());
+    up.read_until("Gateway: listening on ");
+    let addresses = scratch.0.join("endpoints.json");
+    let addresses = timeout(Duration::from_secs(20), async {
+        loop {
+            if let Ok(text) = std::fs::read(&addresses) {
+                return serde_json::from_slice::<serde_json::Value>(&text).unwrap();
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let addresses = addresses.await.unwrap();
+    let client = async |user: &str| {
+        let url = format!("{}?user={user}", addresses["token_url"].as_str().unwrap());
+        let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let answer = http.get(url.parse().unwrap()).await.unwrap();
+        let token = answer.into_body().collect().await.unwrap().to_bytes();
+        let token = String::from_utf8(token.into()).unwrap();
+        let builder = ChatClient::builder(addresses["url"].as_str().unwrap()).token(token.trim());
+        let client = builder.build().unwrap();
+        let profile = UpsertProfileRequest {
+            display_name: user.to_owned(),
+            ..UpsertProfileRequest::default()
+        };
+        client.call(profile).await.unwrap();
+        client
+    };
+    let (alice, bob) = (client("alice").await, client("bob").await);
+    let mut live = LiveConnection::open(&alice, LiveOptions::default()).await.unwrap();
+    kill(up.server("dynamodb"), Signal::KILL);
+    timeout(Duration::from_secs(60), async { while live.next().await.is_some() {} })
+        .await
+        .unwrap();
+    let end = live.close().await;
+    assert!(matches!(end, LiveEnd::ClosedByService { code: 1001, .. }), "{end}");
+
+    let mut live = LiveConnection::open(&alice, LiveOptions::default()).await.unwrap();
+    let user_id = "alice".to_owned();
+    bob.call(RequestFriendRequest { user_id }).await.unwrap();
+    let event = timeout(Duration::from_secs(20), live.next()).await.unwrap().unwrap();
+    assert!(matches!(event.event, Some(Event::FriendChanged(_))), "{event:?}");
+    drop(live);
+    up.stop();
+    sqlx::query(sqlx::AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)")))
+        .execute(&mut admin)
+        .await
+        .unwrap();
+    let mongo = mongodb::Client::with_uri_str(std::env::var("MONGODB_URI").unwrap());
+    mongo.await.unwrap().database(&name).drop().await.unwrap();
 }
 
 #[tokio::test]

@@ -1456,6 +1456,23 @@ async fn disconnect_follows_however_a_client_leaves() {
 }
 
 #[tokio::test]
+async fn sockets_whose_registry_was_lost_are_closed_and_may_connect_again() {
+    let mut stack = stack(|_| ()).await;
+    let mut open = [
+        stack.socket("chat.v1, ticket.1").await.unwrap(),
+        stack.socket("chat.v1, ticket.2").await.unwrap(),
+    ];
+    stack.gateway.close_sockets();
+    for socket in &mut open {
+        assert_eq!(socket.closed().await, 1001);
+        assert_eq!(stack.disconnect().await.0, 1001);
+    }
+    let mut again = stack.socket("chat.v1, ticket.3").await.unwrap();
+    again.send("hi").await;
+    assert_eq!(again.text().await, "you said 2");
+}
+
+#[tokio::test]
 async fn a_socket_is_one_of_so_many() {
     let stack = stack(|limits| limits.sockets_max = 1).await;
     let socket = stack.socket("chat.v1, ticket.1").await.unwrap();

@@ -196,6 +196,13 @@ impl Gateway {
         }
     }
 
+    /// Closes every socket with 1001, so that its client connects again: for a registry that has forgotten them.
+    pub fn close_sockets(&self) {
+        if let Some(sockets) = &self.api.sockets {
+            sockets.connections.close_all();
+        }
+    }
+
     /// Takes no more requests, closes the sockets with 1001, and waits for the requests and the work after answers that
     /// are under way, at most `limits.stop_grace`.
     pub async fn stop(self) {

@@ -16,7 +16,7 @@ use super::complaint::{complaint, last_complaint};
 use super::folder::is_free;
 use super::processes::{signal_all, tree, working_in};
 use super::progress::{Progress, Step};
-use super::StackError;
+use super::{Revived, StackError};
 
 /// How long a server may take until it answers. Recovery after a crash can take long, a hang must not last for ever.
 const START_PATIENCE: Duration = Duration::from_secs(90);
@@ -51,6 +51,8 @@ pub(super) struct Launch {
     pub pid_files: Vec<PathBuf>,
     /// The folder in which its helpers work, when it has some whose arguments do not hold the marker.
     pub helpers_in: Option<PathBuf>,
+    /// What is left of its data when it ends.
+    pub revived: Revived,
     /// Under which account.
     pub run_as: RunAs,
     /// The signal that makes it end in good order.
@@ -289,7 +291,7 @@ impl Server {
 
     /// Waits until the process ends by itself, and starts it again, which is what a managed database would do. Fails
     /// when it ends too often. May be dropped and called again.
-    pub(super) async fn revive(&mut self, progress: &Progress) -> Result<(), StackError> {
+    pub(super) async fn revive(&mut self, progress: &Progress) -> Result<Revived, StackError> {
         let status = describe(self.child.wait().await.ok());
         let (name, log) = (self.launch.name, self.launch.log());
         let moment = if let Some(moment) = self.revival {
@@ -319,7 +321,7 @@ impl Server {
         let revivals = self.revivals + 1;
         *self = self.launch.clone().spawn()?;
         self.revivals = revivals;
-        Ok(())
+        Ok(self.launch.revived)
     }
 
     /// Ends the process and all that it has started: by its own signal, and by force if it does not listen.
@@ -420,6 +422,7 @@ mod tests {
             folder,
             pid_files: Vec::new(),
             helpers_in: None,
+            revived: Revived::WithData,
             run_as: RunAs::Ourselves,
             stop_signal: Signal::TERM,
         }
