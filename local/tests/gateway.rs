@@ -269,6 +269,26 @@ impl Operation for Notify {
     }
 }
 
+/// An operation that takes as long as the test wishes.
+struct Slow(Arc<World>);
+
+impl Operation for Slow {
+    type Request = CreateLiveTicketRequest;
+
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        World::of(settings).map(Self)
+    }
+
+    async fn call(
+        &self,
+        _: &CallContext,
+        _: CreateLiveTicketRequest,
+    ) -> Result<Answer<CreateLiveTicketResponse>, Failure> {
+        self.0.hold().await;
+        Ok(Answer::new(CreateLiveTicketResponse::default()))
+    }
+}
+
 // ---- A gateway and its clients ----
 
 struct Stack {
@@ -992,6 +1012,90 @@ async fn a_request_that_waits_too_long_for_an_environment_is_given_up() {
     for response in responses.into_iter().chain([held.await]) {
         assert_eq!(message(&response.unwrap()), (503, json!("Service Unavailable")));
     }
+}
+
+#[tokio::test]
+async fn a_clients_deadline_holds_while_its_call_waits_for_an_environment() {
+    let stack = stack_of(|config| {
+        config.functions = vec![Function::operation::<Slow>()];
+        config.limits.environments_max = 1;
+    })
+    .await;
+    let call = |content_type: &str, timeout: Option<(&str, &str)>, body: &'static [u8]| {
+        let mut request = stack
+            .request(Method::POST, CreateLiveTicketRequest::PATH)
+            .header("authorization", token())
+            .header("content-type", content_type);
+        if let Some((name, value)) = timeout {
+            request = request.header(name, value);
+        }
+        send(request.body(Bytes::from_static(body).into()).unwrap())
+    };
+    let held = tokio::spawn(call("application/json", None, b"{}"));
+    stack.world.until(|counts| counts.holding == 1).await;
+
+    // Each is answered as the function answers a call whose time is up, though the one environment stays busy.
+    for _ in 0..2 {
+        let connect = call("application/json", Some(("connect-timeout-ms", "200")), b"{}").await;
+        let answer: Value = serde_json::from_slice(connect.body()).unwrap();
+        assert_eq!(
+            (connect.status().as_u16(), &answer["code"]),
+            (504, &json!("deadline_exceeded")),
+            "{answer}"
+        );
+    }
+    let grpc = call("application/grpc-web+proto", Some(("grpc-timeout", "200m")), &[0; 5]).await;
+    let trailers = String::from_utf8_lossy(grpc.body());
+    assert_eq!(grpc.status(), 200);
+    assert!(trailers.contains("grpc-status:4\r\n"), "{trailers}");
+
+    let counts = stack.world.until(|_| true).await;
+    assert_eq!((counts.holding, counts.finished), (1, 0), "nothing was begun for them");
+    stack.world.gate.add_permits(1);
+    assert_eq!(held.await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn what_a_call_has_waited_is_taken_off_its_clients_time() {
+    let stack = stack(|limits| {
+        limits.environments_max = 1;
+        limits.waiting_max = 1;
+    })
+    .await;
+    let timed = || {
+        let mut request = stack.wish(&json!({}));
+        request
+            .headers_mut()
+            .insert("connect-timeout-ms", "19000".parse().unwrap());
+        tokio::spawn(send(request))
+    };
+    let told = |response: &Response<Bytes>| -> u64 {
+        let event: Value = serde_json::from_slice(response.body()).unwrap();
+        event["headers"]["connect-timeout-ms"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    assert_eq!(
+        told(&timed().await.unwrap()),
+        19_000,
+        "what has not waited stays as it is"
+    );
+
+    let held = stack.spawn(&json!({"do": "hold"}));
+    stack.world.until(|counts| counts.holding == 1).await;
+    // That one is turned away shows that the other waits.
+    let (mut one, mut other) = (timed(), timed());
+    let (turned_away, waiting) = tokio::select! {
+        response = &mut one => (response.unwrap(), other),
+        response = &mut other => (response.unwrap(), one),
+    };
+    assert_eq!(message(&turned_away), (429, json!("Too Many Requests")));
+    stack.world.gate.add_permits(1);
+    let left_ms = told(&waiting.await.unwrap());
+    assert!(left_ms < 19_000, "{left_ms}");
+    assert_eq!(held.await.unwrap().status(), 200);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 //! A function joins by its [`Trigger`]; there is nothing to add here for a new RPC.
 
 mod authorizer;
+mod client_timeout;
 mod connections;
 mod cors;
 mod environments;
