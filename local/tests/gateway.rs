@@ -1907,7 +1907,11 @@ async fn a_stop_does_not_wait_for_ever() {
 
 #[tokio::test]
 async fn a_request_that_comes_while_the_gateway_stops_is_answered() {
-    let stack = stack(|limits| limits.stop_linger = PATIENCE).await;
+    let stack = stack(|limits| {
+        limits.stop_linger = PATIENCE;
+        limits.stop_grace = PATIENCE;
+    })
+    .await;
     let mut quiet = TcpStream::connect(stack.address).await.unwrap();
     quiet.write_all(REQUEST.as_bytes()).await.unwrap();
     assert!(head(&mut quiet).await.starts_with("HTTP/1.1 404 "));

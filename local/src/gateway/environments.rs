@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Limits, Tasks};
 
 /// How long a function may take to say that a call's time is up. It does nothing else for such a call.
-const LATE_CALL_TIME_MAX: Duration = Duration::from_secs(1);
+const LATE_CALL_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Why an invocation has no response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
