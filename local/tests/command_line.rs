@@ -245,7 +245,7 @@ async fn a_database_that_is_killed_is_started_again_and_its_log_is_where_it_is_s
 
 /// Waits until Postgres does.
 async fn answers(url: &str) {
-    let answer = timeout(Duration::from_secs(60), async {
+    let answer = timeout(Duration::from_mins(1), async {
         loop {
             if let Ok(mut connection) = PgConnection::connect(url).await
                 && let Ok(answer) = sqlx::query_scalar::<_, i32>("SELECT 7")
@@ -368,7 +368,7 @@ async fn after_the_dynamodb_api_was_killed_open_sockets_are_closed_and_get_pushe
     let (alice, bob) = (client("alice").await, client("bob").await);
     let mut live = LiveConnection::open(&alice, LiveOptions::default()).await.unwrap();
     kill(up.server("dynamodb"), Signal::KILL);
-    timeout(Duration::from_secs(60), async { while live.next().await.is_some() {} })
+    timeout(Duration::from_mins(1), async { while live.next().await.is_some() {} })
         .await
         .unwrap();
     let end = live.close().await;

@@ -429,16 +429,16 @@ async fn serve_connection(
         () = stopping.cancelled() => {
             // HTTP/2 tells its client which requests it has taken. On HTTP/1 a request may be on its way, and whoever
             // closes now drops it; once one has come, its answer closes the connection.
-            let lingered = match speaks_http2.load(Ordering::Relaxed) {
-                true => None,
-                false => timeout(linger, connection.as_mut()).await.ok(),
+            let lingered = if speaks_http2.load(Ordering::Relaxed) {
+                None
+            } else {
+                timeout(linger, connection.as_mut()).await.ok()
             };
-            match lingered {
-                Some(served) => served,
-                None => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
+            if let Some(served) = lingered {
+                served
+            } else {
+                connection.as_mut().graceful_shutdown();
+                connection.await
             }
         }
         () = silence => Ok(()),
