@@ -1,6 +1,10 @@
 //! `cargo chat` as people run it: what it says when something is in its way, and that a kill loses nothing.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -10,7 +14,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::Duration;
 
+use bytes::Bytes;
+use chat_client::{ChatClient, LiveConnection, LiveEnd, LiveOptions};
+use chat_contract::v1::live_event::Event;
+use chat_contract::v1::{RequestFriendRequest, UpsertProfileRequest};
 use chat_local::stack::Folder;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::TokioExecutor;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection, PgConnection};
 use tokio::time::{sleep, timeout};
@@ -216,18 +226,28 @@ fn tests_get_the_databases_and_their_exit_code_is_passed_on() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_killed_is_started_again() {
+async fn a_database_that_is_killed_is_started_again_and_its_log_is_where_it_is_said() {
     let scratch = Scratch::new("revived");
     let mut stack = running_stack(&scratch);
     let [postgres, ..] = stack.servers()[..] else {
         panic!("no servers")
     };
-    kill_process(Pid::from_raw(postgres).unwrap(), Signal::KILL).unwrap();
-    stack.read_until("Postgres ended (signal 9): starting it again");
-    let url = stack.variable("DATABASE_URL");
-    let answer = timeout(Duration::from_secs(30), async {
+    let log = std::fs::read_to_string(stack.folder.join("postgres/log")).unwrap();
+    kill(postgres, Signal::KILL);
+    let line = stack.read_until("Postgres ended (signal 9): starting it again");
+    answers(&stack.variable("DATABASE_URL")).await;
+    assert_ne!(stack.server("postgres"), postgres);
+    let (_, named) = line.trim_end().rsplit_once(' ').unwrap();
+    let kept = std::fs::read_to_string(named).unwrap();
+    assert!(kept.starts_with(&log), "{line} {kept} {log}");
+    stack.stop();
+}
+
+/// Waits until Postgres does.
+async fn answers(url: &str) {
+    let answer = timeout(Duration::from_mins(1), async {
         loop {
-            if let Ok(mut connection) = PgConnection::connect(&url).await
+            if let Ok(mut connection) = PgConnection::connect(url).await
                 && let Ok(answer) = sqlx::query_scalar::<_, i32>("SELECT 7")
                     .fetch_one(&mut connection)
                     .await
@@ -238,8 +258,135 @@ async fn a_database_that_is_killed_is_started_again() {
         }
     });
     assert_eq!(answer.await.unwrap(), 7);
-    assert_ne!(stack.servers()[0], postgres);
-    stack.stop();
+}
+
+#[test]
+fn a_mongod_that_cannot_start_is_told_with_its_reason() {
+    let scratch = Scratch::new("broken-mongod");
+    link_tools(&scratch);
+    let data = scratch.0.join("test/mongod/data");
+    std::fs::create_dir_all(&data).unwrap();
+    std::fs::write(data.join("storage.bson"), "x").unwrap();
+    let output = given(&mut chat(&scratch.0, &["stack"]), &["DATABASE_URL", "AWS_ENDPOINT_URL"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    let line = text.lines().last().unwrap();
+    assert!(
+        line.starts_with("error: mongod ended while starting (")
+            && line
+                .contains("): Unable to read the storage engine metadata file: BSON data has to be at least 5 bytes")
+            && line.contains("its log is "),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_frozen_postgres_is_ended_with_all_its_processes_and_starts_again() {
+    let scratch = Scratch::new("frozen");
+    let first = running_postgres(&scratch);
+    let frozen = first.freeze_postgres();
+    assert!(frozen.len() > 2, "{frozen:?}");
+    first.stop();
+    for pid in frozen {
+        assert!(!is_alive(pid), "{pid}");
+    }
+    running_postgres(&scratch).stop();
+}
+
+/// Where the system does not tell in which folder a process works, the helpers cannot be found.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn frozen_helpers_of_a_postgres_that_is_gone_do_not_keep_the_next_one_from_starting() {
+    let scratch = Scratch::new("frozen-helpers");
+    let mut first = running_postgres(&scratch);
+    let url = first.variable("DATABASE_URL");
+    let mut frozen = first.freeze_postgres();
+    kill(frozen[0], Signal::KILL);
+    first.read_until("Postgres ended (signal 9): starting it again");
+    answers(&url).await;
+
+    // And when `cargo chat` itself is gone as well.
+    let again = first.freeze_postgres();
+    first.kill();
+    kill(again[0], Signal::KILL);
+    frozen.extend(again);
+    let second = running_postgres(&scratch);
+    answers(&url).await;
+    for pid in frozen {
+        assert!(!is_alive(pid), "{pid}");
+    }
+    second.stop();
+}
+
+#[tokio::test]
+async fn after_the_dynamodb_api_was_killed_open_sockets_are_closed_and_get_pushes_again() {
+    let scratch = Scratch::new("registry");
+    link_tools(&scratch);
+    let name = format!("chat_command_line_{}", std::process::id());
+    let server = std::env::var("DATABASE_URL").unwrap();
+    let mut admin = PgConnection::connect(&server).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
+        .execute(&mut admin)
+        .await
+        .unwrap();
+    let child = given(&mut chat(&scratch.0, &["up"]), &["MONGODB_URI"])
+        .env("DATABASE_URL", server.replace("/chat?", &format!("/{name}?")))
+        .env("MONGODB_DATABASE", &name)
+        .env("CHAT_PORT", "0")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut up = RunningStack::of(child, scratch.0.clone());
+    up.read_until("Gateway: listening on ");
+    let addresses = scratch.0.join("endpoints.json");
+    let addresses = timeout(Duration::from_secs(20), async {
+        loop {
+            if let Ok(text) = std::fs::read(&addresses) {
+                return serde_json::from_slice::<serde_json::Value>(&text).unwrap();
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let addresses = addresses.await.unwrap();
+    let client = async |user: &str| {
+        let url = format!("{}?user={user}", addresses["token_url"].as_str().unwrap());
+        let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let answer = http.get(url.parse().unwrap()).await.unwrap();
+        let token = answer.into_body().collect().await.unwrap().to_bytes();
+        let token = String::from_utf8(token.into()).unwrap();
+        let builder = ChatClient::builder(addresses["url"].as_str().unwrap()).token(token.trim());
+        let client = builder.build().unwrap();
+        let profile = UpsertProfileRequest {
+            display_name: user.to_owned(),
+            ..UpsertProfileRequest::default()
+        };
+        client.call(profile).await.unwrap();
+        client
+    };
+    let (alice, bob) = (client("alice").await, client("bob").await);
+    let mut live = LiveConnection::open(&alice, LiveOptions::default()).await.unwrap();
+    kill(up.server("dynamodb"), Signal::KILL);
+    timeout(Duration::from_mins(1), async { while live.next().await.is_some() {} })
+        .await
+        .unwrap();
+    let end = live.close().await;
+    assert!(matches!(end, LiveEnd::ClosedByService { code: 1001, .. }), "{end}");
+
+    let mut live = LiveConnection::open(&alice, LiveOptions::default()).await.unwrap();
+    let user_id = "alice".to_owned();
+    bob.call(RequestFriendRequest { user_id }).await.unwrap();
+    let event = timeout(Duration::from_secs(20), live.next()).await.unwrap().unwrap();
+    assert!(matches!(event.event, Some(Event::FriendChanged(_))), "{event:?}");
+    drop(live);
+    up.stop();
+    sqlx::query(sqlx::AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)")))
+        .execute(&mut admin)
+        .await
+        .unwrap();
+    let mongo = mongodb::Client::with_uri_str(std::env::var("MONGODB_URI").unwrap());
+    mongo.await.unwrap().database(&name).drop().await.unwrap();
 }
 
 #[tokio::test]
@@ -286,36 +433,63 @@ struct RunningStack {
 
 /// Starts one in the scratch folder, with the servers that the checkout has fetched already.
 fn running_stack(scratch: &Scratch) -> RunningStack {
+    start_stack(scratch, &[])
+}
+
+/// One that has only Postgres of its own.
+fn running_postgres(scratch: &Scratch) -> RunningStack {
+    start_stack(scratch, &["MONGODB_URI", "AWS_ENDPOINT_URL"])
+}
+
+/// Tells a command to use these servers of the test's own.
+fn given<'a>(command: &'a mut Command, variables: &[&str]) -> &'a mut Command {
+    command.envs(variables.iter().map(|name| (name, std::env::var(name).unwrap())))
+}
+
+/// Lets a command find the servers that the checkout has fetched already.
+fn link_tools(scratch: &Scratch) {
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.chat/tools");
     std::fs::create_dir_all(&tools).unwrap();
     let link = scratch.0.join("tools");
     if !link.exists() {
         std::os::unix::fs::symlink(tools.canonicalize().unwrap(), &link).unwrap();
     }
+}
+
+fn start_stack(scratch: &Scratch, servers: &[&str]) -> RunningStack {
+    link_tools(scratch);
     let exports = scratch.0.join("exports");
-    let mut child = chat(&scratch.0, &["stack"])
+    let child = given(&mut chat(&scratch.0, &["stack"]), servers)
         .stdout(File::create(&exports).unwrap())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let errors = BufReader::new(child.stderr.take().unwrap());
-    let mut stack = RunningStack {
-        child,
-        errors,
-        exports: String::new(),
-        folder: scratch.0.join("test"),
-    };
+    let mut stack = RunningStack::of(child, scratch.0.join("test"));
     stack.read_until("run until Ctrl-C");
     stack.exports = std::fs::read_to_string(exports).unwrap();
     stack
 }
 
 impl RunningStack {
-    /// Reads on in what it says until this text appears.
-    fn read_until(&mut self, text: &str) {
+    fn of(mut child: Child, folder: PathBuf) -> Self {
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        Self {
+            child,
+            errors,
+            exports: String::new(),
+            folder,
+        }
+    }
+
+    /// Reads on in what it says until this text appears, and answers the line with it.
+    fn read_until(&mut self, text: &str) -> String {
         let mut said = String::new();
-        while !said.contains(text) {
+        loop {
+            let start = said.len();
             assert_ne!(self.errors.read_line(&mut said).unwrap(), 0, "{said}");
+            if said[start..].contains(text) {
+                return said.split_off(start);
+            }
         }
     }
 
@@ -328,15 +502,32 @@ impl RunningStack {
     /// The ids of the databases' processes.
     fn servers(&self) -> Vec<i32> {
         ["postgres", "mongod", "dynamodb"]
-            .iter()
-            .map(|server| {
-                std::fs::read_to_string(self.folder.join(server).join("pid"))
-                    .unwrap()
-                    .trim()
-                    .parse()
-                    .unwrap()
-            })
-            .collect()
+            .map(|server| self.server(server))
+            .to_vec()
+    }
+
+    /// The id of one database's process.
+    fn server(&self, name: &str) -> i32 {
+        let text = std::fs::read_to_string(self.folder.join(name).join("pid")).unwrap();
+        text.trim().parse().unwrap()
+    }
+
+    /// Stops all processes of Postgres where they stand, and answers their ids: the one that has started the others first.
+    fn freeze_postgres(&self) -> Vec<i32> {
+        let postgres = self.server("postgres");
+        // It starts no more helpers while they are looked for.
+        kill(postgres, Signal::STOP);
+        let output = Command::new("ps").args(["-axo", "pid=,ppid="]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let mut frozen = vec![postgres];
+        for line in text.lines() {
+            let ids: Vec<i32> = line.split_whitespace().map(|id| id.parse().unwrap()).collect();
+            if ids[1] == postgres {
+                kill(ids[0], Signal::STOP);
+                frozen.push(ids[0]);
+            }
+        }
+        frozen
     }
 
     /// Ctrl-C, and all is well.
@@ -361,6 +552,10 @@ impl Drop for RunningStack {
             let _ = self.child.wait();
         }
     }
+}
+
+fn kill(pid: i32, signal: Signal) {
+    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
 }
 
 /// Whether a process is there and not merely waiting to be reaped.

@@ -269,6 +269,26 @@ impl Operation for Notify {
     }
 }
 
+/// An operation that takes as long as the test wishes.
+struct Slow(Arc<World>);
+
+impl Operation for Slow {
+    type Request = CreateLiveTicketRequest;
+
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        World::of(settings).map(Self)
+    }
+
+    async fn call(
+        &self,
+        _: &CallContext,
+        _: CreateLiveTicketRequest,
+    ) -> Result<Answer<CreateLiveTicketResponse>, Failure> {
+        self.0.hold().await;
+        Ok(Answer::new(CreateLiveTicketResponse::default()))
+    }
+}
+
 // ---- A gateway and its clients ----
 
 struct Stack {
@@ -995,6 +1015,127 @@ async fn a_request_that_waits_too_long_for_an_environment_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_clients_deadline_holds_while_its_call_waits_for_an_environment() {
+    let stack = stack_of(|config| {
+        config.functions = vec![Function::operation::<Slow>()];
+        config.limits.environments_max = 1;
+    })
+    .await;
+    let call = |content_type: &str, timeout: Option<(&str, &str)>, body: &'static [u8]| {
+        let mut request = stack
+            .request(Method::POST, CreateLiveTicketRequest::PATH)
+            .header("authorization", token())
+            .header("content-type", content_type);
+        if let Some((name, value)) = timeout {
+            request = request.header(name, value);
+        }
+        send(request.body(Bytes::from_static(body).into()).unwrap())
+    };
+    let held = tokio::spawn(call("application/json", None, b"{}"));
+    stack.world.until(|counts| counts.holding == 1).await;
+
+    // Each is answered as the function answers a call whose time is up, though the one environment stays busy.
+    for _ in 0..2 {
+        let connect = call("application/json", Some(("connect-timeout-ms", "200")), b"{}").await;
+        let answer: Value = serde_json::from_slice(connect.body()).unwrap();
+        assert_eq!(
+            (connect.status().as_u16(), &answer["code"]),
+            (504, &json!("deadline_exceeded")),
+            "{answer}"
+        );
+    }
+    let grpc = call("application/grpc-web+proto", Some(("grpc-timeout", "200m")), &[0; 5]).await;
+    let trailers = String::from_utf8_lossy(grpc.body());
+    assert_eq!(grpc.status(), 200);
+    assert!(trailers.contains("grpc-status:4\r\n"), "{trailers}");
+
+    let counts = stack.world.until(|_| true).await;
+    assert_eq!((counts.holding, counts.finished), (1, 0), "nothing was begun for them");
+    stack.world.gate.add_permits(1);
+    assert_eq!(held.await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn what_a_call_has_waited_is_taken_off_its_clients_time() {
+    let stack = stack(|limits| {
+        limits.environments_max = 1;
+        limits.waiting_max = 1;
+    })
+    .await;
+    let timed = || {
+        let mut request = stack.wish(&json!({}));
+        request
+            .headers_mut()
+            .insert("connect-timeout-ms", "19000".parse().unwrap());
+        tokio::spawn(send(request))
+    };
+    let told = |response: &Response<Bytes>| -> u64 {
+        let event: Value = serde_json::from_slice(response.body()).unwrap();
+        event["headers"]["connect-timeout-ms"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    assert_eq!(
+        told(&timed().await.unwrap()),
+        19_000,
+        "what has not waited stays as it is"
+    );
+
+    let held = stack.spawn(&json!({"do": "hold"}));
+    stack.world.until(|counts| counts.holding == 1).await;
+    // That one is turned away shows that the other waits.
+    let (mut one, mut other) = (timed(), timed());
+    let (turned_away, waiting) = tokio::select! {
+        response = &mut one => (response.unwrap(), other),
+        response = &mut other => (response.unwrap(), one),
+    };
+    assert_eq!(message(&turned_away), (429, json!("Too Many Requests")));
+    stack.world.gate.add_permits(1);
+    let left_ms = told(&waiting.await.unwrap());
+    assert!(left_ms < 19_000, "{left_ms}");
+    assert_eq!(held.await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn the_gateways_own_429_and_503_say_when_to_come_back() {
+    let stack = stack(|limits| {
+        limits.environments_max = 1;
+        limits.waiting_max = 0;
+        limits.sockets_max = 0;
+        limits.stop_grace = Duration::from_millis(100);
+    })
+    .await;
+    let told = |response: &Response<Bytes>| {
+        let value = response.headers().get("retry-after");
+        (
+            response.status().as_u16(),
+            value.map(|value| value.to_str().unwrap().to_owned()),
+        )
+    };
+    let unavailable = json!({"do": "answer", "answer": {"statusCode": 503, "body": "busy"}});
+    assert_eq!(
+        told(&send(stack.wish(&unavailable)).await),
+        (503, None),
+        "the function's own"
+    );
+
+    let held = stack.spawn(&json!({"do": "hold"}));
+    stack.world.until(|counts| counts.holding == 1).await;
+    assert_eq!(told(&send(stack.wish(&json!({}))).await), (429, Some("1".to_owned())));
+    let Err(tungstenite::Error::Http(refused)) = stack.socket("chat.v1, ticket.1").await else {
+        panic!("it was let in")
+    };
+    assert_eq!(
+        (refused.status().as_u16(), &refused.headers()["retry-after"]),
+        (429, &"1".parse().unwrap())
+    );
+    timeout(PATIENCE, stack.gateway.stop()).await.unwrap();
+    assert_eq!(told(&held.await.unwrap()), (503, Some("1".to_owned())));
+}
+
+#[tokio::test]
 async fn an_environment_that_nobody_needs_is_dropped() {
     let stack = stack(|limits| limits.environment_idle = Duration::from_millis(50)).await;
     assert_eq!(send(stack.wish(&json!({}))).await.status(), 200);
@@ -1456,6 +1597,23 @@ async fn disconnect_follows_however_a_client_leaves() {
 }
 
 #[tokio::test]
+async fn sockets_whose_registry_was_lost_are_closed_and_may_connect_again() {
+    let mut stack = stack(|_| ()).await;
+    let mut open = [
+        stack.socket("chat.v1, ticket.1").await.unwrap(),
+        stack.socket("chat.v1, ticket.2").await.unwrap(),
+    ];
+    stack.gateway.close_sockets();
+    for socket in &mut open {
+        assert_eq!(socket.closed().await, 1001);
+        assert_eq!(stack.disconnect().await.0, 1001);
+    }
+    let mut again = stack.socket("chat.v1, ticket.3").await.unwrap();
+    again.send("hi").await;
+    assert_eq!(again.text().await, "you said 2");
+}
+
+#[tokio::test]
 async fn a_socket_is_one_of_so_many() {
     let stack = stack(|limits| limits.sockets_max = 1).await;
     let socket = stack.socket("chat.v1, ticket.1").await.unwrap();
@@ -1744,7 +1902,82 @@ async fn a_stop_does_not_wait_for_ever() {
     stack.world.until(|counts| counts.holding == 1).await;
     timeout(PATIENCE, stack.gateway.stop()).await.unwrap();
     stack.world.until(|counts| counts.dropped == 1).await;
-    assert!(held.await.is_err(), "the connection is cut");
+    assert_eq!(message(&held.await.unwrap()), (503, json!(STOPPING)));
+}
+
+#[tokio::test]
+async fn a_request_that_comes_while_the_gateway_stops_is_answered() {
+    let stack = stack(|limits| {
+        limits.stop_linger = PATIENCE;
+        limits.stop_grace = PATIENCE;
+    })
+    .await;
+    let mut quiet = TcpStream::connect(stack.address).await.unwrap();
+    quiet.write_all(REQUEST.as_bytes()).await.unwrap();
+    assert!(head(&mut quiet).await.starts_with("HTTP/1.1 404 "));
+    let mut silent = TcpStream::connect(stack.address).await.unwrap();
+    let held = stack.spawn(&json!({"do": "hold"}));
+    let mut socket = stack.socket("chat.v1, ticket.1").await.unwrap();
+    stack.world.until(|counts| counts.holding == 1).await;
+    let stopping = tokio::spawn(stack.gateway.stop());
+    assert_eq!(socket.closed().await, 1001);
+    for late in [&mut quiet, &mut silent] {
+        late.write_all(REQUEST.as_bytes()).await.unwrap();
+        is_told_that_it_stops(late).await;
+    }
+    stack.world.gate.add_permits(1);
+    let held = held.await.unwrap();
+    assert_eq!(
+        (held.body(), &held.headers()["connection"]),
+        (&"held".into(), &"close".parse().unwrap())
+    );
+    timeout(PATIENCE, stopping).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_the_gateway_has_not_seen_when_it_stops_is_answered() {
+    let stack = stack(|_| ()).await;
+    // The system has taken these, the gateway has not: it runs only when this test waits.
+    let mut unseen: Vec<TcpStream> = (0..8)
+        .map(|_| {
+            let mut stream = std::net::TcpStream::connect(stack.address).unwrap();
+            std::io::Write::write_all(&mut stream, REQUEST.as_bytes()).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            TcpStream::from_std(stream).unwrap()
+        })
+        .collect();
+    let answers = async {
+        for stream in &mut unseen {
+            is_told_that_it_stops(stream).await;
+        }
+    };
+    timeout(PATIENCE, futures::future::join(stack.gateway.stop(), answers))
+        .await
+        .unwrap();
+}
+
+/// A request that any gateway answers, with a body.
+const REQUEST: &str =
+    "POST /none HTTP/1.1\r\nhost: localhost\r\norigin: https://app.test\r\ncontent-length: 2\r\n\r\n{}";
+const STOPPING: &str = "Service Unavailable: the local gateway is stopping";
+
+/// Reads to the end of the connection: its last answer, which says that there are no more.
+async fn is_told_that_it_stops(stream: &mut TcpStream) {
+    let mut text = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut text))
+        .await
+        .unwrap()
+        .unwrap();
+    let start = text.rfind("HTTP/1.1 ").unwrap_or_else(|| panic!("no answer: {text:?}"));
+    let (head, body) = text[start..].split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 503 "), "{text}");
+    for field in ["connection: close", "retry-after: 1", "access-control-allow-origin: *"] {
+        assert!(head.contains(&format!("\r\n{field}\r\n")), "{field}: {text}");
+    }
+    assert_eq!(
+        serde_json::from_str::<Value>(body).unwrap(),
+        json!({"message": STOPPING})
+    );
 }
 
 #[tokio::test]

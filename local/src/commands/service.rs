@@ -88,6 +88,11 @@ impl Service {
         }
     }
 
+    /// Has the clients of all sockets connect again, and so register again.
+    pub(super) fn close_sockets(&self) {
+        self.gateway.close_sockets();
+    }
+
     /// Ends what is under way, and serves no more.
     pub(super) async fn stop(self) {
         self.gateway.stop().await;

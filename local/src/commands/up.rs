@@ -14,7 +14,7 @@ use super::error::CommandError;
 use super::service::{self, Service};
 use super::signals::stop_token;
 use crate::gateway::GatewayError;
-use crate::stack::{self, Endpoints, Folder, Given, Profile, Progress, Stack, StackError, is_free};
+use crate::stack::{self, Endpoints, Folder, Given, Profile, Progress, Revived, Stack, StackError, is_free};
 
 const PORT_DEFAULT: u16 = 8080;
 /// Where programs find the service while it runs.
@@ -84,14 +84,22 @@ async fn serve(
 /// Keeps the databases running and prepared. Returns when that is hopeless.
 async fn keep(stack: &mut Stack, service: &Service, progress: &Progress) -> CommandError {
     let mut is_prepared = true;
+    let mut registry_is_empty = false;
     loop {
         tokio::select! {
             revived = stack.revive(progress) => match revived {
-                Ok(()) => is_prepared = false,
+                Ok(revived) => {
+                    is_prepared = false;
+                    registry_is_empty |= revived == Revived::Empty;
+                }
                 Err(error) => return error.into(),
             },
             prepared = service.prepare_again(), if !is_prepared => match prepared {
                 Ok(()) => {
+                    // Only now, so that those who connect again are let in.
+                    if std::mem::take(&mut registry_is_empty) {
+                        service.close_sockets();
+                    }
                     progress.line("The databases are up again.");
                     is_prepared = true;
                 }

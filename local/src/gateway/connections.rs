@@ -33,6 +33,8 @@ pub(crate) struct Connection {
     last_active_ms: AtomicI64,
     /// Set by DELETE.
     pub(crate) deleted: CancellationToken,
+    /// Set when its client is to connect again.
+    pub(crate) sent_away: CancellationToken,
 }
 
 /// Why a post was not taken.
@@ -60,6 +62,7 @@ impl Connection {
             outgoing_bytes: AtomicUsize::new(0),
             last_active_ms,
             deleted: CancellationToken::new(),
+            sent_away: CancellationToken::new(),
         };
         (Arc::new(connection), to_send)
     }
@@ -139,6 +142,13 @@ impl Connections {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&connection.peer.connection_id);
+    }
+
+    /// Asks every client to connect again.
+    pub(crate) fn close_all(&self) {
+        for connection in self.open.read().unwrap_or_else(PoisonError::into_inner).values() {
+            connection.sent_away.cancel();
+        }
     }
 
     fn lookup(&self, id: &str) -> Option<Arc<Connection>> {

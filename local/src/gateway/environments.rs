@@ -3,13 +3,17 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chat_runtime::{Environment, Function, InvocationError, Settings};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{self, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{Limits, Tasks};
+
+/// How long a function may take to say that a call's time is up. It does nothing else for such a call.
+const LATE_CALL_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Why an invocation has no response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,6 +33,8 @@ pub(crate) struct Environments {
     limits: Limits,
     /// A stack, the most recently used on top, so that what load no longer needs grows cold at the bottom.
     idle: Mutex<Vec<Idle>>,
+    /// One more than may be busy, for calls whose time was up before they came to run, one at a time.
+    late: sync::Mutex<Option<Idle>>,
     /// One permit for each environment that may be busy.
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
@@ -36,6 +42,9 @@ pub(crate) struct Environments {
     living: Mutex<CancellationToken>,
     tasks: Tasks,
 }
+
+/// The right to keep one environment busy.
+pub(crate) struct Place(OwnedSemaphorePermit);
 
 struct Idle {
     environment: Environment,
@@ -50,6 +59,7 @@ impl Environments {
             settings,
             limits,
             idle: Mutex::default(),
+            late: sync::Mutex::default(),
             places,
             waiting: AtomicUsize::new(0),
             living: Mutex::default(),
@@ -60,7 +70,20 @@ impl Environments {
     /// Invokes the function with an event and answers the JSON that it returned. The invocation goes on when the caller
     /// is no longer there to hear of it, as it does on AWS.
     pub(crate) async fn call(self: &Arc<Self>, event: Vec<u8>, deadline: Instant) -> Result<Vec<u8>, CallError> {
-        let place = self.place(deadline).await?;
+        let place = match self.free_place() {
+            Some(place) => place,
+            None => self.place(deadline).await?,
+        };
+        self.call_at(place, event, deadline).await
+    }
+
+    /// Invokes the function at a place.
+    pub(crate) async fn call_at(
+        self: &Arc<Self>,
+        Place(place): Place,
+        event: Vec<u8>,
+        deadline: Instant,
+    ) -> Result<Vec<u8>, CallError> {
         let environment = self.environment()?;
         let (answer, answered) = oneshot::channel();
         let living = lock(&self.living).clone();
@@ -77,6 +100,31 @@ impl Environments {
             .unwrap_or(Err(CallError::Failed))
     }
 
+    /// Has the function itself answer a call whose event says that there is no time left: all places are taken, but a
+    /// function that starts nothing needs none, and its answer is the one that the client knows.
+    pub(crate) async fn call_late(&self, event: &[u8], deadline: Instant) -> Result<Vec<u8>, CallError> {
+        let answer = async {
+            let mut late = self.late.lock().await;
+            let mut environment = match late.take() {
+                Some(warm) => warm.environment,
+                None => self.start()?,
+            };
+            let invocation = environment.invoke(event, deadline.into_std()).await.map_err(|error| {
+                tracing::error!(function = self.function.name(), %error, "a function failed");
+                CallError::Failed
+            })?;
+            invocation.after_answer.await;
+            *late = Some(Idle {
+                environment,
+                since: Instant::now(),
+            });
+            Ok(invocation.response)
+        };
+        timeout_at(deadline.min(Instant::now() + LATE_CALL_TIME_MAX), answer)
+            .await
+            .map_err(|_| CallError::TimedOut)?
+    }
+
     /// Drops environments that nobody needed since `limits.environment_idle` before `now`.
     pub(crate) fn reap(&self, now: Instant) {
         let mut idle = self.idle();
@@ -85,6 +133,7 @@ impl Environments {
         // Closing connections is not for under the lock.
         drop(idle);
         drop(dropped);
+        self.drop_late(|late| now.duration_since(late.since) >= self.limits.environment_idle);
     }
 
     /// Drops all of them where they stand, also in the middle of their work.
@@ -97,16 +146,26 @@ impl Environments {
     pub(crate) fn clear(&self) {
         let dropped = std::mem::take(&mut *self.idle());
         drop(dropped);
+        self.drop_late(|_| true);
+    }
+
+    /// Drops the environment for late calls, unless it is busy, which it never is for long.
+    fn drop_late(&self, may_go: impl FnOnce(&mut Idle) -> bool) {
+        if let Ok(mut late) = self.late.try_lock() {
+            drop(late.take_if(may_go));
+        }
+    }
+
+    /// The right to keep an environment busy, if it can be had without waiting.
+    pub(crate) fn free_place(&self) -> Option<Place> {
+        Arc::clone(&self.places).try_acquire_owned().ok().map(Place)
     }
 
     /// Waits for the right to keep an environment busy, first come first served.
-    async fn place(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, CallError> {
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            return Ok(place);
-        }
+    pub(crate) async fn place(&self, deadline: Instant) -> Result<Place, CallError> {
         let _waiting = Waiting::join(&self.waiting, self.limits.waiting_max).ok_or(CallError::Busy)?;
         match timeout_at(deadline, Arc::clone(&self.places).acquire_owned()).await {
-            Ok(Ok(place)) => Ok(place),
+            Ok(Ok(place)) => Ok(Place(place)),
             // The semaphore is never closed.
             Ok(Err(_)) => Err(CallError::Failed),
             Err(_) => Err(CallError::TimedOut),
@@ -117,6 +176,10 @@ impl Environments {
         if let Some(warm) = self.idle().pop() {
             return Ok(warm.environment);
         }
+        self.start()
+    }
+
+    fn start(&self) -> Result<Environment, CallError> {
         self.function.environment(&self.settings).map_err(|error| {
             tracing::error!(function = self.function.name(), %error, "a function cannot start");
             CallError::Failed

@@ -83,7 +83,11 @@ pub(crate) struct HttpRequest<'a> {
     pub(crate) claims: Option<&'a RawValue>,
     /// Stands in for the request's content type.
     pub(crate) content_type: Option<HeaderValue>,
+    /// Stands in for the request's header of this name.
+    pub(crate) timeout: Option<(HeaderName, HeaderValue)>,
     pub(crate) request_id: &'a str,
+    /// When it came.
+    pub(crate) received_at: Moment,
     /// The port that the gateway listens on.
     pub(crate) port: u16,
 }
@@ -93,7 +97,6 @@ impl HttpRequest<'_> {
     pub(crate) fn to_event(&self) -> serde_json::Result<Vec<u8>> {
         let headers = &self.parts.headers;
         let uri = &self.parts.uri;
-        let now = Moment::now();
         let host = authority(self.parts);
         let domain_name = super::host_of(host);
         let query = uri.query().unwrap_or_default();
@@ -102,7 +105,12 @@ impl HttpRequest<'_> {
             .as_ref()
             .or_else(|| headers.get(http::header::CONTENT_TYPE));
         let text = text_body(content_type, self.body);
-        let added = Added::of(headers, self.source_ip, self.port, self.content_type.as_ref());
+        let content_type = self
+            .content_type
+            .clone()
+            .map(|value| (http::header::CONTENT_TYPE, value));
+        let replaced = content_type.into_iter().chain(self.timeout.clone()).collect();
+        let added = Added::of(headers, self.source_ip, self.port, replaced);
         let event = HttpEvent {
             version: "2.0",
             route_key: self.route_key,
@@ -137,8 +145,8 @@ impl HttpRequest<'_> {
                 request_id: self.request_id,
                 route_key: self.route_key,
                 stage: "$default",
-                time: now.common_log_form(),
-                time_epoch: now.epoch_ms(),
+                time: self.received_at.common_log_form(),
+                time_epoch: self.received_at.epoch_ms(),
             },
             body: match text {
                 _ if self.body.is_empty() => None,
@@ -226,14 +234,15 @@ fn query_parameters(query: &str) -> BTreeMap<Cow<'_, str>, Cow<'_, str>> {
 
 /// The headers that the gateway itself writes.
 struct Added {
-    content_type: Option<HeaderValue>,
+    /// Those that stand in for what was received.
+    replaced: Vec<(HeaderName, HeaderValue)>,
     forwarded_for: String,
     forwarded_port: String,
     trace_id: String,
 }
 
 impl Added {
-    fn of(headers: &HeaderMap, source_ip: IpAddr, port: u16, content_type: Option<&HeaderValue>) -> Self {
+    fn of(headers: &HeaderMap, source_ip: IpAddr, port: u16, replaced: Vec<(HeaderName, HeaderValue)>) -> Self {
         let mut forwarded_for = String::new();
         for hop in headers.get_all("x-forwarded-for") {
             forwarded_for.push_str(&text_of(hop));
@@ -243,7 +252,7 @@ impl Added {
         let _ = write!(forwarded_for, "{source_ip}");
         let trace = rand::random::<u128>() >> 32;
         Self {
-            content_type: content_type.cloned(),
+            replaced,
             forwarded_for,
             forwarded_port: port.to_string(),
             trace_id: format!("Root=1-{:08x}-{trace:024x}", Utc::now().timestamp()),
@@ -263,17 +272,15 @@ impl Headers<'_> {
     fn each<E>(&self, mut entry: impl FnMut(&str, &str) -> Result<(), E>) -> Result<(), E> {
         entry("host", self.host)?;
         for name in self.received.keys() {
-            let replaced = match name.as_str() {
-                "host" | "x-forwarded-for" => true,
-                "content-type" => self.added.content_type.is_some(),
-                name => OWN_HEADERS.contains(&name),
-            };
+            let replaced = matches!(name.as_str(), "host" | "x-forwarded-for")
+                || OWN_HEADERS.contains(&name.as_str())
+                || self.added.replaced.iter().any(|(other, _)| other == name);
             if !replaced {
                 entry(name.as_str(), &joined(self.received, name))?;
             }
         }
-        if let Some(content_type) = &self.added.content_type {
-            entry("content-type", &text_of(content_type))?;
+        for (name, value) in &self.added.replaced {
+            entry(name.as_str(), &text_of(value))?;
         }
         entry("x-amzn-trace-id", &self.added.trace_id)?;
         entry("x-forwarded-for", &self.added.forwarded_for)?;
@@ -417,7 +424,7 @@ impl SocketPeer {
         };
         let (headers, query) = match event {
             SocketEvent::Authorize(parts) | SocketEvent::Connect(parts) => {
-                let added = Added::of(&parts.headers, self.source_ip, port, None);
+                let added = Added::of(&parts.headers, self.source_ip, port, Vec::new());
                 let values = canonical_headers(&Headers {
                     received: &parts.headers,
                     host: authority(parts),

@@ -13,8 +13,9 @@ use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::authorizer::{JwtAuthorizer, TokenFault};
+use super::client_timeout::ClientTimeout;
 use super::environments::{CallError, Environments};
-use super::event::{HttpRequest, generate_id};
+use super::event::{HttpRequest, Moment, generate_id};
 use super::reply::{self, Answer, Reply};
 use super::{Limits, cors, grpc};
 
@@ -137,7 +138,8 @@ impl HttpApi {
         source_ip: IpAddr,
         request_id: &str,
     ) -> Result<Answer, Refusal> {
-        let deadline = Instant::now() + self.limits.invocation_timeout;
+        let received = Instant::now();
+        let deadline = received + self.limits.invocation_timeout;
         let (parts, body) = request.into_parts();
         let identity = match (!route.public)
             .then(|| self.authorizer.authorize(&parts.headers))
@@ -154,23 +156,26 @@ impl HttpApi {
             .map_err(|_| Refusal::SlowBody)??;
         let native_grpc = grpc::web_content_type(&parts);
         let native = native_grpc.is_some();
-        let event = HttpRequest {
+        let mut request = HttpRequest {
             parts: &parts,
             body: &body,
             route_key: &route.key,
             source_ip,
             claims: identity.as_ref().map(|identity| &*identity.claims),
             content_type: native_grpc,
+            timeout: None,
             request_id,
+            received_at: Moment::now(),
             port: self.port,
-        }
-        .to_event()
-        .map_err(|_| Refusal::Failed)?;
-        drop(body);
+        };
+        let event = request.to_event().map_err(|_| Refusal::Failed)?;
         if event.len() > self.limits.payload_bytes_max {
             return Err(Refusal::TooLarge);
         }
-        let response = route.environments.call(event, deadline).await?;
+        let response = match route.environments.free_place() {
+            Some(place) => route.environments.call_at(place, event, deadline).await?,
+            None => call_queued(route, event, &mut request, received, deadline).await?,
+        };
         let reply = Reply::read(response).map_err(|error| {
             tracing::error!(route = route.key, %error, "a function's response cannot be honoured");
             Refusal::Failed
@@ -181,6 +186,38 @@ impl HttpApi {
             reply.into_answer()
         })
     }
+}
+
+/// Calls a function whose environments are all busy. AWS has no such queue, so the client's time, which the function will
+/// count from its start, goes on while the call waits; when it is over, the call leaves the queue and the function says so.
+async fn call_queued(
+    route: &Route,
+    event: Vec<u8>,
+    request: &mut HttpRequest<'_>,
+    received: Instant,
+    deadline: Instant,
+) -> Result<Vec<u8>, Refusal> {
+    let environments = &route.environments;
+    let client_timeout = ClientTimeout::of(&request.parts.headers).and_then(|timeout| {
+        let end = received.checked_add(timeout.duration())?;
+        // The function's own deadline is earlier than any other.
+        (end < deadline).then_some((timeout, end))
+    });
+    let Some((timeout, end)) = client_timeout else {
+        let place = environments.place(deadline).await?;
+        return Ok(environments.call_at(place, event, deadline).await?);
+    };
+    drop(event);
+    let place = match environments.place(end).await {
+        Err(CallError::TimedOut) => None,
+        place => Some(place?),
+    };
+    request.timeout = Some(timeout.after(received.elapsed()));
+    let event = request.to_event().map_err(|_| Refusal::Failed)?;
+    Ok(match place {
+        Some(place) => environments.call_at(place, event, deadline).await?,
+        None => environments.call_late(&event, deadline).await?,
+    })
 }
 
 /// Reads a body of at most this many bytes.

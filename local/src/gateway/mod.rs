@@ -8,6 +8,7 @@
 //! A function joins by its [`Trigger`]; there is nothing to add here for a new RPC.
 
 mod authorizer;
+mod client_timeout;
 mod connections;
 mod cors;
 mod environments;
@@ -30,8 +31,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chat_runtime::{Function, Settings, Trigger};
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, HeaderMap, HeaderValue, VARY};
-use http::{Method, Request, StatusCode, request};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONNECTION, HeaderMap, HeaderValue, VARY};
+use http::{Method, Request, StatusCode, Version, request};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -64,6 +65,10 @@ const STREAMS_MAX: u32 = 250;
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 /// How long the listener rests when the system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections that are taken from the system's queue when the listener closes, at most; the queue is no longer.
+const LATE_CONNECTIONS_MAX: usize = 4_096;
+/// How long the last answers may take to be sent when what was under way had to be dropped.
+const LAST_ANSWERS_TIME_MAX: Duration = Duration::from_secs(1);
 /// How often idle environments are looked for, at most and at least.
 const REAP_INTERVALS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(30));
 
@@ -123,6 +128,9 @@ pub struct Limits {
     pub outgoing_bytes_max: usize,
     /// How long [`Gateway::stop`] waits for what is under way.
     pub stop_grace: Duration,
+    /// How long a connection of HTTP/1 on which nothing is under way is kept then, for the request that its client may
+    /// just be sending.
+    pub stop_linger: Duration,
 }
 
 impl Default for Limits {
@@ -147,6 +155,7 @@ impl Default for Limits {
             outgoing_max: 256,
             outgoing_bytes_max: 1024 * 1024,
             stop_grace: Duration::from_secs(10),
+            stop_linger: Duration::from_millis(500),
         }
     }
 }
@@ -196,15 +205,26 @@ impl Gateway {
         }
     }
 
-    /// Takes no more requests, closes the sockets with 1001, and waits for the requests and the work after answers that
-    /// are under way, at most `limits.stop_grace`.
+    /// Closes every socket with 1001, so that its client connects again: for a registry that has forgotten them.
+    pub fn close_sockets(&self) {
+        if let Some(sockets) = &self.api.sockets {
+            sockets.connections.close_all();
+        }
+    }
+
+    /// Lets nobody new in, closes the sockets with 1001, and waits for the requests and the work after answers that are
+    /// under way, at most `limits.stop_grace`. Whatever arrived is answered: with 503 where there is no other answer.
     pub async fn stop(self) {
         self.stopping.cancel();
         self.tasks.tracker.close();
         if timeout(self.stop_grace, self.tasks.tracker.wait()).await.is_err() {
             tracing::warn!(tasks = self.tasks.tracker.len(), "stopped before everything was done");
             self.tasks.killed.cancel();
-            self.tasks.tracker.wait().await;
+            // Connections outlive what they waited for by as long as it takes to say so.
+            if timeout(LAST_ANSWERS_TIME_MAX, self.tasks.tracker.wait()).await.is_err() {
+                self.tasks.cut.cancel();
+                self.tasks.tracker.wait().await;
+            }
         }
         for environments in &self.api.environments {
             environments.clear();
@@ -216,6 +236,7 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.stopping.cancel();
         self.tasks.killed.cancel();
+        self.tasks.cut.cancel();
     }
 }
 
@@ -224,14 +245,24 @@ impl Drop for Gateway {
 pub(crate) struct Tasks {
     tracker: TaskTracker,
     killed: CancellationToken,
+    /// Ends the connections, which is later than the end of everything else.
+    cut: CancellationToken,
 }
 
 impl Tasks {
     /// Spawns a task that [`Gateway::stop`] waits for, and that ends when the gateway is dropped.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let killed = self.killed.clone();
+        self.spawn_until(self.killed.clone(), task);
+    }
+
+    /// Spawns a task that serves a connection.
+    fn spawn_connection(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_until(self.cut.clone(), task);
+    }
+
+    fn spawn_until(&self, end: CancellationToken, task: impl Future<Output = ()> + Send + 'static) {
         self.tracker.spawn(async move {
-            killed.run_until_cancelled(task).await;
+            end.run_until_cancelled(task).await;
         });
     }
 }
@@ -321,6 +352,17 @@ async fn accept(listener: TcpListener, api: Arc<Api>, limits: Limits, tasks: Tas
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
     let builder = Arc::new(builder);
+    let serve = |stream, peer, place| {
+        let serving = serve_connection(
+            Arc::clone(&builder),
+            stream,
+            peer,
+            Arc::clone(&api),
+            stopping.clone(),
+            place,
+        );
+        tasks.spawn_connection(serving);
+    };
     while let Some(Some((accepted, place))) = stopping
         .run_until_cancelled(async {
             // The semaphore is never closed.
@@ -330,21 +372,26 @@ async fn accept(listener: TcpListener, api: Arc<Api>, limits: Limits, tasks: Tas
         .await
     {
         match accepted {
-            Ok((stream, peer)) => {
-                let serving = serve_connection(
-                    Arc::clone(&builder),
-                    stream,
-                    peer,
-                    Arc::clone(&api),
-                    stopping.clone(),
-                    place,
-                );
-                tasks.spawn(serving);
-            }
+            Ok((stream, peer)) => serve(stream, peer, Some(place)),
             Err(error) => {
                 tracing::warn!(%error, "cannot take a connection");
                 sleep(ACCEPT_PAUSE).await;
             }
+        }
+    }
+    // For their clients, connections that the system has taken are open: closing the listener over them would drop
+    // their requests without an answer.
+    let Ok(listener) = listener.into_std() else { return };
+    for _ in 0..LATE_CONNECTIONS_MAX {
+        match listener.accept() {
+            Ok((stream, peer)) => {
+                if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+                    serve(stream, peer, None);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            // The connection, not the listener, has failed.
+            Err(_) => {}
         }
     }
 }
@@ -355,17 +402,19 @@ async fn serve_connection(
     peer: SocketAddr,
     api: Arc<Api>,
     stopping: CancellationToken,
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
 ) {
     // Without it answers wait for acknowledgements; where the system refuses, that is all that happens.
     let _ = stream.set_nodelay(true);
     let source_ip = peer.ip().to_canonical();
-    let head_timeout = api.http.limits.head_timeout;
+    let (head_timeout, linger) = (api.http.limits.head_timeout, api.http.limits.stop_linger);
     let spoken = AtomicBool::new(false);
-    let service = service_fn(|request| {
+    let speaks_http2 = AtomicBool::new(false);
+    let service = service_fn(|request: Request<Incoming>| {
         spoken.store(true, Ordering::Relaxed);
+        speaks_http2.store(request.version() == Version::HTTP_2, Ordering::Relaxed);
         let api = Arc::clone(&api);
-        async move { Ok::<_, Infallible>(api.answer(request, source_ip).await) }
+        async move { Ok::<_, Infallible>(api.answer_in_any_case(request, source_ip).await) }
     });
     // hyper's own time limit starts once it knows the version of HTTP, which a silent client never tells.
     let silence = async {
@@ -378,8 +427,19 @@ async fn serve_connection(
     let served = tokio::select! {
         served = connection.as_mut() => served,
         () = stopping.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            // HTTP/2 tells its client which requests it has taken. On HTTP/1 a request may be on its way, and whoever
+            // closes now drops it; once one has come, its answer closes the connection.
+            let lingered = if speaks_http2.load(Ordering::Relaxed) {
+                None
+            } else {
+                timeout(linger, connection.as_mut()).await.ok()
+            };
+            if let Some(served) = lingered {
+                served
+            } else {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
         () = silence => Ok(()),
     };
@@ -395,6 +455,10 @@ struct Api {
     issuer: Issuer,
     /// All pools, for the reaper.
     environments: Vec<Arc<Environments>>,
+    /// Set when the gateway stops.
+    stopping: CancellationToken,
+    /// Set when it stops waiting for what is under way.
+    killed: CancellationToken,
 }
 
 impl Api {
@@ -466,7 +530,32 @@ impl Api {
             sockets,
             issuer,
             environments: all,
+            stopping: stopping.clone(),
+            killed: tasks.killed.clone(),
         })
+    }
+
+    /// Answers a request, also when the gateway stops before or meanwhile.
+    async fn answer_in_any_case(&self, request: Request<Incoming>, source_ip: IpAddr) -> Answer {
+        let is_http1 = request.version() < Version::HTTP_2;
+        let cross_origin = cors::is_cross_origin(request.headers());
+        let mut answer = if self.stopping.is_cancelled() && !may_come_late(&request) {
+            let (parts, body) = request.into_parts();
+            http_api::drain(&parts.headers, body).await;
+            stopped(cross_origin)
+        } else {
+            tokio::select! {
+                biased;
+                () = self.killed.cancelled() => stopped(cross_origin),
+                answer = self.answer(request, source_ip) => answer,
+            }
+        };
+        if is_http1 && self.stopping.is_cancelled() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            answer
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
     }
 
     async fn answer(&self, request: Request<Incoming>, source_ip: IpAddr) -> Answer {
@@ -524,6 +613,24 @@ impl Api {
         }
         Some(answer)
     }
+}
+
+/// Whether a request is answered as ever while the gateway stops: a function that still delivers learns which sockets are
+/// gone, and a page gets to read the answer of the call that follows.
+fn may_come_late(request: &Request<Incoming>) -> bool {
+    let rest = request.uri().path().strip_prefix(LIVE_PATH).unwrap_or_default();
+    *request.method() == Method::OPTIONS || rest.starts_with(connections::PATH)
+}
+
+fn stopped(cross_origin: bool) -> Answer {
+    let mut answer = reply::message(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Service Unavailable: the local gateway is stopping",
+    );
+    if cross_origin {
+        cors::expose(answer.headers_mut());
+    }
+    answer
 }
 
 /// Bytes in a request's line and headers, as AWS counts them.

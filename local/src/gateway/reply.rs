@@ -7,7 +7,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, SET_COOKIE};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{Either, Full};
 use serde::de::{Deserializer, Error as _, Visitor};
@@ -18,6 +18,9 @@ use super::grpc::GrpcBody;
 
 /// Bytes, or with native gRPC, bytes and trailers.
 pub(crate) type Answer = Response<Either<Full<Bytes>, GrpcBody>>;
+
+/// When to come back after the gateway's own 429 and 503: what they tell of passes quickly, or with a new start.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// Headers that HTTP itself needs and a function cannot set.
 const OWN_HEADERS: [&str; 8] = [
@@ -40,11 +43,15 @@ pub(crate) fn message(status: StatusCode, message: &str) -> Answer {
     json(status, &Message { message })
 }
 
-/// An answer with a JSON body.
+/// An answer with a JSON body. One that asks to come back later says when.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
     // The gateway's own bodies are structs of strings and numbers, which always serialise.
     let body = serde_json::to_vec(value).unwrap_or_default();
-    bytes(status, "application/json", body)
+    let mut answer = bytes(status, "application/json", body);
+    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        answer.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+    }
+    answer
 }
 
 /// An answer of one line of text.

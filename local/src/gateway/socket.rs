@@ -104,6 +104,7 @@ pub(crate) async fn run(
         tokio::select! {
             () = api.stopping.cancelled() => break GOING_AWAY,
             () = connection.deleted.cancelled() => break End::by_us(1000, "Connection deleted"),
+            () = connection.sent_away.cancelled() => break GOING_AWAY,
             () = &mut life => break GOING_AWAY,
             () = &mut idle => break GOING_AWAY,
             incoming = socket.next(), if messages.len() < limits.messages_in_flight_max => match incoming {

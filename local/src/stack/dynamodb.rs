@@ -1,5 +1,5 @@
-//! A DynamoDB API: ministack, which is a Python package. What is in it lives only as long as the process, which suits
-//! a registry of connections that do not outlive it either.
+//! A DynamoDB API: ministack, which is a Python package. What is in it lives only as long as the process: what it can save,
+//! it saves when it ends in good order, so nothing after a kill. Whoever runs it closes the sockets that it knew of.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::account::RunAs;
 use super::server::{Launch, Server};
 use super::tools::{Package, Python};
-use super::{GIVEN_PATIENCE, StackError, Start};
+use super::{GIVEN_PATIENCE, Revived, StackError, Start};
 
 const NAME: &str = "DynamoDB";
 const PROBE_PATIENCE: Duration = Duration::from_secs(5);
@@ -110,6 +110,8 @@ fn launch(python: &Python, packages: &PathBuf, home: &PathBuf, port: u16) -> Lau
         folder: home.clone(),
         marker,
         pid_files: Vec::new(),
+        helpers_in: None,
+        revived: Revived::Empty,
         run_as: RunAs::Ourselves,
         stop_signal: Signal::TERM,
     }

@@ -6,11 +6,13 @@
 //! after a kill, the next start ends the leftovers.
 
 mod account;
+mod complaint;
 mod dynamodb;
 mod error;
 mod folder;
 mod mongod;
 mod postgres;
+mod processes;
 mod progress;
 mod server;
 mod tools;
@@ -147,6 +149,15 @@ struct Start<'a> {
     stop: &'a CancellationToken,
 }
 
+/// What a server that was started again has of what was in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revived {
+    /// Everything that it had acknowledged.
+    WithData,
+    /// Nothing: it keeps all in memory, as the DynamoDB API does.
+    Empty,
+}
+
 /// Running databases. Whoever holds the stack calls [`Stack::stop`]; dropping it kills its servers.
 pub struct Stack {
     endpoints: Endpoints,
@@ -235,7 +246,7 @@ impl Stack {
 
     /// Waits until a server ends by itself, and starts it again where it was; it answers a little later. Fails when
     /// that is hopeless. May be dropped and called again.
-    pub async fn revive(&mut self, progress: &Progress) -> Result<(), StackError> {
+    pub async fn revive(&mut self, progress: &Progress) -> Result<Revived, StackError> {
         let revivals: Vec<_> = self
             .servers
             .iter_mut()

@@ -14,7 +14,7 @@ use tokio::process::Command;
 use super::account::RunAs;
 use super::server::{Launch, Server, run_to_end};
 use super::tools::{Package, first_number};
-use super::{GIVEN_PATIENCE, Profile, StackError, Start, reason};
+use super::{GIVEN_PATIENCE, Profile, Revived, StackError, Start, reason};
 
 const NAME: &str = "mongod";
 const SET: &str = "rs0";
@@ -230,6 +230,8 @@ fn launch(program: &Program, home: &Path, data: &Path, port: u16, profile: Profi
         folder: home.to_owned(),
         marker: data.into(),
         pid_files: vec![data.join("mongod.lock")],
+        helpers_in: None,
+        revived: Revived::WithData,
         run_as: RunAs::Ourselves,
         stop_signal: Signal::TERM,
     }

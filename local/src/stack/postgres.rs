@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::account::RunAs;
 use super::server::{Launch, Server, run_to_end};
 use super::tools::{Package, first_number};
-use super::{GIVEN_PATIENCE, Profile, StackError, Start, reason};
+use super::{GIVEN_PATIENCE, Profile, Revived, StackError, Start, reason};
 
 const NAME: &str = "Postgres";
 /// The superuser, the database and, on loopback only, nothing to prove it by.
@@ -233,6 +233,8 @@ fn launch(programs: &Programs, run_as: RunAs, home: &Path, data: &Path, port: u1
         folder: home.to_owned(),
         marker: data.as_os_str().to_owned(),
         pid_files: vec![data.join("postmaster.pid")],
+        helpers_in: Some(data.to_owned()),
+        revived: Revived::WithData,
         run_as,
         // "Fast": ends its clients' sessions instead of waiting for them.
         stop_signal: Signal::INT,

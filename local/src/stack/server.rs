@@ -11,10 +11,12 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::StackError;
 use super::account::RunAs;
+use super::complaint::{complaint, last_complaint};
 use super::folder::is_free;
+use super::processes::{signal_all, tree, working_in};
 use super::progress::{Progress, Step};
+use super::{Revived, StackError};
 
 /// How long a server may take until it answers. Recovery after a crash can take long, a hang must not last for ever.
 const START_PATIENCE: Duration = Duration::from_secs(90);
@@ -28,9 +30,8 @@ const REVIVALS_MAX: usize = 10;
 const STABLE_AFTER: Duration = Duration::from_mins(1);
 const REVIVAL_PAUSE: Duration = Duration::from_secs(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(40);
-/// As much of a log's end as is read to find out why a server ended.
-const LOG_TAIL_BYTES: usize = 16 * 1024;
-
+/// How long helpers that outlived their server may take to end by themselves.
+const STRAY_PATIENCE: Duration = Duration::from_secs(1);
 /// Everything that is needed to start a server, as often as need be.
 #[derive(Clone)]
 pub(super) struct Launch {
@@ -48,6 +49,10 @@ pub(super) struct Launch {
     pub marker: OsString,
     /// More files whose first line is the pid of a process that may have been left over.
     pub pid_files: Vec<PathBuf>,
+    /// The folder in which its helpers work, when it has some whose arguments do not hold the marker.
+    pub helpers_in: Option<PathBuf>,
+    /// What is left of its data when it ends.
+    pub revived: Revived,
     /// Under which account.
     pub run_as: RunAs,
     /// The signal that makes it end in good order.
@@ -67,6 +72,14 @@ impl Launch {
     /// Where the output of the run before is.
     fn old_log(&self) -> PathBuf {
         self.folder.join("log.before")
+    }
+
+    /// Keeps the log of a run that is over, until the next one is.
+    fn put_log_away(&self) {
+        let log = self.log();
+        if log.exists() {
+            let _ = std::fs::rename(&log, self.old_log());
+        }
     }
 
     /// Stops what an earlier, killed run of ours left running, and removes pid files that name a stranger. `port` is
@@ -104,13 +117,13 @@ impl Launch {
                 _ => {}
             }
         }
-        Ok(())
+        self.end_strays().await
     }
 
     async fn end_leftover(&self, pid: Pid) -> Result<(), StackError> {
-        for (signal, patience) in [(self.stop_signal, STOP_PATIENCE), (Signal::KILL, KILL_PATIENCE)] {
-            // It may end by itself between the look and the signal.
-            let _ = rustix::process::kill_process(pid, signal);
+        // It may end by itself between the look and a signal.
+        ask_to_end(pid, self.stop_signal);
+        for patience in [STOP_PATIENCE, KILL_PATIENCE] {
             let deadline = Instant::now() + patience;
             while Instant::now() < deadline {
                 if !self.owns(pid).await {
@@ -118,11 +131,39 @@ impl Launch {
                 }
                 sleep(POLL_INTERVAL).await;
             }
+            signal_all(&tree(pid), Signal::KILL);
         }
-        Err(StackError::Failed {
-            program: format!("stopping the {} of an earlier run (pid {pid})", self.name),
-            reason: "it does not end".to_owned(),
-        })
+        Err(self.does_not_end(&[pid]))
+    }
+
+    /// Ends the helpers of a server that is gone. They do so by themselves, unless they are frozen, and hold what the
+    /// next server needs until then.
+    async fn end_strays(&self) -> Result<(), StackError> {
+        let Some(folder) = &self.helpers_in else {
+            return Ok(());
+        };
+        let mut strays = working_in(folder, &self.program);
+        for (signal, patience) in [(Signal::CONT, STRAY_PATIENCE), (Signal::KILL, KILL_PATIENCE)] {
+            let deadline = Instant::now() + patience;
+            while !strays.is_empty() && Instant::now() < deadline {
+                signal_all(&strays, signal);
+                sleep(POLL_INTERVAL).await;
+                strays = working_in(folder, &self.program);
+            }
+        }
+        if strays.is_empty() {
+            Ok(())
+        } else {
+            Err(self.does_not_end(&strays))
+        }
+    }
+
+    fn does_not_end(&self, pids: &[Pid]) -> StackError {
+        let list: Vec<String> = pids.iter().map(ToString::to_string).collect();
+        StackError::Failed {
+            program: format!("stopping the {} of an earlier run", self.name),
+            reason: format!("it does not end: try `kill -9 {}`, then start again", list.join(" ")),
+        }
     }
 
     /// Whether a process is this server. A zombie has no command line, so it is nobody's.
@@ -146,9 +187,7 @@ impl Launch {
     /// Starts the process.
     pub(super) fn spawn(self) -> Result<Server, StackError> {
         let log = self.log();
-        if log.exists() {
-            let _ = std::fs::rename(&log, self.old_log());
-        }
+        self.put_log_away();
         let output = std::fs::File::create(&log).map_err(StackError::file("create", &log))?;
         let errors = output.try_clone().map_err(StackError::file("create", &log))?;
         let child = self
@@ -252,7 +291,7 @@ impl Server {
 
     /// Waits until the process ends by itself, and starts it again, which is what a managed database would do. Fails
     /// when it ends too often. May be dropped and called again.
-    pub(super) async fn revive(&mut self, progress: &Progress) -> Result<(), StackError> {
+    pub(super) async fn revive(&mut self, progress: &Progress) -> Result<Revived, StackError> {
         let status = describe(self.child.wait().await.ok());
         let (name, log) = (self.launch.name, self.launch.log());
         let moment = if let Some(moment) = self.revival {
@@ -268,21 +307,24 @@ impl Server {
                     log,
                 });
             }
+            // The name under which whoever reads this line finds it.
+            self.launch.put_log_away();
             progress.line(format_args!(
-                "{name} ended ({status}): starting it again; its log was {}",
-                log.display()
+                "{name} ended ({status}): starting it again; its log is {}",
+                self.launch.old_log().display()
             ));
             // A killed server's helpers need a moment to notice, and hold what the new one needs.
             *self.revival.insert(Instant::now() + REVIVAL_PAUSE)
         };
         sleep_until(moment).await;
+        self.launch.end_strays().await?;
         let revivals = self.revivals + 1;
         *self = self.launch.clone().spawn()?;
         self.revivals = revivals;
-        Ok(())
+        Ok(self.launch.revived)
     }
 
-    /// Ends the process: by its own signal, and by force if it does not listen.
+    /// Ends the process and all that it has started: by its own signal, and by force if it does not listen.
     pub(super) async fn stop(mut self) {
         // `id` is none once the process was waited for, so a stranger with its number is never signalled.
         let pid = self
@@ -291,13 +333,22 @@ impl Server {
             .and_then(|pid| i32::try_from(pid).ok())
             .and_then(Pid::from_raw);
         if let Some(pid) = pid {
-            let _ = rustix::process::kill_process(pid, self.launch.stop_signal);
+            ask_to_end(pid, self.launch.stop_signal);
             if timeout(STOP_PATIENCE, self.child.wait()).await.is_err() {
-                let _ = timeout(KILL_PATIENCE, self.child.kill()).await;
+                signal_all(&tree(pid), Signal::KILL);
+                let _ = timeout(KILL_PATIENCE, self.child.wait()).await;
             }
         }
+        // What cannot be ended is told by the next start.
+        let _ = self.launch.end_strays().await;
         let _ = tokio::fs::remove_file(self.launch.pid_file()).await;
     }
+}
+
+/// Asks a server to end in good order. Frozen processes hear of it only when they go on.
+fn ask_to_end(pid: Pid, stop_signal: Signal) {
+    signal_all(&[pid], stop_signal);
+    signal_all(&tree(pid), Signal::CONT);
 }
 
 fn describe(status: Option<ExitStatus>) -> String {
@@ -306,45 +357,6 @@ fn describe(status: Option<ExitStatus>) -> String {
         Some((None, Some(signal))) => format!("signal {signal}"),
         _ => "unknown exit status".to_owned(),
     }
-}
-
-/// The line of a log that most likely says why a server ended: its last error, else its last line.
-async fn last_complaint(log: &Path) -> String {
-    let text = tokio::fs::read(log).await.unwrap_or_default();
-    let tail = text
-        .get(text.len().saturating_sub(LOG_TAIL_BYTES)..)
-        .unwrap_or_default();
-    complaint(&String::from_utf8_lossy(tail))
-}
-
-/// The most telling line of a program's output.
-pub(super) fn complaint(output: &str) -> String {
-    let lines = || output.lines().rev().map(str::trim).filter(|line| !line.is_empty());
-    lines()
-        .find_map(|line| mongod_error(line).or_else(|| is_error(line).then(|| line.to_owned())))
-        .or_else(|| lines().next().map(str::to_owned))
-        .unwrap_or_else(|| "it said nothing".to_owned())
-}
-
-fn is_error(line: &str) -> bool {
-    ["FATAL", "PANIC", "ERROR", "error:", "Error:"]
-        .iter()
-        .any(|word| line.contains(word))
-        && !line.starts_with('{')
-}
-
-/// mongod logs JSON; its errors have severity `E` or `F`.
-fn mongod_error(line: &str) -> Option<String> {
-    let entry: serde_json::Value = serde_json::from_str(line).ok()?;
-    if !matches!(entry.get("s")?.as_str()?, "E" | "F") {
-        return None;
-    }
-    let message = entry.get("msg")?.as_str()?;
-    let detail = entry
-        .get("attr")
-        .and_then(|attr| attr.get("error"))
-        .and_then(|error| error.as_str());
-    Some(detail.map_or_else(|| message.to_owned(), |detail| format!("{message}: {detail}")))
 }
 
 /// Runs a program that ends by itself, and returns what it printed.
@@ -409,6 +421,8 @@ mod tests {
             marker: folder.join("data").into(),
             folder,
             pid_files: Vec::new(),
+            helpers_in: None,
+            revived: Revived::WithData,
             run_as: RunAs::Ourselves,
             stop_signal: Signal::TERM,
         }
@@ -441,27 +455,5 @@ mod tests {
         stranger.kill().unwrap();
         stranger.wait().unwrap();
         std::fs::remove_dir_all(&launch.folder).unwrap();
-    }
-
-    #[test]
-    fn the_last_error_of_a_log_is_its_complaint() {
-        assert_eq!(
-            complaint("LOG:  starting\nFATAL:  could not create lock file\nLOG:  database system is shut down\n"),
-            "FATAL:  could not create lock file"
-        );
-        assert_eq!(complaint("one\n\ntwo\n\n"), "two");
-        assert_eq!(complaint(""), "it said nothing");
-    }
-
-    #[test]
-    fn a_mongod_log_gives_its_message_and_cause() {
-        let log = concat!(
-            r#"{"s":"I","msg":"Starting"}"#,
-            "\n",
-            r#"{"s":"E","msg":"Error setting up listener","attr":{"error":"Address already in use"}}"#,
-            "\n",
-            r#"{"s":"I","msg":"Now exiting"}"#,
-        );
-        assert_eq!(complaint(log), "Error setting up listener: Address already in use");
     }
 }
