@@ -12,3 +12,4 @@ mod post;
 
 pub use deliverer::Deliverer;
 pub use frame::Notice;
+pub use post::Connections;
