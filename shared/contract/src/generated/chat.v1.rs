@@ -841,8 +841,7 @@ pub struct LiveError {
     /// A constant in UPPER_SNAKE_CASE:
     /// - MALFORMED_FRAME: the frame was not understood; the connection stays.
     /// - LEASE_ENDED: nothing is pushed any more; reconnect with a new ticket.
-    /// - NOT_CONNECTED, TOO_MANY_FRAMES: the connection is being closed, mostly before this arrives; reconnect with a new
-    ///    ticket.
+    /// - NOT_CONNECTED, TOO_MANY_FRAMES: the connection is being closed, mostly before this arrives; reconnect likewise.
     #[prost(string, tag = "1")]
     pub reason: ::prost::alloc::string::String,
     /// What to do about it.

@@ -22,7 +22,7 @@ impl Rate {
     pub(super) const fn new(burst: u32, interval: Duration) -> Self {
         Self {
             burst: burst as i64,
-            interval_ms: interval.as_secs() as i64 * 1_000 + interval.subsec_millis() as i64,
+            interval_ms: interval.as_secs().cast_signed() * 1_000 + interval.subsec_millis() as i64,
         }
     }
 
