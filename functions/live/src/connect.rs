@@ -1,7 +1,8 @@
 //! Registers a connection: the route `$connect`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use chat_delivery::Connections;
 use chat_runtime::{EventError, EventHandler, Settings, SettingsError};
 use chat_stores::dynamo::{Connection, Registration, Registry};
 use chrono::{DateTime, Utc};
@@ -10,22 +11,28 @@ use tokio::time::timeout_at;
 use crate::clock;
 use crate::socket::{Authorized, REGISTRY_PATIENCE, SocketAnswer, SocketEvent, registry_failed, registry_late};
 
-/// The function of the route `$connect`: uses the ticket up and registers the connection, in one write.
+/// The longest that a client waits for the end of a connection that its own replaced.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The function of the route `$connect`: uses the ticket up and registers the connection, in one write. Who has as many
+/// connections as are allowed loses the one that has been quiet for longest, which is then closed.
 ///
-/// 200 opens the socket; 403 refuses a used ticket, 429 one connection too many; 503 says that the registry failed.
+/// 200 opens the socket; 403 refuses a used ticket; 503 says that the registry failed.
 #[derive(Debug)]
 pub struct Connect {
     registry: Registry,
+    connections: Connections,
 }
 
 impl EventHandler for Connect {
     type Event = SocketEvent;
     type Answer = SocketAnswer;
 
-    /// Needs `LIVE_TABLE` and what the registry is called with.
+    /// Needs `LIVE_TABLE`, `LIVE_ENDPOINT` and what AWS is called with.
     fn new(settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self {
             registry: Registry::new(settings)?,
+            connections: Connections::new(settings)?,
         })
     }
 
@@ -47,19 +54,33 @@ impl Connect {
             until: authorized.lease_end,
             ticket_until: authorized.ticket_end,
         };
-        let deadline = deadline.min(Instant::now() + REGISTRY_PATIENCE);
-        match timeout_at(deadline.into(), self.registry.register(&connection, now)).await {
+        let patience = deadline.min(Instant::now() + REGISTRY_PATIENCE);
+        match timeout_at(patience.into(), self.registry.register(&connection, now)).await {
             Ok(Ok(Registration::Registered)) => SocketAnswer::open(),
+            Ok(Ok(Registration::Replaced(replaced))) => {
+                tracing::info!(user_id = %connection.user, replaced = replaced.len(), "replaced the quietest connection");
+                self.close(&replaced, deadline).await;
+                SocketAnswer::open()
+            }
             Ok(Ok(Registration::TicketUsed)) => {
                 tracing::info!(user_id = %connection.user, "refused a used ticket");
                 SocketAnswer::status(403)
             }
-            Ok(Ok(Registration::TooManyConnections)) => {
-                tracing::info!(user_id = %connection.user, "refused one connection too many");
-                SocketAnswer::status(429)
-            }
             Ok(Err(error)) => registry_failed(error),
             Err(_) => registry_late(),
+        }
+    }
+
+    /// Closes connections that were replaced. One that lives on gets no pushes, and is closed by its next heartbeat.
+    async fn close(&self, replaced: &[Connection], deadline: Instant) {
+        let closing = async {
+            for connection in replaced {
+                self.connections.close(&connection.id).await;
+            }
+        };
+        let patience = deadline.min(Instant::now() + CLOSE_PATIENCE);
+        if timeout_at(patience.into(), closing).await.is_err() {
+            tracing::warn!("a replaced connection could not be closed in time");
         }
     }
 }

@@ -1,27 +1,32 @@
 //! Hands out a ticket for one live connection.
 
+use std::time::Duration;
+
 use chat_contract::Timestamp;
 use chat_contract::v1::{CreateLiveTicketRequest, CreateLiveTicketResponse};
-use chat_domain::TICKET_LIFETIME;
+use chat_domain::{TICKET_INTERVAL, TICKET_LIFETIME, TICKETS_AT_ONCE_MAX};
 use chat_rpc::{Answer, CallContext, Caller, Failure, Operation};
 use chat_runtime::{Settings, SettingsError};
-use chat_stores::dynamo::TicketId;
+use chat_stores::StoreError;
+use chat_stores::dynamo::{Allowance, Registry, TicketId};
 use chrono::{DateTime, Utc};
 
 use crate::clock;
 use crate::ticket::{Ticket, TicketKey};
 
-/// The RPC `CreateLiveTicket`. It calls nobody: a ticket carries its own proof.
+/// The RPC `CreateLiveTicket`. A ticket carries its own proof; what is written is only that one was made, since the rate of
+/// tickets bounds how many connections a user can open, and what the registry has to remember of them.
 #[derive(Debug)]
 pub struct CreateLiveTicket {
     key: TicketKey,
+    registry: Registry,
     url: String,
 }
 
 impl Operation for CreateLiveTicket {
     type Request = CreateLiveTicketRequest;
 
-    /// Needs `TICKET_KEY` and `LIVE_URL`.
+    /// Needs `TICKET_KEY`, `LIVE_URL`, `LIVE_TABLE` and what the registry is called with.
     fn new(settings: &Settings) -> Result<Self, SettingsError> {
         const NAME: &str = "LIVE_URL";
         const EXPECTED: &str = "the ws or wss URL that clients connect to";
@@ -35,6 +40,7 @@ impl Operation for CreateLiveTicket {
         }
         Ok(Self {
             key: TicketKey::new(settings)?,
+            registry: Registry::new(settings)?,
             url: url.to_owned(),
         })
     }
@@ -44,8 +50,34 @@ impl Operation for CreateLiveTicket {
         context: &CallContext,
         CreateLiveTicketRequest {}: CreateLiveTicketRequest,
     ) -> Result<Answer<CreateLiveTicketResponse>, Failure> {
-        Ok(self.ticket_for(context.caller()?, clock::now()).into())
+        let (caller, now) = (context.caller()?, clock::now());
+        match self.registry.count_ticket(&caller.user, now).await {
+            Ok(Allowance::Allowed) => Ok(self.ticket_for(caller, now).into()),
+            Ok(Allowance::RetryAfter(wait)) => {
+                tracing::info!(user_id = %caller.user, "refused one ticket too many");
+                Err(too_many_tickets(wait))
+            }
+            Err(error) => Err(registry_away(&error)),
+        }
     }
+}
+
+fn too_many_tickets(wait: Duration) -> Failure {
+    let message = format!(
+        "you had {TICKETS_AT_ONCE_MAX} tickets at once and one every {} s since; ask again in {} s",
+        TICKET_INTERVAL.as_secs(),
+        wait.as_millis().div_ceil(1_000)
+    );
+    Failure::resource_exhausted("TOO_MANY_TICKETS", message).with_retry_after(wait)
+}
+
+/// Whatever is wrong with the registry, nobody can be connected now, and nothing is lost but a counted ticket.
+fn registry_away(error: &StoreError) -> Failure {
+    tracing::error!(error = %error, causes = error.causes(), "tickets cannot be counted");
+    Failure::unavailable(
+        "LIVE_UNAVAILABLE",
+        "live connections cannot be opened now; sync meanwhile and ask again later",
+    )
 }
 
 impl CreateLiveTicket {
@@ -70,13 +102,16 @@ impl CreateLiveTicket {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
+
+    use chat_rpc::Code;
+    use chat_testing::{Fixture, call, call_without_token};
 
     use super::*;
-    use crate::ticket::tests::{key, now, settings};
+    use crate::ticket::tests::{key, now, registry_settings};
 
     fn create_live_ticket() -> CreateLiveTicket {
-        CreateLiveTicket::new(&settings().with("LIVE_URL", "wss://live.example/live")).unwrap()
+        CreateLiveTicket::new(&registry_settings().with("LIVE_URL", "wss://live.example/live")).unwrap()
     }
 
     #[test]
@@ -105,21 +140,54 @@ mod tests {
 
     #[tokio::test]
     async fn no_two_tickets_are_the_same_and_nobody_gets_none() {
-        let operation = create_live_ticket();
-        let context = CallContext::for_user("alice".parse().unwrap(), Instant::now() + Duration::from_secs(1));
-        let first = operation.call(&context, CreateLiveTicketRequest {}).await.unwrap();
-        let second = operation.call(&context, CreateLiveTicketRequest {}).await.unwrap();
+        let fixture = Fixture::new().await;
+        let operation: CreateLiveTicket = fixture.operation();
+        let first = call(&operation, "alice", CreateLiveTicketRequest {}).await.unwrap();
+        let second = call(&operation, "alice", CreateLiveTicketRequest {}).await.unwrap();
         assert_ne!(first.response.ticket, second.response.ticket);
         assert!(first.notices.is_empty());
-        let nobody = CallContext::new(None, Instant::now() + Duration::from_secs(1));
-        let failure = operation.call(&nobody, CreateLiveTicketRequest {}).await.unwrap_err();
+        let failure = call_without_token(&operation, CreateLiveTicketRequest {})
+            .await
+            .unwrap_err();
         assert_eq!(failure.reason(), "TOKEN_MISSING");
+    }
+
+    #[tokio::test]
+    async fn one_ticket_too_many_is_told_when_to_come_back() {
+        let fixture = Fixture::new().await;
+        let operation: CreateLiveTicket = fixture.operation();
+        let refused = loop {
+            match call(&operation, "alice", CreateLiveTicketRequest {}).await {
+                Ok(_) => {}
+                Err(failure) => break failure,
+            }
+        };
+        assert_eq!(
+            (refused.code(), refused.reason()),
+            (Code::ResourceExhausted, "TOO_MANY_TICKETS")
+        );
+        let wait = refused.retry_after().unwrap();
+        assert!(wait > Duration::ZERO && wait <= TICKET_INTERVAL, "{wait:?}");
+        // It is alice's rate alone.
+        call(&operation, "bob", CreateLiveTicketRequest {}).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn without_the_registry_there_are_no_tickets() {
+        let away = registry_settings().with("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+        let operation = CreateLiveTicket::new(&away.with("LIVE_URL", "wss://live.example/live")).unwrap();
+        let context = CallContext::for_user("alice".parse().unwrap(), Instant::now() + Duration::from_secs(10));
+        let failure = operation.call(&context, CreateLiveTicketRequest {}).await.unwrap_err();
+        assert_eq!(
+            (failure.code(), failure.reason()),
+            (Code::Unavailable, "LIVE_UNAVAILABLE")
+        );
     }
 
     #[test]
     fn a_url_that_is_no_socket_is_a_bad_setting() {
         for bad in ["", "https://live.example/live", "live.example"] {
-            let error = CreateLiveTicket::new(&settings().with("LIVE_URL", bad)).unwrap_err();
+            let error = CreateLiveTicket::new(&registry_settings().with("LIVE_URL", bad)).unwrap_err();
             assert!(error.to_string().starts_with("LIVE_URL is not "), "{error}");
         }
     }

@@ -132,6 +132,18 @@ pub(crate) mod tests {
         [("TICKET_KEY".to_owned(), key)].into_iter().collect()
     }
 
+    /// The same, and what a registry is built with.
+    pub(crate) fn registry_settings() -> Settings {
+        [
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", "id"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("LIVE_TABLE", "any"),
+        ]
+        .into_iter()
+        .fold(settings(), |settings, (name, value)| settings.with(name, value))
+    }
+
     pub(crate) fn key() -> TicketKey {
         TicketKey::new(&settings()).unwrap()
     }

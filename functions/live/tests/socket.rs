@@ -20,6 +20,7 @@ use chrono::Utc;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
+const PING: &str = r#"{"ping":{}}"#;
 const ARN: &str = "arn:aws:execute-api:eu-central-1:123456789012:abcdef/live/$connect";
 
 struct Fixture {
@@ -106,6 +107,15 @@ impl Fixture {
         );
         assert_eq!(authorization["principalId"], user);
         authorization["context"].clone()
+    }
+
+    /// What a frame of a connection is answered.
+    async fn frame(&mut self, connection: &str, context: &Value, frame: &str) -> Value {
+        let answer = self
+            .call("default", event("$default", connection, context, Some(frame)))
+            .await;
+        assert_eq!(answer["statusCode"], 200, "{answer}");
+        serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
     }
 
     async fn connections_of(&self, user: &str) -> Vec<Connection> {
@@ -221,8 +231,9 @@ async fn a_ticket_opens_one_socket_also_when_eight_knock_at_once() {
 }
 
 #[tokio::test]
-async fn the_seventeenth_socket_of_a_user_is_refused() {
+async fn the_seventeenth_socket_of_a_user_replaces_the_quietest() {
     let mut fixture = Fixture::new().await;
+    let mut contexts = Vec::new();
     for number in 0..16 {
         let context = fixture.context("alice").await;
         let answer = fixture
@@ -232,24 +243,104 @@ async fn the_seventeenth_socket_of_a_user_is_refused() {
             )
             .await;
         assert_eq!(answer["statusCode"], 200);
+        contexts.push(context);
     }
+    // A heartbeat keeps the first from being the next to go.
+    fixture.frame("socket-0", &contexts[0], PING).await;
     let context = fixture.context("alice").await;
     let answer = fixture
         .call("connect", event("$connect", "one-more", &context, None))
         .await;
-    assert_eq!(answer, json!({ "statusCode": 429 }));
-    assert_eq!(fixture.connections_of("alice").await.len(), 16);
-    // The ticket was not used up: it works once there is room.
-    let first = fixture.connections_of("alice").await.remove(0);
+    assert_eq!(
+        answer["statusCode"], 200,
+        "also when the gateway cannot be told to close the other"
+    );
+    let ids = async |fixture: &Fixture| {
+        let mut ids: Vec<_> = fixture.connections_of("alice").await;
+        ids.sort_by_key(|one| one.ticket);
+        ids.into_iter().map(|one| one.id.to_string()).collect::<Vec<_>>()
+    };
+    let mut expected = vec!["socket-0".to_owned()];
+    expected.extend((2..16).map(|number| format!("socket-{number}")));
+    expected.push("one-more".to_owned());
+    assert_eq!(ids(&fixture).await, expected);
+
+    // What the replaced one does takes nobody with it, and does not bring it back.
+    let answer = fixture.frame("socket-1", &contexts[1], PING).await;
+    assert_eq!(answer["error"]["reason"], "NOT_CONNECTED");
+    for route in ["$disconnect", "$connect"] {
+        let function = route.trim_start_matches('$');
+        let answer = fixture
+            .call(function, event(route, "socket-1", &contexts[1], None))
+            .await;
+        assert_eq!(answer["statusCode"], if function == "connect" { 403 } else { 200 });
+    }
+    assert_eq!(ids(&fixture).await, expected);
+}
+
+#[tokio::test]
+async fn a_frame_after_the_end_of_its_lease_is_told_so_and_the_next_finds_no_connection() {
+    let mut fixture = Fixture::new().await;
+    let mut context = fixture.context("alice").await;
     fixture
-        .registry
-        .unregister(&first.user, first.ticket, &first.id, first.ticket_until, Utc::now())
-        .await
-        .unwrap();
-    let answer = fixture
-        .call("connect", event("$connect", "one-more", &context, None))
+        .call("connect", event("$connect", "first=", &context, None))
         .await;
-    assert_eq!(answer["statusCode"], 200);
+    assert_eq!(fixture.frame("first=", &context, PING).await, json!({ "pong": {} }));
+    context["expires_at"] = json!(Utc::now().timestamp().to_string());
+    for reason in ["LEASE_ENDED", "NOT_CONNECTED"] {
+        let answer = fixture.frame("first=", &context, PING).await;
+        assert_eq!(answer["error"]["reason"], reason);
+        assert!(
+            answer["error"]["message"]
+                .as_str()
+                .unwrap()
+                .contains("reconnect with a new ticket")
+        );
+    }
+    assert!(fixture.connections_of("alice").await.is_empty());
+}
+
+#[tokio::test]
+async fn frames_are_answered_while_the_registry_is_away_but_not_past_the_lease() {
+    let mut fixture = Fixture::new().await;
+    let mut context = fixture.context("alice").await;
+    let away = fixture
+        .databases
+        .settings()
+        .clone()
+        .with("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+    let mut environment = environment("default", &away);
+    let ping = |context: &Value| event("$default", "first=", context, Some(PING));
+    let answer = invoke(&mut environment, ping(&context)).await;
+    assert_eq!(answer["body"], r#"{"pong":{}}"#);
+    context["expires_at"] = json!(Utc::now().timestamp().to_string());
+    let answer = invoke(&mut environment, ping(&context)).await;
+    assert!(answer["body"].as_str().unwrap().contains("LEASE_ENDED"));
+}
+
+#[tokio::test]
+async fn the_twenty_first_frame_at_once_is_one_too_many() {
+    let mut fixture = Fixture::new().await;
+    let context = fixture.context("alice").await;
+    fixture
+        .call("connect", event("$connect", "first=", &context, None))
+        .await;
+    // Garbage counts as well. The first frames may be paid off by the time of the last, so a few more are needed.
+    let mut answers = Vec::new();
+    for frame in [PING, "garbage"].iter().cycle().take(200) {
+        answers.push(fixture.frame("first=", &context, frame).await);
+        if answers.last().unwrap()["error"]["reason"] == "TOO_MANY_FRAMES" {
+            break;
+        }
+    }
+    assert_eq!(answers.last().unwrap()["error"]["reason"], "TOO_MANY_FRAMES");
+    assert!(answers.len() > 20, "{}", answers.len());
+    // It is this connection's rate alone.
+    let context = fixture.context("alice").await;
+    fixture
+        .call("connect", event("$connect", "second=", &context, None))
+        .await;
+    assert_eq!(fixture.frame("second=", &context, PING).await, json!({ "pong": {} }));
 }
 
 #[tokio::test]

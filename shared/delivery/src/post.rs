@@ -1,10 +1,11 @@
-//! One post to one connection.
+//! What is done to one connection from here: posting to it, and closing it.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_sdk_apigatewaymanagement::Client;
-use aws_sdk_apigatewaymanagement::error::SdkError;
+use aws_sdk_apigatewaymanagement::config::http::HttpResponse;
+use aws_sdk_apigatewaymanagement::error::{DisplayErrorContext, SdkError};
 use aws_smithy_types::Blob;
 use bytes::Bytes;
 use chat_stores::dynamo::{Aws, ConnectionId, Patience};
@@ -36,7 +37,7 @@ pub(crate) enum Post {
 
 /// The management API of the WebSocket API's connections.
 #[derive(Debug)]
-pub(crate) struct Connections {
+pub struct Connections {
     aws: Aws,
     endpoint: String,
     client: OnceLock<Client>,
@@ -44,7 +45,7 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// The connections behind `LIVE_ENDPOINT`. No IO happens here; the client is built at first use.
-    pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
         const NAME: &str = "LIVE_ENDPOINT";
         const EXPECTED: &str = "the WebSocket API's @connections endpoint, such as https://host/stage";
         let endpoint = settings.require(NAME, EXPECTED)?;
@@ -65,6 +66,27 @@ impl Connections {
     fn client(&self) -> &Client {
         self.client
             .get_or_init(|| Client::new(&self.aws.sdk_config(Some(&self.endpoint), PATIENCE)))
+    }
+
+    /// Closes a connection, if it is still there. Best effort: what fails is logged, and the connection lives on.
+    pub async fn close(&self, id: &ConnectionId) {
+        let answer = self
+            .client()
+            .delete_connection()
+            .connection_id(id.as_str())
+            .send()
+            .await;
+        let gone = |error: &SdkError<_, HttpResponse>| {
+            error
+                .raw_response()
+                .is_some_and(|answer| answer.status().as_u16() == 410)
+        };
+        if let Err(error) = answer
+            && !gone(&error)
+        {
+            let error = DisplayErrorContext(&error);
+            tracing::warn!(connection_id = %id, error = %error, "a connection could not be closed");
+        }
     }
 
     /// Posts one frame to one connection.

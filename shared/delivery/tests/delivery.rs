@@ -363,10 +363,10 @@ async fn an_event_for_too_many_users_is_dropped_and_the_others_are_delivered() {
     assert_eq!(revisions, [2]);
 }
 
-#[tokio::test]
-async fn nobody_to_tell_and_a_registry_that_is_away_are_no_failure() {
-    let settings: Settings = [
-        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+/// Settings of a deliverer whose registry is at this endpoint.
+fn settings_with_registry_at(endpoint: &str) -> Settings {
+    [
+        ("AWS_ENDPOINT_URL", endpoint),
         ("AWS_REGION", "eu-central-1"),
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
@@ -375,7 +375,26 @@ async fn nobody_to_tell_and_a_registry_that_is_away_are_no_failure() {
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into_iter()
-    .collect();
+    .collect()
+}
+
+#[tokio::test]
+async fn a_registry_that_hangs_keeps_an_environment_no_longer_than_a_second_and_a_half() {
+    // It takes connections, and that is all that it does.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let deliverer = Deliverer::new(&settings_with_registry_at(&endpoint)).unwrap();
+    let start = Instant::now();
+    deliverer
+        .deliver(vec![notice(&["alice"], message(1, "hello"))], start + PATIENCE)
+        .await;
+    // As long as it waits, and what a busy machine adds.
+    assert!(start.elapsed() < Duration::from_millis(2_500), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn nobody_to_tell_and_a_registry_that_is_away_are_no_failure() {
+    let settings = settings_with_registry_at("http://127.0.0.1:1");
     let deliverer = Deliverer::new(&settings).unwrap();
     deliverer.deliver(Vec::new(), Instant::now() + PATIENCE).await;
     deliverer

@@ -107,9 +107,17 @@ pub const PUSH_BYTES_MAX: usize = 32 * 1024;
 /// An event older than this is delivered as a poke.
 pub const PUSH_AGE_MAX: Duration = Duration::from_secs(10);
 
-/// Live connections of one user, at most.
+/// Live connections of one user, at most; one more replaces the one that has been quiet for longest.
 pub const CONNECTIONS_PER_USER_MAX: usize = 16;
 /// How long a live ticket works.
 pub const TICKET_LIFETIME: Duration = Duration::from_secs(30);
+/// Live tickets that one user who has rested gets at once, at most: all devices twice.
+pub const TICKETS_AT_ONCE_MAX: u32 = 32;
+/// How often a user gets a live ticket after that.
+pub const TICKET_INTERVAL: Duration = Duration::from_secs(5);
+/// Frames that a live connection that has rested may send at once, at most.
+pub const FRAMES_AT_ONCE_MAX: u32 = 20;
+/// How often a live connection may send a frame after that: 20 in 10 seconds.
+pub const FRAME_INTERVAL: Duration = Duration::from_millis(500);
 /// How long API Gateway keeps a WebSocket connection.
 pub const CONNECTION_LIFETIME: Duration = Duration::from_hours(2);

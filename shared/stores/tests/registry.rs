@@ -9,14 +9,17 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use chat_domain::{CONNECTION_LIFETIME, CONNECTIONS_PER_USER_MAX, TICKET_LIFETIME, UserId};
+use chat_domain::{
+    CONNECTION_LIFETIME, CONNECTIONS_PER_USER_MAX, FRAME_INTERVAL, FRAMES_AT_ONCE_MAX, TICKET_INTERVAL,
+    TICKET_LIFETIME, TICKETS_AT_ONCE_MAX, UserId,
+};
 use chat_stores::StoreErrorKind;
-use chat_stores::dynamo::{Aws, Connection, Patience, Registration, Registry, TicketId};
+use chat_stores::dynamo::{Allowance, Aws, Connection, Hearing, Patience, Registration, Registry, TicketId};
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -53,6 +56,24 @@ impl Fixture {
             .unwrap()
     }
 
+    async fn count_ticket(&self, name: &str, now: DateTime<Utc>) -> Allowance {
+        self.registry.count_ticket(&user(name), now).await.unwrap()
+    }
+
+    async fn hear(&self, connection: &Connection, now: DateTime<Utc>) -> Hearing {
+        let Connection { user, ticket, id, .. } = connection;
+        self.registry.hear(user, *ticket, id, now).await.unwrap()
+    }
+
+    /// Registers as many connections of a user as are allowed.
+    async fn fill(&self, name: &str) -> Vec<Connection> {
+        let connections: Vec<_> = (0..CONNECTIONS_PER_USER_MAX).map(|_| connection(name)).collect();
+        for connection in &connections {
+            assert_eq!(self.register(connection).await, Registration::Registered);
+        }
+        connections
+    }
+
     async fn connections_of(&self, names: &[&str]) -> Vec<Connection> {
         let users = names.iter().map(|name| user(name)).collect();
         let mut connections = self.registry.connections_of(&users, now()).await.unwrap();
@@ -60,8 +81,8 @@ impl Fixture {
         connections
     }
 
-    /// The item as DynamoDB has it.
-    async fn item(&self, name: &str) -> Option<HashMap<String, AttributeValue>> {
+    /// A way past the registry.
+    fn client(&self) -> aws_sdk_dynamodb::Client {
         let patience = Patience {
             connect: Duration::from_secs(1),
             attempt: Duration::from_secs(5),
@@ -73,6 +94,11 @@ impl Fixture {
             .unwrap()
             .sdk_config(settings.get("AWS_ENDPOINT_URL"), patience);
         aws_sdk_dynamodb::Client::new(&config)
+    }
+
+    /// The item as DynamoDB has it.
+    async fn item(&self, name: &str) -> Option<HashMap<String, AttributeValue>> {
+        self.client()
             .get_item()
             .table_name(self.databases.name())
             .key("user_id", AttributeValue::S(name.to_owned()))
@@ -93,6 +119,10 @@ enum Fault {
     NoKeys,
     /// Hands the call on and loses the first answer.
     FirstAnswerLost,
+    /// Hands all calls on, and counts them.
+    None,
+    /// Never answers.
+    Hang,
 }
 
 struct Proxy {
@@ -131,6 +161,8 @@ impl Proxy {
     async fn answer(State(proxy): State<Arc<Self>>, headers: HeaderMap, body: String) -> (StatusCode, String) {
         let first = proxy.calls.fetch_add(1, Ordering::Relaxed) == 0;
         match proxy.fault {
+            Fault::None => proxy.forward(&headers, &body).await,
+            Fault::Hang => std::future::pending().await,
             Fault::FirstAnswerLost => {
                 let answer = proxy.forward(&headers, &body).await;
                 if first {
@@ -209,10 +241,10 @@ fn connection(name: &str) -> Connection {
     }
 }
 
-fn count(registrations: &[Registration], wanted: Registration) -> usize {
+fn count(registrations: &[Registration], wanted: &Registration) -> usize {
     registrations
         .iter()
-        .filter(|registration| **registration == wanted)
+        .filter(|registration| *registration == wanted)
         .count()
 }
 
@@ -246,8 +278,8 @@ async fn of_eight_at_once_one_uses_the_ticket_up() {
             })
             .collect();
         let registrations = join_all(rivals.iter().map(|rival| fixture.register(rival))).await;
-        assert_eq!(count(&registrations, Registration::Registered), 1, "{registrations:?}");
-        assert_eq!(count(&registrations, Registration::TicketUsed), 7, "{registrations:?}");
+        assert_eq!(count(&registrations, &Registration::Registered), 1, "{registrations:?}");
+        assert_eq!(count(&registrations, &Registration::TicketUsed), 7, "{registrations:?}");
         let winner = registrations
             .iter()
             .position(|one| *one == Registration::Registered)
@@ -285,6 +317,20 @@ async fn a_ticket_cannot_be_replayed_after_its_connection_closed() {
 }
 
 #[tokio::test]
+async fn a_ticket_that_was_counted_first_cannot_be_replayed_either() {
+    let fixture = Fixture::new().await;
+    let first = connection("alice");
+    assert_eq!(fixture.count_ticket("alice", now()).await, Allowance::Allowed);
+    let item = fixture.item("alice").await.unwrap();
+    for map in ["open", "closed"] {
+        assert!(item[map].as_m().unwrap().is_empty());
+    }
+    fixture.register(&first).await;
+    assert!(fixture.unregister(&first, now()).await);
+    assert_eq!(fixture.register(&first).await, Registration::TicketUsed);
+}
+
+#[tokio::test]
 async fn a_ticket_that_ended_long_ago_is_refused_without_a_look() {
     let fixture = Fixture::new().await;
     let late = connection("alice");
@@ -315,39 +361,106 @@ async fn no_mark_is_left_when_the_ticket_can_no_longer_be_presented() {
 }
 
 #[tokio::test]
-async fn the_seventeenth_connection_is_refused_until_another_closes() {
+async fn the_seventeenth_connection_replaces_the_one_that_was_opened_first() {
     let fixture = Fixture::new().await;
-    let connections: Vec<_> = (0..CONNECTIONS_PER_USER_MAX).map(|_| connection("alice")).collect();
-    for connection in &connections {
-        assert_eq!(fixture.register(connection).await, Registration::Registered);
-    }
+    let mut connections = fixture.fill("alice").await;
     let one_more = connection("alice");
-    assert_eq!(fixture.register(&one_more).await, Registration::TooManyConnections);
+    let first = connections.remove(0);
+    assert_eq!(
+        fixture.register(&one_more).await,
+        Registration::Replaced(vec![first.clone()])
+    );
+    connections.push(one_more);
     assert_eq!(fixture.connections_of(&["alice"]).await, connections);
     assert_eq!(
         fixture.register(&connection("bob")).await,
         Registration::Registered,
         "others have room of their own"
     );
-    // The mark of a closed connection takes no room.
-    fixture.unregister(&connections[0], now()).await;
-    assert_eq!(fixture.register(&one_more).await, Registration::Registered);
+    // Its end, when it comes, takes nobody with it, and makes no room.
+    assert!(!fixture.unregister(&first, now()).await);
+    assert_eq!(fixture.connections_of(&["alice"]).await, connections);
+    // Where one has closed, nobody is replaced.
+    fixture.unregister(&connections[3], now()).await;
+    assert_eq!(fixture.register(&connection("alice")).await, Registration::Registered);
 }
 
 #[tokio::test]
-async fn of_many_at_once_only_as_many_as_allowed_get_in() {
+async fn the_connection_that_was_quiet_for_longest_gives_way() {
     let fixture = Fixture::new().await;
-    let connections: Vec<_> = (0..24).map(|_| connection("alice")).collect();
+    let connections = fixture.fill("alice").await;
+    // All but the sixth were heard of since.
+    for (number, connection) in connections.iter().enumerate().filter(|(number, _)| *number != 5) {
+        let later = now() + Duration::from_secs(60 + number as u64);
+        assert_eq!(fixture.hear(connection, later).await, Hearing::Heard);
+    }
+    let newcomer = |second| Connection {
+        since: now() + Duration::from_secs(second),
+        ..connection("alice")
+    };
+    for expected in [&connections[5], &connections[0]] {
+        assert_eq!(
+            fixture.register(&newcomer(120)).await,
+            Registration::Replaced(vec![expected.clone()])
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_ticket_of_a_replaced_connection_stays_used() {
+    let fixture = Fixture::new().await;
+    let connections = fixture.fill("alice").await;
+    fixture.register(&connection("alice")).await;
+    let replay = Connection {
+        id: "replay".parse().unwrap(),
+        ..connections[0].clone()
+    };
+    for again in [&connections[0], &replay] {
+        assert_eq!(fixture.register(again).await, Registration::TicketUsed);
+    }
+    let marks = fixture.item("alice").await.unwrap()["closed"].as_m().unwrap().clone();
+    assert_eq!(
+        marks.into_keys().collect::<Vec<_>>(),
+        [connections[0].ticket.to_string()]
+    );
+
+    // Without a mark where the ticket can no longer be presented.
+    let later = now() + TICKET_LIFETIME + Duration::from_mins(1);
+    let newcomer = Connection {
+        ticket_until: later + TICKET_LIFETIME,
+        ..connection("alice")
+    };
+    assert_eq!(
+        fixture.registry.register(&newcomer, later).await.unwrap(),
+        Registration::Replaced(vec![connections[1].clone()])
+    );
+    assert!(
+        fixture.item("alice").await.unwrap()["closed"]
+            .as_m()
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn of_many_at_once_all_get_in_and_the_item_stays_within_its_bound() {
+    let fixture = Fixture::new().await;
+    let connections: Vec<_> = (0..TICKETS_AT_ONCE_MAX).map(|_| connection("alice")).collect();
     let registrations = join_all(connections.iter().map(|connection| fixture.register(connection))).await;
-    assert_eq!(
-        count(&registrations, Registration::Registered),
-        CONNECTIONS_PER_USER_MAX
-    );
-    assert_eq!(
-        count(&registrations, Registration::TooManyConnections),
-        24 - CONNECTIONS_PER_USER_MAX
-    );
-    assert_eq!(fixture.connections_of(&["alice"]).await.len(), CONNECTIONS_PER_USER_MAX);
+    let mut replaced = Vec::new();
+    for registration in registrations {
+        match registration {
+            Registration::Registered => {}
+            Registration::Replaced(others) => replaced.extend(others.into_iter().map(|one| one.ticket)),
+            Registration::TicketUsed => panic!("each ticket was used once"),
+        }
+    }
+    let open = fixture.connections_of(&["alice"]).await;
+    assert_eq!(open.len(), CONNECTIONS_PER_USER_MAX);
+    // Each of the others was replaced, once, and said to be.
+    let mut all: Vec<_> = open.iter().map(|one| one.ticket).chain(replaced).collect();
+    all.sort_unstable();
+    assert_eq!(all, connections.iter().map(|one| one.ticket).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -369,27 +482,33 @@ async fn expired_leases_make_room_and_are_cleared_away() {
         lasting,
         "a lease that has ended is no connection"
     );
-    // Rivals for the room never get in together.
-    let rivals: Vec<_> = (0..20).map(|_| connection("alice")).collect();
-    let registrations = join_all(rivals.iter().map(|rival| fixture.register(rival))).await;
-    assert_eq!(
-        count(&registrations, Registration::Registered),
-        CONNECTIONS_PER_USER_MAX - lasting.len()
-    );
+    // They go first, all at once: nobody is replaced while there is room.
+    let newcomers: Vec<_> = (lasting.len()..CONNECTIONS_PER_USER_MAX)
+        .map(|_| connection("alice"))
+        .collect();
+    let registrations = join_all(newcomers.iter().map(|newcomer| fixture.register(newcomer))).await;
+    assert_eq!(count(&registrations, &Registration::Registered), newcomers.len());
+    let open = fixture.connections_of(&["alice"]).await;
+    assert!(lasting.iter().all(|connection| open.contains(connection)));
     let item = fixture.item("alice").await.unwrap();
     assert_eq!(item["open"].as_m().unwrap().len(), CONNECTIONS_PER_USER_MAX);
 }
 
 #[tokio::test]
-async fn marks_are_bounded_and_fade() {
+async fn nobody_is_refused_for_how_often_they_reconnected_and_marks_fade() {
     let fixture = Fixture::new().await;
-    for _ in 0..64 {
-        let short = connection("alice");
-        assert_eq!(fixture.register(&short).await, Registration::Registered);
-        fixture.unregister(&short, now()).await;
+    // Far more often than there are tickets for.
+    let shorts: Vec<_> = (0..100).map(|_| connection("alice")).collect();
+    for short in &shorts {
+        assert_eq!(fixture.register(short).await, Registration::Registered);
+        fixture.unregister(short, now()).await;
     }
+    for short in [&shorts[0], &shorts[99]] {
+        assert_eq!(fixture.register(short).await, Registration::TicketUsed);
+    }
+    let marks = async || fixture.item("alice").await.unwrap()["closed"].as_m().unwrap().len();
+    assert_eq!(marks().await, 100);
     let next = connection("alice");
-    assert_eq!(fixture.register(&next).await, Registration::TooManyConnections);
     let later = now() + TICKET_LIFETIME + Duration::from_mins(1);
     let next = Connection {
         ticket_until: later + TICKET_LIFETIME,
@@ -399,8 +518,185 @@ async fn marks_are_bounded_and_fade() {
         fixture.registry.register(&next, later).await.unwrap(),
         Registration::Registered
     );
-    let item = fixture.item("alice").await.unwrap();
-    assert!(item["closed"].as_m().unwrap().is_empty());
+    // As many as one write clears away; the rest goes with the next that finds too many.
+    assert_eq!(marks().await, 100 - 64);
+}
+
+#[tokio::test]
+async fn a_user_gets_a_burst_of_tickets_and_then_one_an_interval() {
+    let fixture = Fixture::new().await;
+    for _ in 0..TICKETS_AT_ONCE_MAX {
+        assert_eq!(fixture.count_ticket("alice", now()).await, Allowance::Allowed);
+    }
+    assert_eq!(
+        fixture.count_ticket("alice", now()).await,
+        Allowance::RetryAfter(TICKET_INTERVAL)
+    );
+    assert_eq!(
+        fixture.count_ticket("bob", now()).await,
+        Allowance::Allowed,
+        "others have a rate of their own"
+    );
+    let wait = Duration::from_millis(1);
+    let early = now() + TICKET_INTERVAL - wait;
+    assert_eq!(fixture.count_ticket("alice", early).await, Allowance::RetryAfter(wait));
+    for allowance in [Allowance::Allowed, Allowance::RetryAfter(TICKET_INTERVAL)] {
+        assert_eq!(fixture.count_ticket("alice", early + wait).await, allowance);
+    }
+    // Whoever waits long enough gets a burst again, and no more.
+    let rested = now() + TICKET_INTERVAL * (2 * TICKETS_AT_ONCE_MAX);
+    for _ in 0..TICKETS_AT_ONCE_MAX {
+        assert_eq!(fixture.count_ticket("alice", rested).await, Allowance::Allowed);
+    }
+    assert_ne!(fixture.count_ticket("alice", rested).await, Allowance::Allowed);
+}
+
+#[tokio::test]
+async fn of_many_tickets_at_once_only_a_burst_is_given() {
+    let fixture = Fixture::new().await;
+    let allowances = join_all((0..TICKETS_AT_ONCE_MAX + 8).map(|_| fixture.count_ticket("alice", now()))).await;
+    let allowed = allowances.iter().filter(|one| **one == Allowance::Allowed).count();
+    assert_eq!(allowed, TICKETS_AT_ONCE_MAX as usize, "{allowances:?}");
+}
+
+#[tokio::test]
+async fn a_clock_that_ran_ahead_locks_nobody_out() {
+    let fixture = Fixture::new().await;
+    let ahead = now() + Duration::from_hours(24);
+    for _ in 0..2 {
+        assert_eq!(fixture.count_ticket("alice", ahead).await, Allowance::Allowed);
+    }
+    assert_eq!(fixture.count_ticket("alice", now()).await, Allowance::Allowed);
+}
+
+#[tokio::test]
+async fn counting_tickets_leaves_connections_and_marks_alone() {
+    let fixture = Fixture::new().await;
+    let (open, closed) = (connection("alice"), connection("alice"));
+    fixture.register(&open).await;
+    fixture.register(&closed).await;
+    fixture.unregister(&closed, now()).await;
+    for _ in 0..2 {
+        assert_eq!(fixture.count_ticket("alice", now()).await, Allowance::Allowed);
+    }
+    assert_eq!(fixture.connections_of(&["alice"]).await, [open]);
+    assert_eq!(fixture.register(&closed).await, Registration::TicketUsed);
+}
+
+#[tokio::test]
+async fn a_ticket_its_connection_and_its_frames_cost_one_write_each() {
+    let fixture = Fixture::new().await;
+    let (proxy, registry) = Proxy::start(&fixture, Fault::None).await;
+    let calls = || proxy.calls.load(Ordering::Relaxed);
+    let connection = connection("new-here");
+    registry.count_ticket(&connection.user, now()).await.unwrap();
+    assert_eq!(calls(), 1);
+    registry.register(&connection, now()).await.unwrap();
+    assert_eq!(calls(), 2);
+    let hear = |second| {
+        let now = now() + Duration::from_secs(second);
+        registry.hear(&connection.user, connection.ticket, &connection.id, now)
+    };
+    hear(0).await.unwrap();
+    hear(240).await.unwrap();
+    assert_eq!(calls(), 4);
+    // A second one within the burst takes one more to be sure.
+    hear(240).await.unwrap();
+    assert_eq!(calls(), 6);
+    registry.count_ticket(&connection.user, now()).await.unwrap();
+    assert_eq!(calls(), 8);
+}
+
+#[tokio::test]
+async fn a_connection_sends_a_burst_of_frames_and_then_one_an_interval() {
+    let fixture = Fixture::new().await;
+    let (flooding, other) = (connection("alice"), connection("alice"));
+    fixture.register(&flooding).await;
+    fixture.register(&other).await;
+    for _ in 0..FRAMES_AT_ONCE_MAX {
+        assert_eq!(fixture.hear(&flooding, now()).await, Hearing::Heard);
+    }
+    assert_eq!(fixture.hear(&flooding, now()).await, Hearing::Flooding);
+    assert_eq!(
+        fixture.hear(&other, now()).await,
+        Hearing::Heard,
+        "the user's other connections have a rate of their own"
+    );
+    assert_eq!(fixture.hear(&flooding, now() + FRAME_INTERVAL).await, Hearing::Heard);
+    assert_eq!(fixture.hear(&flooding, now() + FRAME_INTERVAL).await, Hearing::Flooding);
+    let frames = (0..2 * FRAMES_AT_ONCE_MAX).map(|_| fixture.hear(&other, now() + Duration::from_mins(1)));
+    let heard = join_all(frames).await.into_iter().filter(|one| *one == Hearing::Heard);
+    assert_eq!(
+        heard.count(),
+        FRAMES_AT_ONCE_MAX as usize,
+        "also when they come at once"
+    );
+}
+
+#[tokio::test]
+async fn a_frame_of_a_connection_that_is_not_registered_writes_nothing() {
+    let fixture = Fixture::new().await;
+    let stranger = connection("nobody");
+    assert_eq!(fixture.hear(&stranger, now()).await, Hearing::Unknown);
+    assert_eq!(fixture.item("nobody").await, None);
+
+    let closed = connection("alice");
+    fixture.register(&closed).await;
+    let other = Connection {
+        id: "another".parse().unwrap(),
+        ..closed.clone()
+    };
+    assert_eq!(fixture.hear(&other, now()).await, Hearing::Unknown);
+    fixture.unregister(&closed, now()).await;
+    let item = fixture.item("alice").await;
+    assert_eq!(fixture.hear(&closed, now()).await, Hearing::Unknown);
+    assert_eq!(fixture.item("alice").await, item);
+}
+
+#[tokio::test]
+async fn a_connection_that_an_older_version_registered_is_read_and_heard() {
+    let fixture = Fixture::new().await;
+    let connections = fixture.fill("alice").await;
+    fixture
+        .client()
+        .update_item()
+        .table_name(fixture.databases.name())
+        .key("user_id", AttributeValue::S("alice".to_owned()))
+        .update_expression("REMOVE #open.#ticket.quiet")
+        .expression_attribute_names("#open", "open")
+        .expression_attribute_names("#ticket", connections[4].ticket.to_string())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(fixture.connections_of(&["alice"]).await, connections);
+    let later = now() + Duration::from_mins(1);
+    assert_eq!(fixture.hear(&connections[4], later).await, Hearing::Heard);
+    assert_eq!(fixture.connections_of(&["alice"]).await, connections);
+}
+
+#[tokio::test]
+async fn a_registry_that_hangs_is_given_up_in_a_second_and_a_half() {
+    let fixture = Fixture::new().await;
+    let (_proxy, registry) = Proxy::start(&fixture, Fault::Hang).await;
+    let connection = connection("alice");
+    let start = Instant::now();
+    let users = BTreeSet::from([connection.user.clone()]);
+    let (looked_up, counted, heard, registered) = tokio::join!(
+        registry.connections_of(&users, now()),
+        registry.count_ticket(&connection.user, now()),
+        registry.hear(&connection.user, connection.ticket, &connection.id, now()),
+        registry.register(&connection, now()),
+    );
+    // As long as it waits, and what a busy machine adds.
+    assert!(start.elapsed() < Duration::from_millis(2_500), "{:?}", start.elapsed());
+    for kind in [
+        looked_up.unwrap_err().kind(),
+        counted.unwrap_err().kind(),
+        heard.unwrap_err().kind(),
+        registered.unwrap_err().kind(),
+    ] {
+        assert_eq!(kind, StoreErrorKind::Timeout);
+    }
 }
 
 #[tokio::test]
@@ -510,10 +806,11 @@ async fn a_connection_takes_at_most_200_bytes() {
     fixture.register(&longest).await;
     let item = fixture.item("alice").await.unwrap();
     let (ticket, entry) = item["open"].as_m().unwrap().iter().next().unwrap();
-    // DynamoDB counts names, values, and 3 bytes and 1 an element for a map; a number of 10 digits takes 6.
+    // DynamoDB counts names, values, and 3 bytes and 1 an element for a map; a number takes a byte for two digits and one.
+    let number_bytes = |value: &AttributeValue| value.as_n().unwrap().len().div_ceil(2) + 1;
     let fields = entry.as_m().unwrap().iter();
     let bytes: usize = fields
-        .map(|(name, value)| 1 + name.len() + value.as_s().map_or(6, String::len))
+        .map(|(name, value)| 1 + name.len() + value.as_s().map_or_else(|_| number_bytes(value), String::len))
         .sum();
     assert!(ticket.len() + 3 + bytes <= 200, "{}", ticket.len() + 3 + bytes);
 }

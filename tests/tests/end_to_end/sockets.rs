@@ -7,8 +7,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chat_client::contract::v1::live_event::Event;
 use chat_client::contract::v1::{CreateLiveTicketRequest, CreateLiveTicketResponse, LiveEvent, SendMessageRequest};
 use chat_client::timeline::Timeline;
-use chat_client::{ChatClient, FollowOptions, Follower, LiveConnection, LiveError, LiveOptions, Retries, State};
+use chat_client::{ChatClient, Code, FollowOptions, Follower, LiveConnection, LiveOptions, Retries, State};
 use chat_message::SendMessage;
+use chat_stores::dynamo::{Connection, Registry};
 use chat_testing::{call, user};
 use chrono::Utc;
 use futures::future::join_all;
@@ -177,25 +178,50 @@ async fn a_ticket_is_good_for_30_seconds_and_a_connection_for_as_long_as_its_tok
 }
 
 #[tokio::test]
-async fn a_user_has_sixteen_connections_and_no_more() {
+async fn a_seventeenth_connection_closes_the_one_that_was_quiet_for_longest() {
     let stack = Stack::start().await;
-    let mut devices = join_all((0..16).map(|_| stack.device("alice"))).await;
     let alice = stack.client("alice");
-    let refused = LiveConnection::open(&alice, LiveOptions::default()).await.unwrap_err();
-    assert!(
-        matches!(&refused, LiveError::Refused(status) if status.as_u16() == 429),
-        "{refused}"
-    );
-    // It is alice's limit alone; a place that gets free can be taken; and all of them are heard.
-    let conversation = stack.fixture.open_direct("alice", "bob").await.to_string();
-    devices.pop().unwrap().close().await;
-    eventually(async || stack.connections_of("alice").await.len(), |open| *open == 15).await;
+    let mut oldest = open(&alice).await;
+    let mut first = open(&alice).await;
+    assert!(ask(&mut oldest, r#"{"hello":{}}"#).await["welcome"].is_object());
+    assert!(ask(&mut first, r#"{"hello":{}}"#).await["welcome"].is_object());
+    let mut devices = Vec::new();
+    for _ in 0..14 {
+        devices.push(stack.device("alice").await);
+    }
+    // A heartbeat, and the oldest is not the quietest any more.
+    assert!(ask(&mut oldest, r#"{"ping":{}}"#).await["pong"].is_object());
     devices.push(stack.device("alice").await);
-    let mut bobs = stack.device("bob").await;
+    let Message::Close(Some(frame)) = next(&mut first).await else {
+        panic!("the replaced connection was to be closed")
+    };
+    assert_eq!(u16::from(frame.code), 1000);
+    // Its $disconnect takes nobody with it, and all others are heard.
+    let conversation = stack.fixture.open_direct("alice", "bob").await.to_string();
     let sent = stack.client("bob").send_text(&conversation, "Hi, all").await.unwrap();
-    for device in devices.iter_mut().chain([&mut bobs]) {
+    for device in &mut devices {
         assert_eq!(device.event().await, Event::MessageSent(sent.message.clone().unwrap()));
     }
+    let pushed: LiveEvent = serde_json::from_str(next(&mut oldest).await.to_text().unwrap()).unwrap();
+    assert_eq!(pushed.event, Some(Event::MessageSent(sent.message.unwrap())));
+    assert_eq!(stack.connections_of("alice").await.len(), 16);
+}
+
+#[tokio::test]
+async fn who_asks_for_tickets_too_often_is_told_when_to_come_back() {
+    let stack = Stack::start().await;
+    let alice = stack.client("alice");
+    let refused = loop {
+        match alice.call(CreateLiveTicketRequest {}).await {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(
+        (refused.code(), refused.reason()),
+        (Code::ResourceExhausted, Some("TOO_MANY_TICKETS"))
+    );
+    ticket(&stack.client("bob")).await;
 }
 
 // ---- What may be sent ----
@@ -269,6 +295,58 @@ async fn frames_that_are_not_allowed_close_the_socket_with_their_code() {
     }
     let answer = next(&mut socket).await;
     assert!(answer.to_text().unwrap().contains("MALFORMED_FRAME"));
+}
+
+#[tokio::test]
+async fn a_connection_that_floods_is_closed_and_no_other() {
+    let stack = Stack::start().await;
+    let alice = stack.client("alice");
+    let (mut flooding, mut other) = (open(&alice).await, open(&alice).await);
+    let mut answered = 0;
+    let end = loop {
+        // The service may close before it has read all of it.
+        let _ = flooding.send(Message::text(r#"{"ping":{}}"#)).await;
+        match next(&mut flooding).await {
+            Message::Text(text) if text.contains("pong") => answered += 1,
+            // Rarely, the answer is faster than the end that comes with it.
+            Message::Text(text) => assert!(text.contains("TOO_MANY_FRAMES"), "{text}"),
+            Message::Close(frame) => break frame.unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(u16::from(end.code), 1000);
+    assert!(answered >= 20, "{answered}");
+    assert!(ask(&mut other, r#"{"ping":{}}"#).await["pong"].is_object());
+    eventually(async || stack.connections_of("alice").await.len(), |open| *open == 1).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_the_registry_has_lost_is_closed_by_its_heartbeat() {
+    let stack = Stack::start().await;
+    let mut socket = open(&stack.client("alice")).await;
+    let connection = stack.connections_of("alice").await.remove(0);
+    let registry = Registry::new(stack.fixture.settings()).unwrap();
+    let Connection {
+        user,
+        ticket,
+        id,
+        ticket_until,
+        ..
+    } = &connection;
+    registry
+        .unregister(user, *ticket, id, *ticket_until, Utc::now())
+        .await
+        .unwrap();
+    socket.send(Message::text(r#"{"ping":{}}"#)).await.unwrap();
+    let end = loop {
+        match next(&mut socket).await {
+            // Rarely, the answer is faster than the end that comes with it.
+            Message::Text(text) => assert!(text.contains("NOT_CONNECTED"), "{text}"),
+            Message::Close(frame) => break frame.unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(u16::from(end.code), 1000);
 }
 
 // ---- How it ends, and what follows ----
@@ -382,7 +460,8 @@ async fn a_heartbeat_finds_what_nobody_told() {
     let conversation = stack.fixture.open_direct("alice", "bob").await.to_string();
     let options = FollowOptions {
         live: LiveOptions {
-            heartbeat: Duration::from_millis(200),
+            // Not more often than a connection may send frames.
+            heartbeat: Duration::from_millis(600),
             ..LiveOptions::default()
         },
         ..patient()

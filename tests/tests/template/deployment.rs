@@ -27,6 +27,9 @@ const TRIGGERS: &[(&str, Option<&str>)] = &[
     ("Migrate", None),
 ];
 
+/// Functions that close live connections; all others that reach them post.
+const CLOSING: &[&str] = &["Connect", "Default"];
+
 pub(crate) struct Rpc {
     /// Such as `SendMessage`.
     pub(crate) name: String,
@@ -491,17 +494,24 @@ fn every_function_has_a_role_of_its_own_with_exact_actions_on_exact_resources() 
             json!(["logs:CreateLogStream", "logs:PutLogEvents"]),
             get_att(&format!("{name}Logs"), "Arn"),
         )];
-        if environment.contains_key("LIVE_ENDPOINT") {
+        let closes = CLOSING.contains(&name.as_str());
+        if environment.contains_key("LIVE_ENDPOINT") && !closes {
             expected.push((json!(["dynamodb:BatchGetItem", "dynamodb:UpdateItem"]), table));
+        } else if environment.contains_key("LIVE_TABLE") {
+            expected.push((json!(["dynamodb:UpdateItem"]), table));
+        }
+        if environment.contains_key("LIVE_ENDPOINT") {
             let stage = template["Resources"]["LiveStage"]["Properties"]["StageName"]
                 .as_str()
                 .unwrap();
-            let posts = format!(
-                "arn:${{AWS::Partition}}:execute-api:${{AWS::Region}}:${{AWS::AccountId}}:${{LiveApi}}/{stage}/POST/@connections/*"
+            let method = if closes { "DELETE" } else { "POST" };
+            let connections = format!(
+                "arn:${{AWS::Partition}}:execute-api:${{AWS::Region}}:${{AWS::AccountId}}:${{LiveApi}}/{stage}/{method}/@connections/*"
             );
-            expected.push((json!(["execute-api:ManageConnections"]), json!({ "Fn::Sub": posts })));
-        } else if environment.contains_key("LIVE_TABLE") {
-            expected.push((json!(["dynamodb:UpdateItem"]), table));
+            expected.push((
+                json!(["execute-api:ManageConnections"]),
+                json!({ "Fn::Sub": connections }),
+            ));
         }
         let allowed: Vec<(Value, Value)> = statements(role)
             .iter()

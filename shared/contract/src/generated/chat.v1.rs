@@ -827,6 +827,10 @@ pub struct CreateLiveTicketResponse {
     pub url: ::prost::alloc::string::String,
 }
 /// What a client sends on the socket. Anything else is answered with an error event.
+///
+/// A connection may send 20 frames at once, and one every half second after that; more closes it. So does any frame on a
+/// connection that was replaced, or that the service lost, since nothing is pushed to it any more. A closed connection is no
+/// ban: reconnect with a new ticket.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LiveRequest {
     /// What it asks.
@@ -841,7 +845,8 @@ pub mod live_request {
         /// The first frame: "I am listening."
         #[prost(message, tag = "1")]
         Hello(super::Hello),
-        /// The heartbeat; send it at least every 8 minutes, and sync with it.
+        /// The heartbeat; send it at least every 8 minutes, and sync with it. It also keeps the connection from being the one
+        /// that has been quiet for longest.
         #[prost(message, tag = "2")]
         Ping(super::Ping),
     }
@@ -899,7 +904,7 @@ pub mod live_event {
         /// Something changed that was too large or too old to push. Sync.
         #[prost(message, tag = "10")]
         Poke(super::Poke),
-        /// The client's frame was refused; the connection stays.
+        /// The client's frame was refused. Its reason says whether the connection stays.
         #[prost(message, tag = "11")]
         Error(super::LiveError),
     }
@@ -910,7 +915,8 @@ pub struct Welcome {
     /// The caller, as the ticket says.
     #[prost(string, tag = "1")]
     pub user_id: ::prost::alloc::string::String,
-    /// When the server will stop pushing to this connection: reconnect before, with a new ticket.
+    /// When the server will stop pushing to this connection: reconnect before, with a new ticket. The first frame after that
+    /// is answered with the error LEASE_ENDED, any further one closes the connection.
     #[prost(message, optional, tag = "2")]
     pub expires_at: ::core::option::Option<crate::Timestamp>,
 }
@@ -953,7 +959,10 @@ pub struct Poke {}
 /// A refused frame.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LiveError {
-    /// A constant in UPPER_SNAKE_CASE: MALFORMED_FRAME.
+    /// A constant in UPPER_SNAKE_CASE:
+    /// - MALFORMED_FRAME: the frame was not understood; the connection stays.
+    /// - LEASE_ENDED: nothing is pushed any more; reconnect with a new ticket.
+    /// - NOT_CONNECTED, TOO_MANY_FRAMES: the connection is being closed, mostly before this arrives; reconnect likewise.
     #[prost(string, tag = "1")]
     pub reason: ::prost::alloc::string::String,
     /// What to do about it.

@@ -31,6 +31,10 @@ const ISSUER_BYTES_MAX: usize = 256;
 /// connection that is just being closed.
 const POOL_IDLE_MAX: Duration = Duration::from_secs(15);
 
+/// The wait before the second attempt is up to this long; it doubles each time. The SDK's own second is longer than anyone
+/// here has time for.
+const RETRY_WAIT: Duration = Duration::from_millis(100);
+
 /// How long the parts of a call may take, and how often it is tried.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -73,11 +77,14 @@ impl Aws {
             .operation_attempt_timeout(patience.attempt)
             .operation_timeout(patience.operation)
             .build();
+        let retries = RetryConfig::standard()
+            .with_max_attempts(patience.attempts)
+            .with_initial_backoff(RETRY_WAIT);
         let mut config = SdkConfig::builder()
             .region(self.region.clone())
             .credentials_provider(SharedCredentialsProvider::new(self.credentials.clone()))
             .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(patience.attempts));
+            .retry_config(retries);
         config.set_endpoint_url(endpoint.map(str::to_owned));
         let http_client = aws_smithy_http_client::Builder::new()
             .pool_idle_timeout(POOL_IDLE_MAX)

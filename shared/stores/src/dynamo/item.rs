@@ -14,8 +14,14 @@ pub(super) const USER_ID: &str = "user_id";
 pub(super) const OPEN: &str = "open";
 /// The attribute of the used tickets whose connections closed.
 pub(super) const CLOSED: &str = "closed";
+/// The attribute of the rate at which the user gets tickets.
+pub(super) const TICKETS: &str = "tickets";
 /// The attribute that DynamoDB drops items by.
 pub(super) const TTL: &str = "ttl";
+/// The field of a connection's id.
+pub(super) const ID: &str = "id";
+/// The field of the rate at which a connection sends frames.
+pub(super) const QUIET: &str = "quiet";
 
 /// An attribute map, as DynamoDB has it.
 pub(super) type Map = HashMap<String, AttributeValue>;
@@ -110,13 +116,14 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// This connection as a value of `open`.
+    /// This connection as a value of `open`, of which no frame was heard yet.
     pub(super) fn to_value(&self) -> AttributeValue {
         AttributeValue::M(HashMap::from([
-            ("id".to_owned(), AttributeValue::S(self.id.to_string())),
+            (ID.to_owned(), AttributeValue::S(self.id.to_string())),
             ("since".to_owned(), seconds(self.since)),
             ("until".to_owned(), seconds(self.until)),
             ("ticket_until".to_owned(), seconds(self.ticket_until)),
+            (QUIET.to_owned(), number(self.since.timestamp_millis())),
         ]))
     }
 
@@ -126,7 +133,7 @@ impl Connection {
         Some(Self {
             user: user.clone(),
             ticket: ticket.parse().ok()?,
-            id: fields.get("id")?.as_s().ok()?.parse().ok()?,
+            id: fields.get(ID)?.as_s().ok()?.parse().ok()?,
             since: time(fields.get("since")?)?,
             until: time(fields.get("until")?)?,
             ticket_until: time(fields.get("ticket_until")?)?,
@@ -134,21 +141,53 @@ impl Connection {
     }
 }
 
+/// An entry of `open`.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// The connection.
+    pub(super) connection: Connection,
+    /// The value of the connection's frames, as [`Rate`](super::rate::Rate) has it: about when it was last heard of.
+    pub(super) quiet_ms: i64,
+}
+
+impl Entry {
+    /// Reads an entry of a user's `open`; `None` if it is not one.
+    fn read(user: &UserId, ticket: &str, value: &AttributeValue) -> Option<Self> {
+        let connection = Connection::from_entry(user, ticket, value)?;
+        let quiet = value.as_m().ok()?.get(QUIET);
+        Some(Self {
+            // Versions before this one did not write it.
+            quiet_ms: quiet.map_or(Some(connection.since.timestamp_millis()), integer)?,
+            connection,
+        })
+    }
+}
+
+/// A number.
+pub(super) fn number(value: i64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// The whole number that a value is.
+pub(super) fn integer(value: &AttributeValue) -> Option<i64> {
+    value.as_n().ok()?.parse().ok()
+}
+
 /// A time as a number of Unix seconds.
 pub(super) fn seconds(time: DateTime<Utc>) -> AttributeValue {
-    AttributeValue::N(time.timestamp().to_string())
+    number(time.timestamp())
 }
 
 /// The time that a number of Unix seconds means.
 fn time(value: &AttributeValue) -> Option<DateTime<Utc>> {
-    DateTime::from_timestamp(value.as_n().ok()?.parse().ok()?, 0)
+    DateTime::from_timestamp(integer(value)?, 0)
 }
 
 /// What is known about a user's connections.
 #[derive(Debug, Default)]
 pub(super) struct Item {
     /// The open connections, expired ones included.
-    pub(super) open: Vec<Connection>,
+    pub(super) open: Vec<Entry>,
     /// The used tickets whose connections closed, each with when its mark may go.
     pub(super) closed: Vec<(TicketId, DateTime<Utc>)>,
 }
@@ -166,7 +205,7 @@ impl Item {
         let item = Self {
             open: open
                 .iter()
-                .filter_map(|(ticket, value)| Connection::from_entry(user, ticket, value))
+                .filter_map(|(ticket, value)| Entry::read(user, ticket, value))
                 .collect(),
             closed: closed
                 .iter()
@@ -178,5 +217,12 @@ impl Item {
             tracing::error!(user_id = %user, unreadable, "the registry of connections holds entries that cannot be read");
         }
         Some(item)
+    }
+
+    /// The entry of the connection with this ticket and id.
+    pub(super) fn entry(&self, ticket: TicketId, id: &ConnectionId) -> Option<&Entry> {
+        self.open
+            .iter()
+            .find(|entry| entry.connection.ticket == ticket && entry.connection.id == *id)
     }
 }

@@ -16,28 +16,34 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, KeysAndAttributes,
     ReturnValuesOnConditionCheckFailure, ScalarAttributeType, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
 };
-use chat_domain::{CONNECTION_LIFETIME, CONNECTIONS_PER_USER_MAX, UserId};
+use chat_domain::{
+    CONNECTION_LIFETIME, CONNECTIONS_PER_USER_MAX, FRAME_INTERVAL, FRAMES_AT_ONCE_MAX, TICKET_INTERVAL,
+    TICKET_LIFETIME, TICKETS_AT_ONCE_MAX, UserId,
+};
 use chrono::{DateTime, Utc};
 
-use super::item::{CLOSED, Item, Map, OPEN, TTL, USER_ID, seconds};
+use super::item::{CLOSED, ID, Item, Map, OPEN, QUIET, TICKETS, TTL, USER_ID, integer, number, seconds};
+use super::rate::Rate;
 use super::{Aws, Connection, ConnectionId, Patience, TicketId};
 use crate::{Settings, SettingsError, StoreError, StoreErrorKind};
 
 /// The store's name in errors.
 const STORE: &str = "the registry of connections (DynamoDB)";
+/// What looking up connections is called in errors.
+const LOOK_UP: &str = "read the connections of users";
 
-/// A live event waits for one read of the registry, a connecting client for one write: both are worth a second try, and
-/// nobody waits for longer than this.
+/// What waits for the registry are clients that connect and environments that have answered and deliver: neither is to
+/// wait for long when it hangs, and each can do without it. One slow attempt is worth a second one.
 const PATIENCE: Patience = Patience {
-    connect: Duration::from_secs(1),
-    attempt: Duration::from_millis(1_500),
-    operation: Duration::from_secs(4),
+    connect: Duration::from_millis(800),
+    attempt: Duration::from_secs(1),
+    operation: Duration::from_millis(1_500),
     attempts: 3,
 };
+/// The longest that a look-up of connections takes, all of its reads and waits together. It happens after an answer, and the
+/// environment is busy until it ends; clients recover by syncing.
+const LOOK_UP_DURATION_MAX: Duration = Duration::from_millis(1_500);
 
-/// Used tickets of closed connections that are remembered for a user, at most: who opens and closes connections faster
-/// has to wait.
-const CLOSED_MAX: usize = 64;
 /// How long after its end a ticket may still come here: it was checked when the client knocked, and what lies between takes
 /// its time.
 const PRESENTATION_MARGIN: Duration = Duration::from_secs(30);
@@ -46,9 +52,23 @@ const PRESENTATION_MARGIN: Duration = Duration::from_secs(30);
 const MARK_MARGIN: Duration = Duration::from_mins(1);
 /// How long an item outlives its latest possible lease.
 const TTL_MARGIN: Duration = Duration::from_mins(10);
+/// The rate at which a user gets tickets.
+const TICKET_RATE: Rate = Rate::new(TICKETS_AT_ONCE_MAX, TICKET_INTERVAL);
+/// The rate at which a connection may send frames.
+const FRAME_RATE: Rate = Rate::new(FRAMES_AT_ONCE_MAX, FRAME_INTERVAL);
+
 /// Writes that one registration may take. Each further one means that another connection of the same user, or its end,
-/// came between.
-const REGISTER_ROUNDS_MAX: usize = 8;
+/// came between, and of those there are about as many at once as tickets.
+const REGISTER_ROUNDS_MAX: usize = 2 * TICKETS_AT_ONCE_MAX as usize;
+/// A registration that finds this many marks of used tickets clears away those that have faded, as many at a time.
+const MARKS_SWEPT_FROM: usize = 64;
+/// Marks that can be fresh at once: no more than there are tickets in the life of one.
+const MARKS_FRESH_MAX: u64 = TICKETS_AT_ONCE_MAX as u64
+    + (TICKET_LIFETIME.as_secs() + MARK_MARGIN.as_secs()).div_ceil(TICKET_INTERVAL.as_secs());
+const _: () = assert!(
+    MARKS_FRESH_MAX < MARKS_SWEPT_FROM as u64,
+    "who is swept must have something to sweep, or each of their registrations takes a write more"
+);
 
 /// Keys in one batch read: DynamoDB's limit.
 const BATCH_KEYS_MAX: usize = 100;
@@ -62,14 +82,63 @@ const TABLE_POLLS_MAX: usize = 300;
 const TABLE_POLL_WAIT: Duration = Duration::from_millis(100);
 
 /// How a registration went.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Registration {
     /// The ticket is used up and the connection is registered.
     Registered,
+    /// Likewise, in the place of these connections: the user had as many as are allowed, and these had been quiet for
+    /// longest. Nothing is pushed to them any more; whoever registered closes them.
+    Replaced(Vec<Connection>),
     /// The ticket was used before, or so long ago that nobody remembers whether it was.
     TicketUsed,
-    /// The user has as many connections as are allowed.
-    TooManyConnections,
+}
+
+/// Whether something may happen now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Allowance {
+    /// It may, and is counted.
+    Allowed,
+    /// Too much has happened: it may after this time.
+    RetryAfter(Duration),
+}
+
+/// What is known of a connection that sent a frame.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Hearing {
+    /// It is registered, and now known to be alive.
+    Heard,
+    /// It is registered, and sends more frames than are allowed.
+    Flooding,
+    /// It is not registered, so nothing is pushed to it: another one replaced it, or the registry lost it.
+    Unknown,
+}
+
+/// What a registration clears away.
+#[derive(Default)]
+struct Clearing {
+    /// Connections whose leases have ended.
+    expired: Vec<TicketId>,
+    /// Connections that give way.
+    replaced: Vec<Connection>,
+    /// Marks that nobody needs any more.
+    faded: Vec<TicketId>,
+}
+
+impl Clearing {
+    /// What has to go from an item so that one more connection fits in.
+    fn of(item: Item, now: DateTime<Utc>) -> Self {
+        let (expired, mut leased): (Vec<_>, Vec<_>) =
+            item.open.into_iter().partition(|entry| entry.connection.until <= now);
+        // The quietest first. Ids of tickets rise, so of two that are equally quiet the older goes.
+        leased.sort_by_key(|entry| (entry.quiet_ms, entry.connection.ticket));
+        leased.truncate((leased.len() + 1).saturating_sub(CONNECTIONS_PER_USER_MAX));
+        let faded = item.closed.into_iter().filter(|(_, until)| *until <= now);
+        Self {
+            expired: expired.into_iter().map(|entry| entry.connection.ticket).collect(),
+            replaced: leased.into_iter().map(|entry| entry.connection).collect(),
+            faded: faded.map(|(ticket, _)| ticket).take(MARKS_SWEPT_FROM).collect(),
+        }
+    }
 }
 
 /// Who is connected, in DynamoDB.
@@ -100,44 +169,92 @@ impl Registry {
             .get_or_init(|| Client::new(&self.aws.sdk_config(self.endpoint.as_deref(), PATIENCE)))
     }
 
+    /// Counts a ticket that is about to be made for a user, or says when the next one may be. One write for who had none in
+    /// the last [`TICKET_INTERVAL`], else two. The write also makes the user's item, so that the connection that follows
+    /// finds it.
+    pub async fn count_ticket(&self, user: &UserId, now: DateTime<Utc>) -> Result<Allowance, StoreError> {
+        const ACTION: &str = "count a ticket";
+        let rested = self
+            .update(user)
+            .update_expression(
+                "SET #tickets = :value, #ttl = :ttl, \
+                 #open = if_not_exists(#open, :no_open), #closed = if_not_exists(#closed, :no_closed)",
+            )
+            .condition_expression("attribute_not_exists(#tickets) OR #tickets <= :now OR #tickets > :absurd")
+            .expression_attribute_names("#tickets", TICKETS)
+            .expression_attribute_names("#ttl", TTL)
+            .expression_attribute_names("#open", OPEN)
+            .expression_attribute_names("#closed", CLOSED)
+            .expression_attribute_values(":value", number(TICKET_RATE.first(now)))
+            .expression_attribute_values(":ttl", ttl(now))
+            // Two values, since ministack makes one map of what is set to one value.
+            .expression_attribute_values(":no_open", AttributeValue::M(Map::new()))
+            .expression_attribute_values(":no_closed", AttributeValue::M(Map::new()))
+            .expression_attribute_values(":now", number(now.timestamp_millis()))
+            .expression_attribute_values(":absurd", number(TICKET_RATE.absurd(now)));
+        let wait = |item: &Map| TICKET_RATE.wait(item.get(TICKETS).and_then(integer)?, now);
+        let item = match rested.send().await {
+            Ok(_) => return Ok(Allowance::Allowed),
+            Err(error) => present_item(ACTION, error)?,
+        };
+        if let Some(wait) = wait(&item) {
+            return Ok(Allowance::RetryAfter(wait));
+        }
+        let in_a_row = self
+            .update(user)
+            .update_expression("SET #tickets = #tickets + :interval, #ttl = :ttl")
+            .condition_expression("#tickets <= :limit")
+            .expression_attribute_names("#tickets", TICKETS)
+            .expression_attribute_names("#ttl", TTL)
+            .expression_attribute_values(":interval", number(TICKET_RATE.interval_ms()))
+            .expression_attribute_values(":ttl", ttl(now))
+            .expression_attribute_values(":limit", number(TICKET_RATE.limit(now)));
+        match in_a_row.send().await {
+            Ok(_) => Ok(Allowance::Allowed),
+            Err(error) => wait(&present_item(ACTION, error)?)
+                .map(Allowance::RetryAfter)
+                .ok_or_else(|| {
+                    let problem = "the user's item went away meanwhile";
+                    StoreError::new(StoreErrorKind::Unavailable, STORE, ACTION, problem)
+                }),
+        }
+    }
+
     /// Uses the connection's ticket up and registers the connection, both or neither, in one write where nothing has to
-    /// be cleared away first. A repeat for the same connection is no replay. `now` is what leases are compared with.
+    /// be cleared away first. A user who has as many connections as are allowed loses the one that has been quiet for
+    /// longest, in the same write, and its ticket stays used. A repeat for the same connection is no replay. `now` is
+    /// what leases are compared with.
     pub async fn register(&self, connection: &Connection, now: DateTime<Utc>) -> Result<Registration, StoreError> {
         const ACTION: &str = "register a connection";
         if now >= connection.ticket_until + PRESENTATION_MARGIN {
             // It may have been used: its mark is about to fade.
             return Ok(Registration::TicketUsed);
         }
-        let mut write = self.add(connection, now, &[], &[]);
+        let mut replaced = Vec::new();
+        let mut write = self.add(connection, now, None);
         for _ in 0..REGISTER_ROUNDS_MAX {
             let item = match write.send().await {
-                Ok(_) => return Ok(Registration::Registered),
+                Ok(_) if replaced.is_empty() => return Ok(Registration::Registered),
+                Ok(_) => return Ok(Registration::Replaced(replaced)),
                 Err(error) => Item::read(&connection.user, &present_item(ACTION, error)?),
             };
             let Some(item) = item else {
+                replaced.clear();
                 write = self.add_first(connection, now);
                 continue;
             };
-            if let Some(entry) = item.open.iter().find(|entry| entry.ticket == connection.ticket) {
-                // The SDK repeats a write whose answer was lost; the repeat meets its own entry.
-                let own = entry.id == connection.id;
-                return Ok(if own {
-                    Registration::Registered
-                } else {
-                    Registration::TicketUsed
-                });
+            // The SDK repeats a write whose answer was lost; the repeat meets its own entry.
+            if item.entry(connection.ticket, &connection.id).is_some() {
+                return Ok(Registration::Registered);
             }
-            if item.closed.iter().any(|(ticket, _)| *ticket == connection.ticket) {
+            let mut used = item.open.iter().map(|entry| entry.connection.ticket);
+            let mut marked = item.closed.iter().map(|(ticket, _)| *ticket);
+            if used.any(|ticket| ticket == connection.ticket) || marked.any(|ticket| ticket == connection.ticket) {
                 return Ok(Registration::TicketUsed);
             }
-            let (expired, leased): (Vec<_>, Vec<_>) = item.open.into_iter().partition(|entry| entry.until <= now);
-            let (faded, marks): (Vec<_>, Vec<_>) = item.closed.into_iter().partition(|(_, until)| *until <= now);
-            if leased.len() >= CONNECTIONS_PER_USER_MAX || marks.len() >= CLOSED_MAX {
-                return Ok(Registration::TooManyConnections);
-            }
-            let expired: Vec<_> = expired.into_iter().map(|entry| entry.ticket).collect();
-            let faded: Vec<_> = faded.into_iter().map(|(ticket, _)| ticket).collect();
-            write = self.add(connection, now, &expired, &faded);
+            let clearing = Clearing::of(item, now);
+            write = self.add(connection, now, Some(&clearing));
+            replaced = clearing.replaced;
         }
         Err(StoreError::new(
             StoreErrorKind::Unavailable,
@@ -147,32 +264,46 @@ impl Registry {
         ))
     }
 
-    /// Adds a connection to those that its user has, and removes these expired connections and faded marks. Refused by
-    /// DynamoDB when the ticket was used, when there would be too many, and when the user has no item yet.
-    fn add(
-        &self,
-        connection: &Connection,
-        now: DateTime<Utc>,
-        expired: &[TicketId],
-        faded: &[TicketId],
-    ) -> UpdateItemFluentBuilder {
+    /// Adds a connection to those that its user has, and clears these away. Refused by DynamoDB when the ticket was used,
+    /// when there would be too many, and when the user has no item yet; where nothing was found to clear away yet, also
+    /// when the marks ought to be looked through.
+    fn add(&self, connection: &Connection, now: DateTime<Utc>, clearing: Option<&Clearing>) -> UpdateItemFluentBuilder {
         let mut conditions = vec![
-            "size(#open) < :open_end AND size(#closed) < :closed_end".to_owned(),
-            "attribute_not_exists(#open.#ticket) AND attribute_not_exists(#closed.#ticket)".to_owned(),
+            "size(#open) < :open_end AND attribute_not_exists(#open.#ticket)".to_owned(),
+            "attribute_not_exists(#closed.#ticket)".to_owned(),
         ];
+        let mut sets = vec!["#open.#ticket = :connection".to_owned(), "#ttl = :ttl".to_owned()];
         let mut removals = Vec::new();
         let mut write = self.update(&connection.user);
-        let removed = expired
-            .iter()
-            .map(|ticket| ("#open", ticket))
-            .chain(faded.iter().map(|ticket| ("#closed", ticket)));
-        for (number, (map, ticket)) in removed.enumerate() {
-            // What someone else has cleared away makes no room here.
-            conditions.push(format!("attribute_exists({map}.#removed{number})"));
-            removals.push(format!("{map}.#removed{number}"));
-            write = write.expression_attribute_names(format!("#removed{number}"), ticket.to_string());
+        if clearing.is_none() {
+            conditions.push("size(#closed) < :marks_end".to_owned());
+            write = write.expression_attribute_values(":marks_end", count(MARKS_SWEPT_FROM));
         }
-        let mut update = "SET #open.#ticket = :connection, #ttl = :ttl".to_owned();
+        let nothing = Clearing::default();
+        let clearing = clearing.unwrap_or(&nothing);
+        let leaving = clearing.expired.iter().map(|ticket| (*ticket, None));
+        let leaving = leaving.chain(
+            clearing
+                .replaced
+                .iter()
+                .map(|one| (one.ticket, mark_until(one.ticket_until, now))),
+        );
+        for (number, (ticket, mark_until)) in leaving.enumerate() {
+            // What someone else has cleared away makes no room here.
+            conditions.push(format!("attribute_exists(#open.#out{number})"));
+            removals.push(format!("#open.#out{number}"));
+            write = write.expression_attribute_names(format!("#out{number}"), ticket.to_string());
+            if let Some(mark_until) = mark_until {
+                sets.push(format!("#closed.#out{number} = :mark{number}"));
+                write = write.expression_attribute_values(format!(":mark{number}"), seconds(mark_until));
+            }
+        }
+        let open_end = CONNECTIONS_PER_USER_MAX + removals.len();
+        for (number, ticket) in clearing.faded.iter().enumerate() {
+            removals.push(format!("#closed.#faded{number}"));
+            write = write.expression_attribute_names(format!("#faded{number}"), ticket.to_string());
+        }
+        let mut update = format!("SET {}", sets.join(", "));
         if !removals.is_empty() {
             update = format!("{update} REMOVE {}", removals.join(", "));
         }
@@ -185,8 +316,7 @@ impl Registry {
             .expression_attribute_names("#ticket", connection.ticket.to_string())
             .expression_attribute_values(":connection", connection.to_value())
             .expression_attribute_values(":ttl", ttl(now))
-            .expression_attribute_values(":open_end", count(CONNECTIONS_PER_USER_MAX + expired.len()))
-            .expression_attribute_values(":closed_end", count(CLOSED_MAX + faded.len()))
+            .expression_attribute_values(":open_end", count(open_end))
     }
 
     /// Makes the user's item with this connection. Refused by DynamoDB when there is one.
@@ -219,10 +349,9 @@ impl Registry {
             .condition_expression("#open.#ticket.#id = :id")
             .expression_attribute_names("#open", OPEN)
             .expression_attribute_names("#ticket", ticket.to_string())
-            .expression_attribute_names("#id", "id")
+            .expression_attribute_names("#id", ID)
             .expression_attribute_values(":id", AttributeValue::S(id.to_string()));
-        let mark_until = ticket_until + MARK_MARGIN;
-        write = if now < mark_until {
+        write = if let Some(mark_until) = mark_until(ticket_until, now) {
             write
                 .update_expression("SET #closed.#ticket = :mark_until REMOVE #open.#ticket")
                 .expression_attribute_names("#closed", CLOSED)
@@ -236,14 +365,73 @@ impl Registry {
         }
     }
 
+    /// Counts a frame that a connection sent, and so knows that it is alive. One write for a connection that was quiet for
+    /// [`FRAME_INTERVAL`], else two; a flood takes one, which is refused. Writes nothing for a connection that is not
+    /// registered.
+    pub async fn hear(
+        &self,
+        user: &UserId,
+        ticket: TicketId,
+        id: &ConnectionId,
+        now: DateTime<Utc>,
+    ) -> Result<Hearing, StoreError> {
+        const ACTION: &str = "count a frame";
+        let write = || {
+            self.update(user)
+                .expression_attribute_names("#open", OPEN)
+                .expression_attribute_names("#ticket", ticket.to_string())
+                .expression_attribute_names("#id", ID)
+                .expression_attribute_names("#quiet", QUIET)
+                .expression_attribute_values(":id", AttributeValue::S(id.to_string()))
+        };
+        // Whether the connection that made a write's condition fail may send another frame; none if it is not there.
+        let may_send = |item: &Map| {
+            let item = Item::read(user, item)?;
+            let entry = item.entry(ticket, id)?;
+            Some(FRAME_RATE.wait(entry.quiet_ms, now).is_none())
+        };
+        let rested = write()
+            .update_expression("SET #open.#ticket.#quiet = :value")
+            .condition_expression(
+                "#open.#ticket.#id = :id AND \
+                 (attribute_not_exists(#open.#ticket.#quiet) OR #open.#ticket.#quiet <= :now)",
+            )
+            .expression_attribute_values(":value", number(FRAME_RATE.first(now)))
+            .expression_attribute_values(":now", number(now.timestamp_millis()));
+        match rested.send().await {
+            Ok(_) => return Ok(Hearing::Heard),
+            Err(error) => match may_send(&present_item(ACTION, error)?) {
+                Some(true) => {}
+                Some(false) => return Ok(Hearing::Flooding),
+                None => return Ok(Hearing::Unknown),
+            },
+        }
+        let in_a_row = write()
+            .update_expression("SET #open.#ticket.#quiet = #open.#ticket.#quiet + :interval")
+            .condition_expression("#open.#ticket.#id = :id AND #open.#ticket.#quiet <= :limit")
+            .expression_attribute_values(":interval", number(FRAME_RATE.interval_ms()))
+            .expression_attribute_values(":limit", number(FRAME_RATE.limit(now)));
+        match in_a_row.send().await {
+            Ok(_) => Ok(Hearing::Heard),
+            Err(error) => Ok(match may_send(&present_item(ACTION, error)?) {
+                Some(_) => Hearing::Flooding,
+                None => Hearing::Unknown,
+            }),
+        }
+    }
+
     /// The connections of these users whose leases have not ended, in no order. A connection that was registered before
-    /// this call is among them.
+    /// this call is among them. Gives up after 1.5 seconds, since it happens after an answer.
     pub async fn connections_of(
         &self,
         users: &BTreeSet<UserId>,
         now: DateTime<Utc>,
     ) -> Result<Vec<Connection>, StoreError> {
-        const ACTION: &str = "read the connections of users";
+        let in_time = tokio::time::timeout(LOOK_UP_DURATION_MAX, self.look_up(users, now)).await;
+        in_time.unwrap_or_else(|elapsed| Err(StoreError::new(StoreErrorKind::Timeout, STORE, LOOK_UP, elapsed)))
+    }
+
+    async fn look_up(&self, users: &BTreeSet<UserId>, now: DateTime<Utc>) -> Result<Vec<Connection>, StoreError> {
         let users: BTreeMap<&str, &UserId> = users.iter().map(|user| (user.as_str(), user)).collect();
         let mut keys = users.keys().map(|user| key(user));
         let mut connections = Vec::new();
@@ -256,7 +444,7 @@ impl Registry {
             while !chunk.is_empty() {
                 if rounds == BATCH_ROUNDS_MAX {
                     let left = format!("{} keys were still unread after {rounds} reads", chunk.len());
-                    return Err(StoreError::new(StoreErrorKind::Unavailable, STORE, ACTION, left));
+                    return Err(StoreError::new(StoreErrorKind::Unavailable, STORE, LOOK_UP, left));
                 }
                 if rounds > 0 {
                     tokio::time::sleep(BATCH_WAIT * 2_u32.pow(rounds - 1)).await;
@@ -269,14 +457,14 @@ impl Registry {
                     .expression_attribute_names("#user_id", USER_ID)
                     .expression_attribute_names("#open", OPEN)
                     .build()
-                    .map_err(|error| StoreError::new(StoreErrorKind::Corrupt, STORE, ACTION, error))?;
+                    .map_err(|error| StoreError::new(StoreErrorKind::Corrupt, STORE, LOOK_UP, error))?;
                 let answer = self
                     .client()
                     .batch_get_item()
                     .request_items(&self.table, request)
                     .send()
                     .await
-                    .map_err(|error| store_error(ACTION, error))?;
+                    .map_err(|error| store_error(LOOK_UP, error))?;
                 let items = answer
                     .responses
                     .unwrap_or_default()
@@ -287,7 +475,8 @@ impl Registry {
                         .get(USER_ID)
                         .and_then(|user| users.get(user.as_s().ok()?.as_str()));
                     if let Some(item) = user.and_then(|user| Item::read(user, &attributes)) {
-                        connections.extend(item.open.into_iter().filter(|connection| now < connection.until));
+                        let open = item.open.into_iter().map(|entry| entry.connection);
+                        connections.extend(open.filter(|connection| now < connection.until));
                     }
                 }
                 chunk = answer
@@ -399,6 +588,12 @@ fn key(user: &str) -> Map {
 
 fn count(number: usize) -> AttributeValue {
     AttributeValue::N(number.to_string())
+}
+
+/// Until when the ticket of a connection that ends now has to be remembered as used; `None` if it can no longer be presented.
+fn mark_until(ticket_until: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let mark_until = ticket_until + MARK_MARGIN;
+    (now < mark_until).then_some(mark_until)
 }
 
 /// When an item may go that was written now. No lease outlives a connection's lifetime, so this is after all of them,
