@@ -1,6 +1,7 @@
 //! What a client gets instead of an answer.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use chat_domain::Violation;
 use chat_stores::{StoreError, StoreErrorKind};
@@ -27,6 +28,7 @@ pub struct Failure {
     message: String,
     metadata: Vec<(&'static str, String)>,
     violations: Vec<FieldViolation>,
+    retry_after: Option<Duration>,
 }
 
 macro_rules! constructors {
@@ -52,6 +54,7 @@ impl Failure {
             message,
             metadata: Vec::new(),
             violations: Vec::new(),
+            retry_after: None,
         }
     }
 
@@ -93,6 +96,13 @@ impl Failure {
         self
     }
 
+    /// The same failure with how long the caller should wait before repeating the call: an earlier repeat would fail too.
+    #[must_use]
+    pub fn with_retry_after(mut self, retry_after: Duration) -> Self {
+        self.retry_after = Some(retry_after);
+        self
+    }
+
     /// The gRPC code.
     pub fn code(&self) -> Code {
         self.code
@@ -108,7 +118,13 @@ impl Failure {
         &self.violations
     }
 
-    /// The failure as a status with `google.rpc.ErrorInfo` and, for refused fields, `google.rpc.BadRequest`.
+    /// How long the caller should wait before repeating the call, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The failure as a status with `google.rpc.ErrorInfo`; for refused fields also `google.rpc.BadRequest`, and where a
+    /// wait is known `google.rpc.RetryInfo`.
     pub fn into_status(self) -> Status {
         let metadata: HashMap<String, String> = self
             .metadata
@@ -118,6 +134,9 @@ impl Failure {
         let mut details = ErrorDetails::with_error_info(self.reason, DOMAIN, metadata);
         if !self.violations.is_empty() {
             details.set_bad_request(self.violations);
+        }
+        if self.retry_after.is_some() {
+            details.set_retry_info(self.retry_after);
         }
         Status::with_error_details(self.code, self.message, details)
     }

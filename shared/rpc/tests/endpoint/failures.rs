@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use chat_domain::{PageSize, Violation};
 use chat_rpc::{Code, Failure, Fields, REQUEST_BYTES_MAX, VIOLATIONS_MAX};
 use tonic_types::StatusExt;
@@ -26,6 +28,22 @@ async fn a_failure_says_why_in_its_trailers_and_its_headers() {
     let info = status.get_details_error_info().unwrap();
     assert_eq!((info.reason.as_str(), info.domain.as_str()), ("TOO_MANY", "chat.v1"));
     assert_eq!(info.metadata["max"], "5");
+}
+
+#[test]
+fn a_failure_says_when_to_come_back() {
+    let failure = Failure::resource_exhausted("TOO_MANY", "come back later");
+    assert_eq!(failure.retry_after(), None);
+    assert!(failure.clone().into_status().get_details_retry_info().is_none());
+
+    let wait = Duration::from_millis(1_250);
+    let failure = failure.with_metadata("max", "5").with_retry_after(wait);
+    assert_eq!(failure.retry_after(), Some(wait));
+    let status = failure.into_status();
+    assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(wait));
+    // Beside the reason, not in its place.
+    let info = status.get_details_error_info().unwrap();
+    assert_eq!((info.reason.as_str(), info.metadata["max"].as_str()), ("TOO_MANY", "5"));
 }
 
 #[tokio::test]
