@@ -26,6 +26,9 @@ pub struct Migrate {
 pub struct Migrated {
     /// Always true: a migration that does not get this far fails the function, and with it the deployment.
     migrated: bool,
+    /// What whoever deploys should know, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 impl EventHandler for Migrate {
@@ -41,11 +44,12 @@ impl EventHandler for Migrate {
 
     async fn call(&self, _event: IgnoredAny, deadline: Instant) -> Result<Migrated, EventError> {
         let migrate = async {
-            postgres::migrate(&self.settings).await.map_err(|error| chain(&error))?;
-            self.timeline.create_indexes().await.map_err(|error| chain(&error))
+            let notes = postgres::migrate(&self.settings).await.map_err(|error| chain(&error))?;
+            let indexed = self.timeline.create_indexes().await;
+            indexed.map(|()| notes).map_err(|error| chain(&error))
         };
         match timeout_at(deadline.into(), migrate).await {
-            Ok(migrated) => migrated.map(|()| Migrated { migrated: true }),
+            Ok(migrated) => migrated.map(|notes| Migrated { migrated: true, notes }),
             Err(_) => Err(EventError::new(
                 "the databases were not migrated in time; run migrate again",
             )),
@@ -63,4 +67,55 @@ fn chain(error: &dyn Error) -> EventError {
         cause = error.source();
     }
     EventError::new(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chat_testing::Fixture;
+
+    use super::*;
+
+    async fn migrate(settings: &Settings) -> Result<String, EventError> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let migrated = Migrate::new(settings).unwrap().call(IgnoredAny, deadline).await?;
+        Ok(serde_json::to_string(&migrated).unwrap())
+    }
+
+    #[tokio::test]
+    async fn it_answers_that_it_did_its_work_however_often_it_is_called() {
+        let fixture = Fixture::new().await;
+        for _ in 0..2 {
+            assert_eq!(migrate(fixture.owner_settings()).await.unwrap(), r#"{"migrated":true}"#);
+        }
+    }
+
+    #[tokio::test]
+    async fn one_user_for_all_works_and_is_said() {
+        let fixture = Fixture::new().await;
+        let owner = fixture.owner_settings().get("DATABASE_URL").unwrap().to_owned();
+        let settings = fixture
+            .owner_settings()
+            .clone()
+            .with("FUNCTIONS_DATABASE_URL", &owner)
+            .with("HEALTH_DATABASE_URL", &owner);
+        for _ in 0..2 {
+            let answer = migrate(&settings).await.unwrap();
+            for variable in ["FUNCTIONS_DATABASE_URL", "HEALTH_DATABASE_URL"] {
+                let note = format!("{variable} names the user of DATABASE_URL, and has all of its rights");
+                assert!(answer.contains(&note), "{answer}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_missing_url_is_named() {
+        let fixture = Fixture::new().await;
+        for variable in ["DATABASE_URL", "FUNCTIONS_DATABASE_URL", "HEALTH_DATABASE_URL"] {
+            let settings = fixture.owner_settings().clone().with(variable, "");
+            let error = format!("{:?}", migrate(&settings).await.unwrap_err());
+            assert!(error.contains(&format!("{variable} is not set")), "{error}");
+        }
+    }
 }

@@ -113,7 +113,7 @@ pub(super) async fn prepare(functions: &[Function], settings: &Settings) -> Resu
     {
         let name = function.name();
         let mut environment = function
-            .environment(settings)
+            .environment(&crate::told(function, settings))
             .map_err(|source| CommandError::Settings { function: name, source })?;
         let call = async {
             let invocation = environment.invoke(b"{}", Instant::now() + PREPARATION_PATIENCE).await?;

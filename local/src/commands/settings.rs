@@ -8,6 +8,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chat_runtime::Settings;
+use chat_stores::postgres::role_url;
 use rand::Rng;
 
 use super::error::CommandError;
@@ -15,24 +16,47 @@ use crate::stack::{Endpoints, StackError};
 
 /// The registry of connections.
 const LIVE_TABLE: &str = "chat-live";
+/// The users of Postgres besides the owner, whom `DATABASE_URL` names: their settings, and the ends of their names.
+const ROLES: [(&str, &str); 2] = [
+    ("FUNCTIONS_DATABASE_URL", "functions"),
+    ("HEALTH_DATABASE_URL", "health"),
+];
 /// Bytes of the key that signs live tickets.
 const TICKET_KEY_BYTES: usize = 32;
 
-/// The settings of all functions, except for the addresses that only the gateway knows. Secrets that must outlive the
-/// process are kept in `folder`.
+/// The settings of all functions, except for the addresses that only the gateway knows; [`crate::told`] says which function
+/// is told what of them. Secrets that must outlive the process are kept in `folder`.
 pub(super) fn settings(folder: &Path, endpoints: &Endpoints) -> Result<Settings, CommandError> {
     let from_environment = ["MONGODB_DATABASE", "AWS_SESSION_TOKEN"]
         .into_iter()
+        .chain(ROLES.map(|(name, _)| name))
         .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)));
-    let settings: Settings = endpoints
+    let mut settings: Settings = endpoints
         .variables()
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .chain(from_environment)
         .collect();
+    for (name, role) in ROLES {
+        if settings.get(name).is_none() {
+            let url = user_url(&endpoints.database_url, role)?;
+            settings = settings.with(name, url);
+        }
+    }
     Ok(settings
         .with("LIVE_TABLE", LIVE_TABLE)
         .with("TICKET_KEY", ticket_key(&folder.join("ticket.key"))?))
+}
+
+/// The URL of a user of the owner's database. Named after the database, since users belong to a whole server.
+fn user_url(owner_url: &str, role: &str) -> Result<String, CommandError> {
+    let fault = |source| CommandError::Settings {
+        function: "migrate",
+        source,
+    };
+    let database = owner_url.split(['?', '#']).next().unwrap_or_default();
+    let database = database.rsplit('/').next().unwrap_or_default();
+    role_url(owner_url, &format!("{database}_{role}")).map_err(fault)
 }
 
 /// The key in this file in base64, which is made, readable by its owner only, when it is not there.
@@ -73,6 +97,12 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn users_are_named_after_the_database() {
+        let url = user_url("postgres://chat@127.0.0.1:5432/team?sslmode=disable", "health").unwrap();
+        assert_eq!(url, "postgres://team_health@127.0.0.1:5432/team?sslmode=disable");
+    }
 
     #[test]
     fn the_ticket_key_is_made_once_and_only_its_owner_can_read_it() {

@@ -47,7 +47,7 @@ pub enum Profile {
 /// Where the databases are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {
-    /// Postgres, with a role that may create databases.
+    /// Postgres, with a role that may create databases and roles.
     pub database_url: String,
     /// The MongoDB replica set.
     pub mongodb_uri: String,

@@ -19,6 +19,9 @@ pub const VIOLATIONS_MAX: usize = 16;
 /// Bytes of a message, at most, for the same reason.
 const MESSAGE_BYTES_MAX: usize = 1024;
 
+/// When to come back to what others kept a lock on, which took them longer than a call waits for it.
+const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// A refusal or failure, as the client gets it: a gRPC code, a reason to act on, and a message to read.
 ///
 /// It never holds text of a database. Displayed, it is the message.
@@ -177,6 +180,11 @@ impl From<StoreError> for Failure {
                 "STORE_TIMEOUT",
                 "a database did not answer in time; repeat the call with the same ids",
             ),
+            StoreErrorKind::Busy => Self::unavailable(
+                "STORE_BUSY",
+                "others are changing the same thing; repeat the call with the same ids a little later",
+            )
+            .with_retry_after(BUSY_RETRY_AFTER),
             StoreErrorKind::Corrupt => Self::internal("STORE_CORRUPT", "stored data cannot be read"),
         }
     }

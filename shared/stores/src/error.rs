@@ -24,6 +24,8 @@ pub enum StoreErrorKind {
     Unavailable,
     /// The store gave up in time: what was asked may or may not have happened.
     Timeout,
+    /// Others kept the store from what was asked, which did not happen. Repeat it a little later.
+    Busy,
     /// The store refused or answered something that cannot be: a bug or a damaged store.
     Corrupt,
 }

@@ -19,6 +19,11 @@ use crate::{FaultProxy, Protocol};
 
 /// What the names of all databases and tables made here start with.
 const PREFIX: &str = "chat_test_";
+/// The roles of all tests on a server, which are made once; a test's database only grants them their rights.
+const FUNCTIONS_ROLE: &str = "chat_test_functions";
+const HEALTH_ROLE: &str = "chat_test_health";
+/// The settings that hold URLs of a fixture's Postgres database.
+const DATABASE_URLS: [&str; 3] = ["DATABASE_URL", "FUNCTIONS_DATABASE_URL", "HEALTH_DATABASE_URL"];
 /// What a killed test left behind is swept up once it is this old.
 const LEFTOVER_AGE: Duration = Duration::from_hours(24);
 /// Leftovers swept up by one process, at most, per store.
@@ -52,12 +57,14 @@ const PATIENCE: Patience = Patience {
 /// A Postgres database, a Mongo database and a DynamoDB table of a test's own, migrated, on the servers that the
 /// environment names. All are dropped with the fixture, also when the test panics.
 ///
-/// The settings are complete: every function can be built with them. Live events are posted to where nobody listens,
+/// The settings are complete: every function can be built with them, and reaches Postgres with the rights that it is
+/// deployed with. Live events are posted to where nobody listens,
 /// unless a test sets `LIVE_ENDPOINT` and `LIVE_URL` itself.
 pub struct Fixture {
     name: String,
     servers: Settings,
     settings: Settings,
+    owner_settings: Settings,
 }
 
 /// Proxies in front of a fixture's Postgres and Mongo.
@@ -75,25 +82,27 @@ impl Fixture {
     /// # Panics
     /// When the environment names no servers, or one of them fails, with a line that says which.
     pub async fn new() -> Self {
-        static SWEPT: OnceCell<()> = OnceCell::const_new();
+        static PREPARED: OnceCell<()> = OnceCell::const_new();
         let servers = servers();
-        SWEPT.get_or_init(|| sweep(&servers)).await;
+        PREPARED.get_or_init(|| prepare(&servers)).await;
 
         let name = format!("{PREFIX}{}_{:016x}", unix_seconds(), rand::random::<u64>());
-        let settings = servers
-            .clone()
-            .with("DATABASE_URL", database_url(&servers, &name))
+        let owner_settings = database_urls(&servers, &database_url(&servers, &name))
             .with("MONGODB_DATABASE", &name)
             .with("LIVE_TABLE", &name)
             .with("LIVE_ENDPOINT", format!("http://{NOWHERE}/live"))
             .with("LIVE_URL", format!("ws://{NOWHERE}/live"))
             .with("TICKET_KEY", TICKET_KEY)
             .with("CONTENT_KEY", CONTENT_KEY);
+        let settings = owner_settings
+            .clone()
+            .with("DATABASE_URL", setting(&owner_settings, "FUNCTIONS_DATABASE_URL"));
         // From here on the drop cleans up, whatever was made.
         let fixture = Self {
             name,
             servers,
             settings,
+            owner_settings,
         };
         let making = async {
             tokio::join!(
@@ -117,9 +126,14 @@ impl Fixture {
         fixture
     }
 
-    /// What a function needs to know to use these databases.
+    /// What a function needs to know to use these databases. Its `DATABASE_URL` is that of the functions' role.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What `migrate` needs to know: its `DATABASE_URL` is the owner's.
+    pub fn owner_settings(&self) -> &Settings {
+        &self.owner_settings
     }
 
     /// The name of the Postgres database, the Mongo database and the DynamoDB table.
@@ -127,12 +141,12 @@ impl Fixture {
         &self.name
     }
 
-    /// A connection to the fixture's Postgres database, for what no operation does.
+    /// A connection to the fixture's Postgres database as its owner, for what no operation does.
     ///
     /// # Panics
     /// When Postgres fails.
     pub async fn connect_postgres(&self) -> PgConnection {
-        step("connecting to Postgres", connect(&self.settings)).await
+        step("connecting to Postgres", connect(&self.owner_settings)).await
     }
 
     /// Puts proxies in front of Postgres and Mongo. The fixture's own settings go on to lead past them.
@@ -145,13 +159,12 @@ impl Fixture {
         let mongodb_uri = setting(&self.settings, "MONGODB_URI");
         let upstream = step("reading MONGODB_URI", first_host(&mongodb_uri)).await;
         let mongo = step("starting a proxy", FaultProxy::start(Protocol::Mongo, upstream)).await;
-        let settings = self
-            .settings
-            .clone()
-            .with(
-                "DATABASE_URL",
-                through(&setting(&self.settings, "DATABASE_URL"), &postgres),
-            )
+        let settings = DATABASE_URLS
+            .iter()
+            .fold(self.settings.clone(), |settings, name| {
+                let url = through(&setting(&settings, name), &postgres);
+                settings.with(name, url)
+            })
             .with("MONGODB_URI", mongodb_uri_at(&mongodb_uri, mongo.address()));
         Proxies {
             postgres,
@@ -166,7 +179,7 @@ impl Fixture {
             .execute(&mut connection)
             .await?;
         connection.close().await?;
-        Ok(postgres::migrate(&self.settings).await?)
+        Ok(postgres::migrate_database(&self.owner_settings).await?)
     }
 }
 
@@ -229,6 +242,14 @@ async fn drop_mongo(servers: &Settings, name: &str) -> Result<(), Failure> {
 async fn drop_dynamo(servers: &Settings, name: &str) -> Result<(), Failure> {
     dynamo(servers)?.delete_table().table_name(name).send().await?;
     Ok(())
+}
+
+/// What one process of tests does before its first test.
+async fn prepare(servers: &Settings) {
+    let url = setting(servers, "DATABASE_URL");
+    let roles = database_urls(servers, &url);
+    step("making the roles of tests", postgres::make_roles(&roles)).await;
+    sweep(servers).await;
 }
 
 /// Drops what tests of yesterday left behind because they were killed. What cannot be swept up now can be later.
@@ -332,6 +353,17 @@ fn database_url(servers: &Settings, name: &str) -> String {
     let mut url = parse_url(&setting(servers, "DATABASE_URL"));
     url.set_path(name);
     url.into()
+}
+
+/// The servers' settings with the URLs of a database for its owner and for the roles of tests.
+fn database_urls(servers: &Settings, owner_url: &str) -> Settings {
+    let url =
+        |role| postgres::role_url(owner_url, role).unwrap_or_else(|error| panic!("{error}; run `cargo chat test`"));
+    servers
+        .clone()
+        .with("DATABASE_URL", owner_url)
+        .with("FUNCTIONS_DATABASE_URL", url(FUNCTIONS_ROLE))
+        .with("HEALTH_DATABASE_URL", url(HEALTH_ROLE))
 }
 
 /// The `host:port` of a Postgres URL.
@@ -472,9 +504,35 @@ mod tests {
         assert_eq!(times_present(&servers, &name).await, 3);
         // A connection left open does not keep the database.
         let mut left_open = connect(fixture.settings()).await.unwrap();
+        let mut left_open_by_owner = fixture.connect_postgres().await;
         drop(fixture);
         assert_eq!(times_present(&servers, &name).await, 0);
         assert!(left_open.ping().await.is_err());
+        assert!(left_open_by_owner.ping().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn functions_and_health_have_their_own_users_also_behind_proxies() {
+        let fixture = Fixture::new().await;
+        let proxies = fixture.with_proxies().await;
+        for (settings, name, expected) in [
+            (fixture.settings(), "DATABASE_URL", FUNCTIONS_ROLE),
+            (fixture.settings(), "HEALTH_DATABASE_URL", HEALTH_ROLE),
+            (fixture.owner_settings(), "FUNCTIONS_DATABASE_URL", FUNCTIONS_ROLE),
+            (proxies.settings(), "DATABASE_URL", FUNCTIONS_ROLE),
+            (proxies.settings(), "FUNCTIONS_DATABASE_URL", FUNCTIONS_ROLE),
+            (proxies.settings(), "HEALTH_DATABASE_URL", HEALTH_ROLE),
+        ] {
+            let url = setting(settings, name);
+            let mut connection = PgConnection::connect(&url).await.unwrap();
+            let (user, database): (String, String) =
+                sqlx::query_as("SELECT current_user::text, current_database()::text")
+                    .fetch_one(&mut connection)
+                    .await
+                    .unwrap();
+            assert_eq!((user.as_str(), database.as_str()), (expected, fixture.name()), "{name}");
+        }
+        assert_eq!(proxies.postgres.counts().connections_opened, 3);
     }
 
     #[tokio::test]

@@ -133,6 +133,11 @@ pub(crate) fn reference(name: &str) -> Value {
     json!({ "Ref": name })
 }
 
+/// The text of a secret, which CloudFormation puts in when it deploys.
+fn secret(name: &str) -> Value {
+    json!({ "Fn::Sub": format!("{{{{resolve:secretsmanager:${{{name}}}:SecretString}}}}") })
+}
+
 /// The statements of a role's own policies, which allow things only.
 fn statements(role: &Value) -> Vec<Value> {
     let mut statements = Vec::new();
@@ -423,9 +428,16 @@ fn variables_hold_references_and_never_a_secret() {
     for name in function_names() {
         for (variable, value) in environment(&template, &name) {
             let expected = match variable.as_str() {
-                "DATABASE_URL" => json!({ "Fn::Sub": "{{resolve:secretsmanager:${DatabaseUrlSecret}:SecretString}}" }),
-                "MONGODB_URI" => json!({ "Fn::Sub": "{{resolve:secretsmanager:${MongodbUriSecret}:SecretString}}" }),
-                "TICKET_KEY" => json!({ "Fn::Sub": "{{resolve:secretsmanager:${TicketKey}:SecretString}}" }),
+                // Who owns the database can do anything with it: that is for migrate, and what anybody may call sees nothing.
+                "DATABASE_URL" => secret(match name.as_str() {
+                    "Migrate" => "DatabaseUrlSecret",
+                    "Check" => "HealthDatabaseUrlSecret",
+                    _ => "FunctionsDatabaseUrlSecret",
+                }),
+                "FUNCTIONS_DATABASE_URL" if name == "Migrate" => secret("FunctionsDatabaseUrlSecret"),
+                "HEALTH_DATABASE_URL" if name == "Migrate" => secret("HealthDatabaseUrlSecret"),
+                "MONGODB_URI" => secret("MongodbUriSecret"),
+                "TICKET_KEY" => secret("TicketKey"),
                 "MONGODB_DATABASE" => reference("MongodbDatabase"),
                 "LIVE_TABLE" => reference("LiveTable"),
                 "LIVE_ENDPOINT" => json!({ "Fn::Sub": format!("https://{host}/{stage}") }),
@@ -581,6 +593,8 @@ fn every_log_group_expires_and_every_functions_errors_are_counted() {
         );
     }
     let alarm = &template["Resources"]["ErrorsAlarm"]["Properties"];
+    let errors = &alarm["Metrics"][0]["MetricStat"]["Metric"];
+    assert_eq!(errors["MetricName"], "Errors");
     for name in function_names() {
         let logs = format!("{name}Logs");
         assert_eq!(
@@ -597,11 +611,70 @@ fn every_log_group_expires_and_every_functions_errors_are_counted() {
         let filter = &template["Resources"][format!("{name}Errors")]["Properties"];
         assert_eq!(filter["LogGroupName"], reference(&logs), "{name}");
         let metric = &filter["MetricTransformations"][0];
-        assert_eq!(metric["MetricNamespace"], alarm["Namespace"], "{name}");
-        assert_eq!(metric["MetricName"], alarm["MetricName"], "{name}");
+        assert_eq!(metric["MetricNamespace"], errors["Namespace"], "{name}");
+        assert_eq!(metric["MetricName"], errors["MetricName"], "{name}");
         let first = &template["Resources"]["SendMessageErrors"]["Properties"]["FilterPattern"];
         assert_eq!(&filter["FilterPattern"], first, "{name}: all count the same lines");
     }
+}
+
+#[test]
+fn alarms_compare_shares_of_both_apis_and_are_silent_for_an_idle_service() {
+    let (template, _) = template();
+    let alarms = resources_of_type(&template, "AWS::CloudWatch::Alarm");
+    let mut watched = BTreeSet::new();
+    for (name, alarm) in &alarms {
+        let alarm = &alarm["Properties"];
+        let mut ids = Vec::new();
+        let mut share = &Value::Null;
+        for metric in alarm["Metrics"].as_array().unwrap() {
+            if metric["Expression"].is_null() {
+                assert_eq!(metric["ReturnData"], false, "{name}");
+                assert_eq!(metric["MetricStat"]["Stat"], "Sum", "{name}");
+                assert_eq!(metric["MetricStat"]["Period"], 300, "{name}: all of one length");
+                let what = &metric["MetricStat"]["Metric"];
+                let api = &what["Dimensions"][0]["Value"]["Ref"];
+                watched.insert((
+                    api.as_str().unwrap_or("-").to_owned(),
+                    what["MetricName"].as_str().unwrap().to_owned(),
+                ));
+                ids.push(metric["Id"].as_str().unwrap().to_owned());
+            } else {
+                assert!(share.is_null(), "{name} compares one thing");
+                share = &metric["Expression"];
+            }
+        }
+        let share = share.as_str().unwrap();
+        for id in ids {
+            assert!(share.contains(&id), "{name} has no use for {id}");
+        }
+        assert!(
+            share.contains("100 *") && share.contains('/'),
+            "{name} compares a share: {share}"
+        );
+        // Nothing is divided by nothing.
+        assert!(share.starts_with("IF("), "{name}: {share}");
+        assert!(alarm["Threshold"].as_u64().unwrap() < 100, "{name}");
+        assert_eq!(alarm["ComparisonOperator"], "GreaterThanThreshold", "{name}");
+        // One failure of a quiet hour is not twice.
+        assert_eq!(alarm["DatapointsToAlarm"], 2, "{name}");
+        assert_eq!(alarm["TreatMissingData"], "notBreaching", "{name}");
+        for actions in ["AlarmActions", "OKActions"] {
+            assert_eq!(alarm[actions]["Fn::If"][0], "HasAlarmTopic", "{name}");
+        }
+    }
+    let expected = [
+        ("-", "Errors"),
+        ("Api", "5xx"),
+        ("Api", "Count"),
+        ("LiveApi", "ClientError"),
+        ("LiveApi", "ConnectCount"),
+        ("LiveApi", "ExecutionError"),
+        ("LiveApi", "IntegrationError"),
+        ("LiveApi", "MessageCount"),
+    ];
+    let expected = expected.map(|(api, metric)| (api.to_owned(), metric.to_owned()));
+    assert_eq!(watched, BTreeSet::from(expected));
 }
 
 #[test]

@@ -19,8 +19,12 @@ const GIVEN_BY_LAMBDA: &[(&str, &str)] = &[
 /// Has a default, which is for the local stack.
 const OPTIONAL: &str = "MONGODB_DATABASE";
 
-/// Not read before it is used, as that happens once in the life of a migration.
-const READ_LATER: (&str, &str) = ("migrate", "DATABASE_URL");
+/// Not read before they are used, as that happens once in the life of a migration, which then names what is missing.
+const READ_LATER: [(&str, &str); 3] = [
+    ("migrate", "DATABASE_URL"),
+    ("migrate", "FUNCTIONS_DATABASE_URL"),
+    ("migrate", "HEALTH_DATABASE_URL"),
+];
 
 pub(crate) fn functions() -> BTreeMap<&'static str, Function> {
     chat_local::functions()
@@ -32,7 +36,9 @@ pub(crate) fn functions() -> BTreeMap<&'static str, Function> {
 /// A value of the right form for a variable of the template.
 fn example(variable: &str) -> &'static str {
     match variable {
-        "DATABASE_URL" => "postgres://chat:secret@127.0.0.1:9/chat?sslmode=verify-full",
+        "DATABASE_URL" | "FUNCTIONS_DATABASE_URL" | "HEALTH_DATABASE_URL" => {
+            "postgres://chat:secret@127.0.0.1:9/chat?sslmode=verify-full"
+        }
         "MONGODB_URI" => "mongodb://chat:secret@127.0.0.1:9/?tls=true",
         "MONGODB_DATABASE" => "chat",
         "LIVE_TABLE" => "chat-LiveTable",
@@ -125,7 +131,7 @@ fn no_function_starts_without_what_the_template_tells_it() {
     for (function, definition) in functions() {
         let variables = environment(&template, &logical_name(function));
         for left_out in variables.keys() {
-            if left_out == OPTIONAL || (function, left_out.as_str()) == READ_LATER {
+            if left_out == OPTIONAL || READ_LATER.contains(&(function, left_out.as_str())) {
                 continue;
             }
             let others = variables.keys().filter(|variable| *variable != left_out);
@@ -139,5 +145,26 @@ fn no_function_starts_without_what_the_template_tells_it() {
                 "{function} without {left_out}: {error}"
             );
         }
+    }
+}
+
+#[test]
+fn each_function_is_told_of_the_same_user_of_postgres_here_and_there() {
+    let (template, _) = template();
+    let all = settings(["DATABASE_URL"])
+        .with("FUNCTIONS_DATABASE_URL", "functions")
+        .with("HEALTH_DATABASE_URL", "health");
+    for (function, definition) in functions() {
+        let variables = environment(&template, &logical_name(function));
+        let Some(url) = variables.get("DATABASE_URL") else {
+            continue;
+        };
+        let told = chat_local::told(&definition, &all);
+        let secret = match told.get("DATABASE_URL").unwrap() {
+            "functions" => "${FunctionsDatabaseUrlSecret}",
+            "health" => "${HealthDatabaseUrlSecret}",
+            _ => "${DatabaseUrlSecret}",
+        };
+        assert!(url.to_string().contains(secret), "{function}: {url}, not {secret}");
     }
 }

@@ -144,7 +144,11 @@ impl Bare {
         let aws = Aws::new(settings).map_err(fault)?;
         let config = aws.sdk_config(Some(&endpoints.aws_endpoint_url), PATIENCE);
         Ok(Self {
-            database_url: endpoints.database_url.clone(),
+            // With the rights that the functions have, and what checking those costs.
+            database_url: settings
+                .require("FUNCTIONS_DATABASE_URL", "a Postgres URL")
+                .map_err(fault)?
+                .to_owned(),
             timeline: timeline(&endpoints.mongodb_uri).await.map_err(BenchError::Mongo)?,
             registry: aws_sdk_dynamodb::Client::new(&config),
             table: settings.require("LIVE_TABLE", "a table").map_err(fault)?.to_owned(),

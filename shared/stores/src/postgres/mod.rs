@@ -1,27 +1,26 @@
 //! Postgres: people, conversations, members, and the sequencer that gives every change its place.
 //!
 //! Each call is one round trip on one held connection: a statement, or a function where a lock must come first. All of
-//! them may be repeated, so a connection that turns out to be dead is replaced once, silently.
+//! them may be repeated, so a connection that turns out to be dead is replaced once, silently. A server that lives answers
+//! within the bounds of its role (see `roles.rs`); who does not answer within ours is given up.
 
 mod budgets;
 mod conversations;
 mod feed;
 mod people;
+mod roles;
 mod sealing;
 
-use std::error::Error;
 use std::str::FromStr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::query::QueryAs;
 use sqlx::{ConnectOptions, Connection as _, FromRow, PgConnection};
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{Settings, SettingsError, StoreError, StoreErrorKind};
-
-use self::budgets::Budgets;
 
 pub use budgets::OutOfBudget;
 pub use conversations::{
@@ -32,17 +31,24 @@ pub use feed::{FeedChange, FeedHead, FeedRow, SYNC, SyncRow, SyncState};
 pub use people::{
     Friend, FriendAnswered, FriendRequested, Friendship, FriendshipState, ProfileRow, ProfileUpdate,
 };
+pub use roles::role_url;
 pub use sealing::{LastSaid, SealState, Sealed};
 
-/// A connection that was not used for this long may be dead without anyone having said so: what is between us and the
-/// server forgets quiet connections, and a frozen function does not notice.
-const QUIET_MAX: Duration = Duration::from_secs(30);
+use budgets::Budgets;
+use roles::Roles;
 
-/// How long the first call on a quiet connection may take before another connection gets the call.
-const QUIET_CALL_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long an attempt may take: longer than the role lets a statement and its wait for a lock take, so that only a dead
+/// connection meets it. Given up earlier, a statement would stay in the queue for its lock while its repeat joins it.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How long a connection may take to be made. A thawed function has to fit it into an answer that is still of use.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a call may take in all, with its wait for another call of this environment and with what is tried again.
+const CALL_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// The same for the owner, whom nobody waits for who could come back.
+const OWNER_CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 const STORE: &str = "Postgres";
 
@@ -56,22 +62,15 @@ pub struct Postgres {
     options: PgConnectOptions,
     budgets: Budgets,
     // Taken out while in use: a call that is dropped half-way drops the connection with it, whose state nobody knows.
-    connection: Mutex<Option<Held>>,
-}
-
-/// A connection that is kept for the next call.
-#[derive(Debug)]
-struct Held {
-    connection: PgConnection,
-    used_at: Instant,
+    connection: Mutex<Option<PgConnection>>,
 }
 
 impl Postgres {
     /// A handle to the database that `DATABASE_URL` names. Does no IO.
     pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self {
-            options: connect_options(settings)?,
             budgets: Budgets::new(settings)?,
+            options: connect_options(settings, DATABASE_URL)?,
             connection: Mutex::new(None),
         })
     }
@@ -117,96 +116,94 @@ impl Postgres {
     where
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        let mut slot = self.connection.lock().await;
+        let deadline = Instant::now() + CALL_TIMEOUT;
+        let out_of_time = |elapsed| StoreError::new(StoreErrorKind::Unavailable, STORE, "answer in time", elapsed);
+        let mut slot = timeout_at(deadline, self.connection.lock())
+            .await
+            .map_err(out_of_time)?;
         let mut repeated = false;
         loop {
             let held = slot.take();
             let was_held = held.is_some();
-            let is_quiet = held.as_ref().is_some_and(|held| held.used_at.elapsed() > QUIET_MAX);
             let mut connection = match held {
-                Some(held) => held.connection,
-                None => connect(&self.options).await?,
+                Some(connection) => connection,
+                None => connect(&self.options, deadline.min(Instant::now() + CONNECT_TIMEOUT)).await?,
             };
-            let answer = if is_quiet {
-                let answer = timeout(QUIET_CALL_TIMEOUT, query().fetch_all(&mut connection)).await;
-                answer.unwrap_or_else(|elapsed| Err(sqlx::Error::Io(std::io::Error::other(elapsed))))
-            } else {
-                query().fetch_all(&mut connection).await
-            };
-            match answer {
-                Ok(rows) => {
-                    *slot = Some(Held {
-                        connection,
-                        used_at: Instant::now(),
-                    });
+            let until = deadline.min(Instant::now() + ATTEMPT_TIMEOUT);
+            let answer = timeout_at(until, query().fetch_all(&mut connection)).await;
+            let error = match answer {
+                Ok(Ok(rows)) => {
+                    *slot = Some(connection);
                     return Ok(rows);
                 }
-                Err(error) => {
-                    let verdict = Verdict::of(&error);
-                    if !verdict.connection_lost {
-                        *slot = Some(Held {
-                            connection,
-                            used_at: Instant::now(),
-                        });
-                    }
-                    // A held connection may have died while the function was frozen; that says nothing about the server.
-                    if !repeated && (verdict.repeat || (verdict.connection_lost && was_held)) {
-                        repeated = true;
-                        continue;
-                    }
-                    return Err(StoreError::new(verdict.kind, STORE, action, error));
-                }
+                Ok(Err(error)) => error,
+                Err(elapsed) => sqlx::Error::Io(std::io::Error::other(elapsed)),
+            };
+            let verdict = Verdict::of(&error);
+            if !verdict.connection_lost {
+                *slot = Some(connection);
             }
+            // A held connection may have died while the function was frozen; that says nothing about the server.
+            if !repeated && (verdict.repeat || (verdict.connection_lost && was_held)) {
+                repeated = true;
+                continue;
+            }
+            return Err(StoreError::new(verdict.kind, STORE, action, error));
         }
     }
 }
 
-/// Applies all migrations to the database that `DATABASE_URL` names, and bounds how long its users' statements and locks
-/// may take. Repeating it changes nothing.
-pub async fn migrate(settings: &Settings) -> Result<(), MigrateError> {
-    let failed =
-        |action, error: Box<dyn Error + Send + Sync>| StoreError::new(StoreErrorKind::Corrupt, STORE, action, error);
-    // The one place for a pool: the migrator wants one, and round trips do not matter here.
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(CONNECT_TIMEOUT)
-        // The bounds below are for functions. Building an index, or waiting for another migration, takes what it takes.
-        .after_connect(|connection, _| {
-            Box::pin(async {
-                sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = 0")
-                    .execute(connection)
-                    .await
-                    .map(drop)
-            })
-        })
-        .connect_with(connect_options(settings)?)
-        .await
-        .map_err(|error| StoreError::new(StoreErrorKind::Unavailable, STORE, "accept a connection", error))?;
-    sqlx::migrate!("./migrations")
-        .run(&pool)
-        .await
-        .map_err(|error| failed("migrate", error.into()))?;
-    sqlx::raw_sql(BOUNDS)
-        .execute(&pool)
-        .await
-        .map_err(|error| failed("bound its statements and locks", error.into()))?;
-    pool.close().await;
+/// Brings the database that `DATABASE_URL` names to the schema of this version, makes the roles that
+/// `FUNCTIONS_DATABASE_URL` and `HEALTH_DATABASE_URL` name, and gives them their rights. Repeating it changes nothing.
+/// Answers what whoever deploys should know, a line each.
+pub async fn migrate(settings: &Settings) -> Result<Vec<String>, MigrateError> {
+    let mut roles = Roles::new(settings)?;
+    let mut connection = connect_as_owner(settings).await?;
+    roles.make(&mut connection).await?;
+    apply(&mut connection).await?;
+    roles.grant(&mut connection).await?;
+    // The answer does not depend on a polite goodbye.
+    let _ = connection.close().await;
+    Ok(roles.into_notes())
+}
+
+/// The part of [`migrate`] that belongs to the cluster: makes the roles.
+pub async fn make_roles(settings: &Settings) -> Result<(), MigrateError> {
+    let mut roles = Roles::new(settings)?;
+    let mut connection = connect_as_owner(settings).await?;
+    roles.make(&mut connection).await?;
+    let _ = connection.close().await;
     Ok(())
 }
 
-/// Bounds how long statements and locks take. On the role, not per session: a SET would cost a round trip and pin the
-/// connection in RDS Proxy.
-const BOUNDS: &str = "DO $$
-    DECLARE
-        bound text;
-    BEGIN
-        FOREACH bound IN ARRAY ARRAY[
-            'statement_timeout = 10000', 'lock_timeout = 5000', 'idle_in_transaction_session_timeout = 15000',
-            'synchronous_commit = on'
-        ] LOOP
-            EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET %s', current_database(), bound);
-        END LOOP;
-    END $$";
+/// The part of [`migrate`] that belongs to a database: its schema, and the rights of roles that are there.
+pub async fn migrate_database(settings: &Settings) -> Result<(), MigrateError> {
+    let roles = Roles::new(settings)?;
+    let mut connection = connect_as_owner(settings).await?;
+    apply(&mut connection).await?;
+    roles.grant(&mut connection).await?;
+    let _ = connection.close().await;
+    Ok(())
+}
+
+async fn connect_as_owner(settings: &Settings) -> Result<PgConnection, MigrateError> {
+    let options = connect_options(settings, DATABASE_URL)?;
+    let mut connection = connect(&options, Instant::now() + OWNER_CONNECT_TIMEOUT).await?;
+    // The bounds of a role are for functions. Building an index, or waiting for another migration, takes what it takes.
+    sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = 0")
+        .execute(&mut connection)
+        .await
+        .map_err(|error| StoreError::new(StoreErrorKind::Unavailable, STORE, "take settings", error))?;
+    Ok(connection)
+}
+
+async fn apply(connection: &mut PgConnection) -> Result<(), StoreError> {
+    // `run` takes anything that can give a connection, which makes a future that is not `Send`; this is its inside.
+    sqlx::migrate!("./migrations")
+        .run_direct(None, connection, false)
+        .await
+        .map_err(|error| StoreError::new(StoreErrorKind::Corrupt, STORE, "migrate", error))
+}
 
 /// Why the database could not be brought to the schema of this version.
 #[derive(Debug, thiserror::Error)]
@@ -214,18 +211,26 @@ pub enum MigrateError {
     /// The settings do not say which database.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// A setting names a role that cannot be what it is to be.
+    #[error("{variable} names a role that cannot be used: {problem}")]
+    Role {
+        /// The setting.
+        variable: &'static str,
+        /// What is wrong with the role.
+        problem: String,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-fn connect_options(settings: &Settings) -> Result<PgConnectOptions, SettingsError> {
+fn connect_options(settings: &Settings, variable: &'static str) -> Result<PgConnectOptions, SettingsError> {
     let invalid = |problem: String| SettingsError::Invalid {
-        name: DATABASE_URL,
+        name: variable,
         expected: DATABASE_URL_FORM,
         problem,
     };
-    let url = settings.require(DATABASE_URL, DATABASE_URL_FORM)?;
+    let url = settings.require(variable, DATABASE_URL_FORM)?;
     // sqlx takes any scheme, and would call a foreign server's answers a broken protocol.
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
         return Err(invalid(
@@ -237,21 +242,13 @@ fn connect_options(settings: &Settings) -> Result<PgConnectOptions, SettingsErro
     Ok(options.application_name("chat").disable_statement_logging())
 }
 
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
-    match timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
-        Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(error)) => Err(StoreError::new(
-            StoreErrorKind::Unavailable,
-            STORE,
-            "accept a connection",
-            error,
-        )),
-        Err(elapsed) => Err(StoreError::new(
-            StoreErrorKind::Unavailable,
-            STORE,
-            "accept a connection in time",
-            elapsed,
-        )),
+async fn connect(options: &PgConnectOptions, until: Instant) -> Result<PgConnection, StoreError> {
+    let failed = |action, error: Box<dyn std::error::Error + Send + Sync>| {
+        StoreError::new(StoreErrorKind::Unavailable, STORE, action, error)
+    };
+    match timeout_at(until, PgConnection::connect_with(options)).await {
+        Ok(connected) => connected.map_err(|error| failed("accept a connection", error.into())),
+        Err(elapsed) => Err(failed("accept a connection in time", elapsed.into())),
     }
 }
 
@@ -290,8 +287,14 @@ impl Verdict {
                 connection_lost: false,
                 repeat: true,
             },
-            // Statement or lock timeout.
-            "57014" | "55P03" => Self {
+            // Somebody else held a lock for too long. Trying again at once would only join the queue again.
+            "55P03" => Self {
+                kind: StoreErrorKind::Busy,
+                connection_lost: false,
+                repeat: false,
+            },
+            // Statement timeout.
+            "57014" => Self {
                 kind: StoreErrorKind::Timeout,
                 connection_lost: false,
                 repeat: false,
@@ -313,7 +316,7 @@ impl Verdict {
 
 #[cfg(test)]
 mod tests {
-    use chat_testing::{FaultProxy, Filter, Protocol};
+    use chat_testing::{Direction, FaultProxy, Filter, Protocol};
     use sqlx::postgres::PgConnectOptions;
 
     use super::*;
@@ -341,19 +344,106 @@ mod tests {
         )
     }
 
+    /// Runs what has to be done within `bound`, and no sooner than `least`.
+    async fn timed<T>(least: Duration, bound: Duration, work: impl Future<Output = T>) -> T {
+        let started = Instant::now();
+        let done = work.await;
+        let took = started.elapsed();
+        // Timers of a busy machine are late.
+        let slack = Duration::from_millis(700);
+        assert!(
+            took >= least && took <= bound + slack,
+            "took {took:?}, not {least:?} to {bound:?}"
+        );
+        done
+    }
+
     #[tokio::test]
-    async fn a_quiet_connection_that_died_in_silence_is_replaced_within_seconds() {
+    async fn a_connection_that_dies_while_it_is_busy_is_given_up_and_replaced_once() {
         let (proxy, postgres) = proxied().await;
         postgres.ping().await.unwrap();
-        let long_ago = Instant::now().checked_sub(QUIET_MAX * 2).unwrap();
-        postgres.connection.lock().await.as_mut().unwrap().used_at = long_ago;
         // The request is swallowed; nobody says so.
         let held = proxy.hold(Filter::operation("SELECT 1"));
 
-        postgres.ping().await.unwrap();
+        timed(ATTEMPT_TIMEOUT, ATTEMPT_TIMEOUT + CONNECT_TIMEOUT, postgres.ping())
+            .await
+            .unwrap();
 
         held.caught().await;
         assert_eq!(proxy.counts().connections_opened, 2);
+    }
+
+    #[tokio::test]
+    async fn a_frozen_server_is_given_up_in_time_and_works_again_afterwards() {
+        let (proxy, postgres) = proxied().await;
+        postgres.ping().await.unwrap();
+        proxy.freeze(Direction::ToClient);
+
+        let failed = timed(ATTEMPT_TIMEOUT, CALL_TIMEOUT, postgres.ping()).await.unwrap_err();
+        assert_eq!(failed.kind(), StoreErrorKind::Unavailable);
+        // Now there is no connection to lose.
+        let failed = timed(CONNECT_TIMEOUT, CONNECT_TIMEOUT, postgres.ping())
+            .await
+            .unwrap_err();
+        assert_eq!(failed.kind(), StoreErrorKind::Unavailable);
+
+        proxy.thaw(Direction::ToClient);
+        postgres.ping().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_second_connection_dies_as_well_and_the_call_ends_in_time() {
+        let (proxy, postgres) = proxied().await;
+        postgres.ping().await.unwrap();
+        let first = proxy.hold(Filter::operation("SELECT 1"));
+        let second = async {
+            first.caught().await;
+            proxy.hold(Filter::operation("SELECT 1"))
+        };
+        let (failed, second) = tokio::join!(timed(ATTEMPT_TIMEOUT, CALL_TIMEOUT, postgres.ping()), second);
+        assert_eq!(failed.unwrap_err().kind(), StoreErrorKind::Unavailable);
+        second.caught().await;
+        assert_eq!(proxy.counts().connections_opened, 2);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_waits_for_another_one_ends_in_time_as_well() {
+        let (_proxy, postgres) = proxied().await;
+        let busy = postgres.connection.lock().await;
+        let failed = timed(CALL_TIMEOUT, CALL_TIMEOUT, postgres.ping()).await.unwrap_err();
+        assert_eq!(failed.kind(), StoreErrorKind::Unavailable);
+        drop(busy);
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_somebody_else_keeps_is_told_as_busy_and_waited_for_once() {
+        let (proxy, postgres) = proxied().await;
+        let key: i64 = rand::random();
+        let mut other = PgConnection::connect_with(&postgres.options).await.unwrap();
+        sqlx::query("SELECT pg_advisory_lock($1)")
+            .bind(key)
+            .execute(&mut other)
+            .await
+            .unwrap();
+        let ask = || {
+            postgres.fetch_optional::<(Option<bool>,)>("take a lock", move || {
+                // The role's bound, which the owner, whose connection this is, has not. The lock is asked for after it.
+                sqlx::query_as(
+                    "SELECT pg_advisory_xact_lock($1) IS NULL FROM set_config('lock_timeout', '500ms', true)",
+                )
+                .bind(key)
+            })
+        };
+        ask().await.unwrap_err();
+        proxy.reset_counts();
+
+        let failed = ask().await.unwrap_err();
+
+        assert_eq!(failed.kind(), StoreErrorKind::Busy);
+        assert_eq!(proxy.counts().round_trips, 1, "it is not repeated");
+        assert_eq!(proxy.counts().connections_opened, 0, "the connection is kept");
+        other.close().await.unwrap();
+        ask().await.unwrap();
     }
 
     #[tokio::test]
