@@ -397,11 +397,16 @@ impl Book {
         let first_turn = plan.sync.first_turn;
         let others = plan.turns.iter().take_while(|(turn, _)| *turn <= first_turn);
         let others = others.filter(|(_, id)| !plan.due.contains(id) && !plan.waiting.contains_key(id));
-        let others: Vec<_> = others.take(CURSORS_MAX - names.len()).map(|(_, id)| id.clone()).collect();
+        let others: Vec<_> = others
+            .take(CURSORS_MAX - names.len())
+            .map(|(_, id)| id.clone())
+            .collect();
         names.extend(others);
         let mut cursors = Vec::with_capacity(names.len());
         for id in names {
-            let Some(timeline) = self.state.conversations.get(&*id) else { continue };
+            let Some(timeline) = self.state.conversations.get(&*id) else {
+                continue;
+            };
             cursors.push(timeline.cursor());
             plan.sync.named.insert(id.clone());
             if let Some(turn) = plan.turn_of.get_mut(&id) {
@@ -444,7 +449,8 @@ impl Book {
             }
         }
         if let Some(sync) = &answer.feed {
-            self.feed.begins(asked.since, sync);
+            let cursor = asked.request.feed.clone().unwrap_or_default();
+            self.feed.begins(asked.since, &cursor, sync);
             for change in &sync.changes {
                 match &change.change {
                     Some(feed_change::Change::Friend(friend)) => self.list_friend(friend, change.revision),
@@ -590,7 +596,9 @@ impl Book {
             (Some(timeline), Some(pages)) if is_asked(timeline) => {
                 self.plan.fresh.insert(load.conversation_id.clone());
                 // All at once, so that no one sees half a history.
-                self.change(id, |timeline| pages.into_iter().for_each(|page| timeline.take_page(page)));
+                self.change(id, |timeline| {
+                    pages.into_iter().for_each(|page| timeline.take_page(page))
+                });
             }
             (Some(timeline), None) if is_asked(timeline) => self.remove_conversation(id),
             // Started over meanwhile, and passed over while this was on its way.
@@ -613,12 +621,15 @@ impl Book {
 
     /// Takes a message that the user has sent.
     pub(crate) fn take_sent(&mut self, message: &Message) {
-        self.change(&message.conversation_id, |timeline| timeline.take_sent_message(message.clone()));
+        self.change(&message.conversation_id, |timeline| {
+            timeline.take_sent_message(message.clone())
+        });
     }
 
     /// Marks messages as read. Answers the seq to tell the service of.
     pub(crate) fn mark_read(&mut self, conversation_id: &str, seq: i64) -> Option<i64> {
-        self.change(conversation_id, |timeline| timeline.mark_read(seq)).flatten()
+        self.change(conversation_id, |timeline| timeline.mark_read(seq))
+            .flatten()
     }
 
     /// Takes the answer to a mark.

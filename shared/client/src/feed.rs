@@ -32,6 +32,10 @@ pub(crate) struct Feed {
     /// The greatest revision heard of.
     head: i64,
     now: Moment,
+    /// The greatest revision that was announced, and when.
+    newest: (i64, Moment),
+    /// Where the cursor was before the answer that is being taken: what is gone by then is not remembered any more.
+    passed: i64,
     /// Announced above a gap: revision → when.
     above: BTreeMap<i64, Moment>,
     listing: Listing,
@@ -87,7 +91,6 @@ impl Feed {
 
     /// Hears a live announcement. Answers whether it is news, and whether something is missing before it.
     pub(crate) fn hears(&mut self, key: Key, is_there: bool, revision: i64) -> (bool, Step) {
-        self.now += 1;
         let known = self.known.get(&key);
         let is_news = match known {
             Some(known) if !self.is_comparable(known) => true,
@@ -96,15 +99,21 @@ impl Feed {
             // All up to the cursor is known: this was something that is gone.
             None => revision > self.cursor.revision,
         };
+        let step = self.pokes(revision);
         if is_news {
             self.note(key, is_there, revision, None);
+            self.forget_gone();
         }
-        (is_news, self.pokes(revision))
+        (is_news, step)
     }
 
     /// Hears that there is a revision.
     pub(crate) fn pokes(&mut self, revision: i64) -> Step {
+        self.now += 1;
         self.head = self.head.max(revision);
+        if revision >= self.newest.0 {
+            self.newest = (revision, self.now);
+        }
         if revision > self.cursor.revision {
             self.above.insert(revision, self.now);
         }
@@ -112,10 +121,13 @@ impl Feed {
         if self.is_behind() { Step::Gap } else { Step::Whole }
     }
 
-    /// Takes the head of an answer that was asked for at `since`: what follows are its changes.
-    pub(crate) fn begins(&mut self, since: Moment, sync: &FeedSync) {
+    /// Takes the head of an answer that was asked for at `since` from a cursor: what follows are its changes.
+    pub(crate) fn begins(&mut self, since: Moment, asked: &FeedCursor, sync: &FeedSync) {
         let cursor = sync.cursor.clone().unwrap_or_default();
-        if sync.reset {
+        // Who knows nothing, since there was nothing, is told all that there is as well, and not what has ended by then.
+        let is_listing = sync.reset || (asked.revision == 0 && self.listing.is_over);
+        self.passed = if is_listing { 0 } else { self.cursor.revision };
+        if is_listing {
             self.listing = Listing {
                 number: self.listing.number + 1,
                 since,
@@ -123,7 +135,10 @@ impl Feed {
             };
             // What was announced before belongs to a feed that may be another by now.
             self.above.retain(|_, heard| *heard > since);
-            self.head = self.above.keys().copied().max().unwrap_or_default();
+            if self.newest.1 <= since {
+                self.newest = (0, self.now);
+            }
+            self.head = self.newest.0;
             self.cursor = cursor;
         } else if cursor.revision >= self.cursor.revision {
             self.cursor = cursor;
@@ -141,7 +156,7 @@ impl Feed {
                 let is_comparable = self.listing.is_over || known.heard > self.listing.since;
                 is_comparable && revision < known.revision
             }
-            None => false,
+            None => self.listing.is_over && revision <= self.passed,
         };
         if !is_stale {
             self.note(key, is_there, revision, Some(number));
@@ -213,12 +228,20 @@ impl Feed {
         while self.above.len() > HINTS_MAX {
             self.above.pop_last();
         }
+        self.forget_gone();
+    }
+
+    fn forget_gone(&mut self) {
         while self.listing.is_over
             && let Some(oldest) = self.gone.first_entry()
             && *oldest.key() <= self.cursor.revision
         {
             let (revision, key) = oldest.remove_entry();
-            if self.known.get(&key).is_some_and(|known| !known.is_there && known.revision <= revision) {
+            if self
+                .known
+                .get(&key)
+                .is_some_and(|known| !known.is_there && known.revision <= revision)
+            {
                 self.known.remove(&key);
             }
         }

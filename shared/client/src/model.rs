@@ -77,7 +77,9 @@ impl Service {
         let unread = (1..=self.head()).filter(|revision| {
             let is_void = matches!(self.place(*revision), Place::Void { .. });
             (!is_void || self.unwritten.contains(revision))
-                && self.seq(*revision).is_some_and(|(seq, sender)| seq > self.read[0] && sender == BOB)
+                && self
+                    .seq(*revision)
+                    .is_some_and(|(seq, sender)| seq > self.read[0] && sender == BOB)
         });
         i64::try_from(unread.count()).unwrap().min(1_000)
     }
@@ -127,7 +129,11 @@ impl Service {
     pub(crate) fn sync(&self, asked: &ConversationCursor, changes_max: i64) -> ConversationSync {
         let reset = asked.revision == 0;
         let end = self.contiguous();
-        let through = if reset { end } else { end.min(asked.revision + changes_max) };
+        let through = if reset {
+            end
+        } else {
+            end.min(asked.revision + changes_max)
+        };
         let seqs = (1..=through).filter_map(|revision| self.seq(revision));
         let cursor_seq = seqs.map(|(seq, _)| seq).max().unwrap_or_default();
         let incomplete = through < self.head();
@@ -275,7 +281,11 @@ impl FeedModel {
         rows.sort_by_key(|row| row.0);
         let incomplete = rows.len() > size;
         rows.truncate(size);
-        let end = if incomplete { rows.last().map_or(above, |row| row.0) } else { self.head };
+        let end = if incomplete {
+            rows.last().map_or(above, |row| row.0)
+        } else {
+            self.head
+        };
         FeedSync {
             cursor: Some(FeedCursor {
                 epoch: self.epoch,

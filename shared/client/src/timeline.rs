@@ -329,7 +329,9 @@ impl Timeline {
     /// Gives history up and keeps the line of the list.
     pub fn close(&mut self) {
         let floor = self.counted.seq.max(self.read_seq);
-        let others = self.messages_between(floor, i64::MAX).filter(|it| *it.sender_id != *self.user_id);
+        let others = self
+            .messages_between(floor, i64::MAX)
+            .filter(|it| *it.sender_id != *self.user_id);
         let heard = others.take(1_000).map(|message| message.seq).collect();
         self.forget();
         self.heard = heard;
@@ -368,7 +370,12 @@ impl Timeline {
             }
         }
         self.phase = Phase::Loaded;
-        while let Some(key) = self.messages.first().map(|(key, _)| key.clone()).filter(|key| key.0 < self.from_seq) {
+        while let Some(key) = self
+            .messages
+            .first()
+            .map(|(key, _)| key.clone())
+            .filter(|key| key.0 < self.from_seq)
+        {
             self.messages.remove_mut(&key);
         }
         for message in page.messages {
@@ -477,7 +484,10 @@ impl Timeline {
     /// Forgets what was cached and goes on from here. Nothing is shown until the newest page is loaded.
     fn restart(&mut self, cursor: &ConversationCursor) {
         self.forget();
-        let (before, now) = ((self.joined_revision, self.epoch), (cursor.joined_revision, cursor.epoch));
+        let (before, now) = (
+            (self.joined_revision, self.epoch),
+            (cursor.joined_revision, cursor.epoch),
+        );
         if before != now && before != (0, 0) {
             // Another membership, or another life of the databases: what was read then is not read now.
             (self.read_seq, self.marked_seq) = (0, 0);

@@ -36,8 +36,8 @@ impl Client {
         }
     }
 
-    fn take(&mut self, since: Moment, sync: &FeedSync) {
-        self.feed.begins(since, sync);
+    fn take(&mut self, (since, asked): (Moment, FeedCursor), sync: &FeedSync) {
+        self.feed.begins(since, &asked, sync);
         for change in &sync.changes {
             let Some(feed_change::Change::Friend(friend)) = &change.change else {
                 panic!("the feed has friends only");
@@ -53,10 +53,16 @@ impl Client {
         }
     }
 
+    fn ask(&self, model: &FeedModel, size: usize) -> ((Moment, FeedCursor), FeedSync) {
+        let asked = self.feed.cursor();
+        let sync = model.sync(&asked, size);
+        ((self.feed.now(), asked), sync)
+    }
+
     fn catch_up(&mut self, model: &FeedModel) {
         loop {
-            let (since, sync) = (self.feed.now(), model.sync(&self.feed.cursor(), 3));
-            self.take(since, &sync);
+            let (asked, sync) = self.ask(model, 3);
+            self.take(asked, &sync);
             if !sync.incomplete {
                 return;
             }
@@ -148,23 +154,48 @@ fn after_a_restore_what_is_not_listed_is_gone_and_shown_until_then() {
     for name in ["b", "c", "d", "x"] {
         change(&mut restored, name, true);
     }
-    let sync = restored.sync(&client.feed.cursor(), 3);
+    let (asked, sync) = client.ask(&restored, 3);
     assert!(sync.reset && sync.incomplete);
-    client.take(client.feed.now(), &sync);
+    client.take(asked, &sync);
     assert_eq!(client.shown().len(), 6);
     client.catch_up(&restored);
-    assert_eq!((client.shown(), client.feed.is_behind()), (vec!["b", "c", "d", "x"], false));
+    assert_eq!(
+        (client.shown(), client.feed.is_behind()),
+        (vec!["b", "c", "d", "x"], false)
+    );
 }
 
 #[test]
 fn what_is_announced_while_a_reset_is_on_its_way_is_not_lost() {
     let (mut model, mut client) = following(&["bob"]);
     model.epoch = 1;
-    let (since, sync) = (client.feed.now(), model.sync(&client.feed.cursor(), 9));
+    let (asked, sync) = client.ask(&model, 9);
     let carol = change(&mut model, "carol", true);
     client.hear(&carol);
-    client.take(since, &sync);
-    assert_eq!((client.shown(), client.feed.cursor().revision), (vec!["bob", "carol"], 2));
+    client.take(asked, &sync);
+    // The listing went back behind what was announced, and knows it.
+    assert_eq!((client.shown(), client.feed.is_behind()), (vec!["bob", "carol"], true));
+    client.catch_up(&model);
+    assert_eq!((client.shown(), client.feed.is_behind()), (vec!["bob", "carol"], false));
+}
+
+#[test]
+fn a_late_answer_brings_nothing_back_that_was_announced_as_gone() {
+    let (mut model, mut client) = following(&["a", "b", "c"]);
+    let announced: Vec<_> = [("d", true), ("e", true), ("f", true)]
+        .map(|(name, is_there)| change(&mut model, name, is_there))
+        .into();
+    let (asked, sync) = client.ask(&model, 2);
+    let gone = change(&mut model, "e", false);
+    announced
+        .iter()
+        .chain([&gone])
+        .for_each(|it| assert_eq!(client.hear(it), Step::Whole));
+    client.take(asked, &sync);
+    assert_eq!(
+        (client.shown(), client.feed.is_behind()),
+        (vec!["a", "b", "c", "d", "f"], false)
+    );
 }
 
 #[test]
@@ -180,6 +211,20 @@ fn a_late_announcement_of_what_was_gone_before_a_listing_does_not_outlast_it() {
     assert_eq!(client.shown(), ["bob"]);
     client.catch_up(&model);
     assert_eq!(client.shown(), ["c", "d", "e", "f"]);
+}
+
+#[test]
+fn who_listed_nothing_lists_again() {
+    let (mut model, mut client) = following(&[]);
+    let added = change(&mut model, "bob", true);
+    change(&mut model, "carol", true);
+    client.hear(&(2, "carol".to_owned(), true));
+    for name in ["carol", "bob"] {
+        change(&mut model, name, false);
+    }
+    client.catch_up(&model);
+    client.hear(&added);
+    assert_eq!(client.shown(), [""; 0]);
 }
 
 #[test]
@@ -212,7 +257,7 @@ fn announcements_in_any_order_resets_and_syncs_end_with_what_is_there() {
         let random = &mut StdRng::seed_from_u64(seed);
         let (mut model, mut client) = (FeedModel::default(), Client::default());
         let mut on_their_way: Vec<Announcement> = Vec::new();
-        let mut answer: Option<(Moment, FeedSync)> = None;
+        let mut answer: Option<((Moment, FeedCursor), FeedSync)> = None;
         for _ in 0..random.random_range(1..150) {
             match random.random_range(0..10) {
                 0..=3 => {
@@ -231,20 +276,20 @@ fn announcements_in_any_order_resets_and_syncs_end_with_what_is_there() {
                 }
                 // The cursor cannot be continued: a tombstone is too old.
                 6 if random.random_bool(0.2) => model.epoch += 1,
-                6 | 7 => answer = answer.or_else(|| Some((client.feed.now(), model.sync(&client.feed.cursor(), 3)))),
+                6 | 7 => answer = answer.or_else(|| Some(client.ask(&model, 3))),
                 _ => {
-                    if let Some((since, sync)) = answer.take() {
-                        client.take(since, &sync);
+                    if let Some((asked, sync)) = answer.take() {
+                        client.take(asked, &sync);
                     }
                 }
             }
         }
-        if let Some((since, sync)) = answer.take() {
-            client.take(since, &sync);
+        if let Some((asked, sync)) = answer.take() {
+            client.take(asked, &sync);
         }
         client.catch_up(&model);
         assert_eq!(client.shown(), model.there(), "seed {seed}");
-        on_their_way.iter().for_each(|announced| drop(client.hear(announced)));
+        on_their_way.iter().for_each(|announced| _ = client.hear(announced));
         assert_eq!(client.shown(), model.there(), "seed {seed}");
         assert!(!client.feed.is_behind(), "seed {seed}");
     }

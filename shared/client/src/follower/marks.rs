@@ -30,7 +30,9 @@ async fn tell(engine: &Engine, conversation_id: &str) {
         let read_seq = {
             // A mark that comes later finds nobody at work, or is found here.
             let mut working = lock(&engine.marks.0);
-            let unsent = lock(&engine.book).unsent_mark(conversation_id).filter(|seq| *seq > told);
+            let unsent = lock(&engine.book)
+                .unsent_mark(conversation_id)
+                .filter(|seq| *seq > told);
             let Some(read_seq) = unsent else {
                 working.remove(conversation_id);
                 return;
@@ -46,7 +48,9 @@ async fn tell(engine: &Engine, conversation_id: &str) {
                 (told, failed) = (read_seq, 0);
                 engine.change(|book| book.take_mark(conversation_id, &answer));
             }
-            Err(error) if error.retry_after().is_some() || error.outcome() == Outcome::Unknown || error.is_transient() => {
+            Err(error)
+                if error.retry_after().is_some() || error.outcome() == Outcome::Unknown || error.is_transient() =>
+            {
                 failed += 1;
                 if engine.stopped.is_cancelled() {
                     return;

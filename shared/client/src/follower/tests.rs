@@ -20,8 +20,8 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 
 use super::*;
-use crate::live::{LiveEnd, LiveError};
 use crate::error::Outcome;
+use crate::live::{LiveEnd, LiveError};
 use crate::model::{ALICE, BOB, FeedModel, Service};
 use crate::scripted::{Reaction, Scripted, Seen, frame, grpc_web, http_answer, ok};
 
@@ -156,7 +156,10 @@ impl PeerState {
     /// A message of Alice's, which is the first one's answer when it is repeated.
     fn take_sent(&self, request: &SendMessageRequest) -> SendMessageResponse {
         let mut sent = self.sent.lock().unwrap();
-        let first = sent.iter().find(|it| it.client_message_id == request.client_message_id).cloned();
+        let first = sent
+            .iter()
+            .find(|it| it.client_message_id == request.client_message_id)
+            .cloned();
         let deduplicated = first.is_some();
         let message = first.unwrap_or_else(|| {
             let message = Message {
@@ -200,7 +203,12 @@ impl PeerState {
             }
             SendMessageRequest::PATH => {
                 let request = SendMessageRequest::decode(body).unwrap();
-                let SendMessageRequest { client_message_id: id, retry, read_seq, .. } = &request;
+                let SendMessageRequest {
+                    client_message_id: id,
+                    retry,
+                    read_seq,
+                    ..
+                } = &request;
                 self.note(format!("send {id} retry={retry} read={read_seq}"));
                 let next = self.sends.lock().unwrap().pop();
                 next.unwrap_or_else(|| ok(&self.take_sent(&request)))
@@ -243,7 +251,10 @@ impl PeerState {
             }
             answer.conversations.push(sync);
         }
-        answer.feed = request.feed.as_ref().map(|cursor| self.feed.lock().unwrap().sync(cursor, 3));
+        answer.feed = request
+            .feed
+            .as_ref()
+            .map(|cursor| self.feed.lock().unwrap().sync(cursor, 3));
         for change in answer.feed.iter_mut().flat_map(|feed| &mut feed.changes) {
             if let Some(feed_change::Change::Membership(membership)) = &mut change.change {
                 membership.conversation = Some(service.conversation(CONVERSATION));
@@ -494,7 +505,10 @@ async fn a_page_ends_below_an_open_place_and_a_sync_goes_on_from_there() {
     }
     peer.shared.service.lock().unwrap().unwritten.insert(2);
     let follower = peer.follow(|_| {});
-    let state = follower.wait_until(SOON, |state| !seqs(state).is_empty()).await.unwrap();
+    let state = follower
+        .wait_until(SOON, |state| !seqs(state).is_empty())
+        .await
+        .unwrap();
     assert_eq!((seqs(&state), state.is_whole()), (vec![1], false));
     peer.shared.service.lock().unwrap().unwritten.clear();
     shows(&follower, 1..=3).await;
@@ -796,7 +810,10 @@ async fn a_conversation_is_a_line_of_a_list_until_it_is_opened() {
     let heard = |state: &State| state.conversation(CONVERSATION).is_some_and(|it| it.head() == 2);
     let state = follower.wait_until(SOON, heard).await.unwrap();
     let timeline = state.conversation(CONVERSATION).unwrap();
-    assert_eq!((timeline.messages().count(), timeline.unread_count(), state.is_whole()), (0, 2, true));
+    assert_eq!(
+        (timeline.messages().count(), timeline.unread_count(), state.is_whole()),
+        (0, 2, true)
+    );
     assert_eq!(timeline.last_message().unwrap().seq, 2);
     assert!(!peer.log().contains(&"page".to_owned()));
     follower.open(CONVERSATION);
@@ -835,7 +852,10 @@ async fn without_a_live_connection_it_syncs_on_a_timer() {
     };
     // A token tells who follows.
     let claims = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, r#"{"sub":"alice"}"#);
-    let client = ChatClient::builder(&front.url).token(format!("e30.{claims}.x")).build().unwrap();
+    let client = ChatClient::builder(&front.url)
+        .token(format!("e30.{claims}.x"))
+        .build()
+        .unwrap();
     let follower = Follower::start(client, options);
     shows(&follower, [1]).await;
     peer.send();
@@ -849,7 +869,8 @@ async fn without_a_live_connection_it_syncs_on_a_timer() {
 
 fn sends(peer: &Peer) -> Vec<String> {
     let log = peer.log().into_iter();
-    log.filter(|line| line.starts_with("send") || line.starts_with("mark")).collect()
+    log.filter(|line| line.starts_with("send") || line.starts_with("mark"))
+        .collect()
 }
 
 fn refusal(code: u8) -> Reaction {
@@ -864,13 +885,27 @@ async fn messages_are_sent_in_order_and_repeated_until_they_are_acknowledged() {
     // Taken from the end.
     *peer.shared.sends.lock().unwrap() = vec![Reaction::Cut, refusal(14), Reaction::Cut];
     let sending = ["a", "b", "c"].map(|id| follower.send(CONVERSATION, id, "Hi", None));
-    let sent: Vec<i64> = futures::future::join_all(sending).await.into_iter().map(|sent| sent.unwrap().seq).collect();
+    let sent: Vec<i64> = futures::future::join_all(sending)
+        .await
+        .into_iter()
+        .map(|sent| sent.unwrap().seq)
+        .collect();
     assert_eq!(sent, [1, 2, 3]);
-    let expected = ["a retry=false", "a retry=true", "a retry=true", "a retry=true", "b retry=false", "c retry=false"];
+    let expected = [
+        "a retry=false",
+        "a retry=true",
+        "a retry=true",
+        "a retry=true",
+        "b retry=false",
+        "c retry=false",
+    ];
     assert_eq!(sends(&peer), expected.map(|it| format!("send {it} read=0")));
     // They are shown from their answers; nobody has pushed them.
     let state = follower.state();
-    assert_eq!((seqs(&state), state.conversation(CONVERSATION).unwrap().unread_count()), (vec![1, 2, 3], 0));
+    assert_eq!(
+        (seqs(&state), state.conversation(CONVERSATION).unwrap().unread_count()),
+        (vec![1, 2, 3], 0)
+    );
 }
 
 #[tokio::test]
@@ -885,7 +920,10 @@ async fn a_refusal_is_reported_and_holds_nothing_up() {
     let Err(SendError::Failed(error)) = refused.await else {
         panic!("it was refused");
     };
-    assert_eq!((error.code(), error.outcome()), (Code::FailedPrecondition, Outcome::NotDone));
+    assert_eq!(
+        (error.code(), error.outcome()),
+        (Code::FailedPrecondition, Outcome::NotDone)
+    );
     assert_eq!(sent.await.unwrap().seq, 1);
 }
 
@@ -961,11 +999,22 @@ async fn marks_are_told_at_once_then_together_and_the_last_one_always() {
     for seq in [5, 4, 7, 99] {
         follower.mark_read(CONVERSATION, seq);
     }
-    assert_eq!((unread(&follower.state()), sends(&peer)), (0, vec!["mark 3".to_owned()]));
+    assert_eq!(
+        (unread(&follower.state()), sends(&peer)),
+        (0, vec!["mark 3".to_owned()])
+    );
     // A message may carry it.
     follower.send(CONVERSATION, "a", "Hi", None).await.unwrap();
     let state = follower.stop().await;
-    assert_eq!((unread(&state), sends(&peer)), (0, ["mark 3", "send a retry=false read=9", "mark 9"].map(String::from).to_vec()));
+    assert_eq!(
+        (unread(&state), sends(&peer)),
+        (
+            0,
+            ["mark 3", "send a retry=false read=9", "mark 9"]
+                .map(String::from)
+                .to_vec()
+        )
+    );
 }
 
 #[tokio::test]

@@ -74,7 +74,10 @@ fn a_push_above_a_gap_is_shown_and_only_the_cursor_waits() {
     let mut timeline = empty();
     assert_eq!((push(&mut timeline, 3), push(&mut timeline, 2)), (Step::Gap, Step::Gap));
     assert_eq!((shown(&timeline), timeline.is_whole()), (vec![2, 3], false));
-    assert_eq!((timeline.cursor().revision, timeline.messages_through_cursor().count()), (0, 0));
+    assert_eq!(
+        (timeline.cursor().revision, timeline.messages_through_cursor().count()),
+        (0, 0)
+    );
     assert_eq!(push(&mut timeline, 1), Step::Whole);
     assert_eq!((shown(&timeline), timeline.is_whole()), (vec![1, 2, 3], true));
     assert_eq!(timeline.messages_through_cursor().count(), 3);
@@ -93,7 +96,10 @@ fn a_repeated_push_changes_nothing() {
 fn a_push_that_does_not_say_what_is_before_it_moves_nothing() {
     let mut timeline = empty();
     assert_eq!(timeline.take_pushed_message(message(9, 9, BOB), 9, 0), Step::Gap);
-    assert_eq!((shown(&timeline), timeline.head(), timeline.cursor().revision), (vec![9], 9, 0));
+    assert_eq!(
+        (shown(&timeline), timeline.head(), timeline.cursor().revision),
+        (vec![9], 9, 0)
+    );
 }
 
 #[test]
@@ -203,7 +209,10 @@ fn a_change_below_what_was_loaded_waits_for_its_page() {
     timeline.take_pushed_message(edit(1, 5), 5, 4);
     timeline.take_page(page([3, 4], true));
     timeline.take_pushed_message(edit(2, 6), 6, 5);
-    assert_eq!((shown(&timeline), timeline.oldest_seq(), timeline.is_whole()), (vec![3, 4], Some(3), true));
+    assert_eq!(
+        (shown(&timeline), timeline.oldest_seq(), timeline.is_whole()),
+        (vec![3, 4], Some(3), true)
+    );
     timeline.take_page(page([1, 2], false));
     assert_eq!(shown(&timeline), [1, 2, 3, 4]);
 }
@@ -288,7 +297,10 @@ fn an_empty_conversation_that_is_told_to_start_again_knows_all_that_there_is() {
     assert_eq!((shown(&timeline), timeline.is_whole()), (vec![1], true));
     // One that knows more than came does.
     let further = ConversationSync {
-        cursor: Some(ConversationCursor { revision: 2, ..asked.clone() }),
+        cursor: Some(ConversationCursor {
+            revision: 2,
+            ..asked.clone()
+        }),
         revision: 2,
         ..start
     };
@@ -313,11 +325,17 @@ fn a_closed_conversation_is_a_line_of_a_list() {
     }
     service.send(ALICE);
     timeline.take_pushed_message(service.state(5, 5), 5, 4);
-    assert_eq!((shown(&timeline), timeline.head(), timeline.unread_count()), (vec![], 5, 4));
+    assert_eq!(
+        (shown(&timeline), timeline.head(), timeline.unread_count()),
+        (vec![], 5, 4)
+    );
     assert_eq!(timeline.last_message().unwrap().seq, 5);
     timeline.take_pushed_message(Message { seq: 6, ..pushed }, 6, 5);
     let excerpt = &timeline.last_message().unwrap().excerpt;
-    assert_eq!((excerpt.chars().count(), excerpt.starts_with("two lines xxx")), (140, true));
+    assert_eq!(
+        (excerpt.chars().count(), excerpt.starts_with("two lines xxx")),
+        (140, true)
+    );
     // Nothing was shown but the last message; still, that much can be marked as read.
     assert_eq!((timeline.mark_read(i64::MAX), timeline.unread_count()), (Some(6), 0));
 }
@@ -368,7 +386,10 @@ fn a_mark_counts_at_once_and_never_passes_what_was_shown() {
         push(&mut timeline, revision);
     }
     timeline.take_counts(0, 4, 4);
-    assert_eq!((timeline.mark_read(3), timeline.unread_count(), timeline.unsent_mark()), (Some(3), 1, Some(3)));
+    assert_eq!(
+        (timeline.mark_read(3), timeline.unread_count(), timeline.unsent_mark()),
+        (Some(3), 1, Some(3))
+    );
     assert_eq!(timeline.mark_read(2), None);
     // The service counts to 9: what is on its way there was not shown.
     timeline.take_counts(0, 9, 9);
@@ -391,7 +412,10 @@ fn counts_of_a_thousand_mean_that_many_or_more() {
 fn a_message_of_ones_own_is_shown_from_its_answer_but_is_no_news() {
     let mut timeline = empty();
     timeline.take_sent_message(message(2, 2, ALICE));
-    assert_eq!((shown(&timeline), timeline.head(), timeline.is_whole()), (vec![2], 0, true));
+    assert_eq!(
+        (shown(&timeline), timeline.head(), timeline.is_whole()),
+        (vec![2], 0, true)
+    );
     push(&mut timeline, 1);
     assert_eq!(timeline.take_pushed_message(message(2, 2, ALICE), 2, 1), Step::Whole);
     assert_eq!((shown(&timeline), timeline.cursor().revision), (vec![1, 2], 2));
@@ -405,8 +429,14 @@ fn a_copy_shares_what_did_not_change() {
     }
     let copy = timeline.clone();
     push(&mut timeline, 1_001);
-    let shared = timeline.messages().zip(copy.messages()).all(|(one, other)| std::ptr::eq(one, other));
-    assert_eq!((shared, timeline.messages().count(), copy.messages().count()), (true, 1_001, 1_000));
+    let shared = timeline
+        .messages()
+        .zip(copy.messages())
+        .all(|(one, other)| std::ptr::eq(one, other));
+    assert_eq!(
+        (shared, timeline.messages().count(), copy.messages().count()),
+        (true, 1_001, 1_000)
+    );
 }
 
 #[test]
@@ -456,7 +486,13 @@ fn happen(service: &mut Service, random: &mut StdRng) -> Option<Hint> {
             None
         }
         6 | 7 => {
-            let revision = service.unwritten.iter().copied().collect::<Vec<_>>().choose(random).copied()?;
+            let revision = service
+                .unwritten
+                .iter()
+                .copied()
+                .collect::<Vec<_>>()
+                .choose(random)
+                .copied()?;
             service.unwritten.remove(&revision);
             match *service.place(revision) {
                 Place::Sent { seq, .. } => Some(Hint::Message(Box::new(service.state(seq, revision)), revision)),
@@ -601,8 +637,14 @@ fn pages_syncs_and_hints_in_any_order_end_with_the_same_history_and_counts() {
         }
         let paged: Vec<i64> = from_pages_alone.iter().map(|message| message.seq).collect();
         let (older, same): (Vec<i64>, Vec<i64>) = paged.iter().partition(|seq| **seq < from);
-        assert_eq!((same, older.is_empty()), (shown(&timeline), !timeline.has_older()), "{context}");
-        let others = from_pages_alone.iter().filter(|it| it.sender_id == BOB && it.seq > service.read[0]);
+        assert_eq!(
+            (same, older.is_empty()),
+            (shown(&timeline), !timeline.has_older()),
+            "{context}"
+        );
+        let others = from_pages_alone
+            .iter()
+            .filter(|it| it.sender_id == BOB && it.seq > service.read[0]);
         assert_eq!(i64::try_from(others.count()), Ok(timeline.unread_count()), "{context}");
     }
 }
