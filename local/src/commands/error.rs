@@ -32,9 +32,9 @@ pub(super) enum CommandError {
     #[error("CHAT_PORT is `{0}`: set it to a number from 1 to 65535, or to 0 for any free port")]
     Port(String),
 
-    /// The file with the key of live tickets holds something else.
+    /// A file with a key holds something else.
     #[error("{} does not hold a key: delete it, and a new one is made", .0.display())]
-    TicketKey(PathBuf),
+    Key(PathBuf),
 
     /// The table of connections could not be made.
     #[error("cannot create the table of connections")]

@@ -21,8 +21,8 @@ const ROLES: [(&str, &str); 2] = [
     ("FUNCTIONS_DATABASE_URL", "functions"),
     ("HEALTH_DATABASE_URL", "health"),
 ];
-/// Bytes of the key that signs live tickets.
-const TICKET_KEY_BYTES: usize = 32;
+/// Bytes of a key.
+const KEY_BYTES: usize = 32;
 
 /// The settings of all functions, except for the addresses that only the gateway knows; [`crate::told`] says which function
 /// is told what of them. Secrets that must outlive the process are kept in `folder`.
@@ -45,7 +45,8 @@ pub(super) fn settings(folder: &Path, endpoints: &Endpoints) -> Result<Settings,
     }
     Ok(settings
         .with("LIVE_TABLE", LIVE_TABLE)
-        .with("TICKET_KEY", ticket_key(&folder.join("ticket.key"))?))
+        .with("TICKET_KEY", key(&folder.join("ticket.key"))?)
+        .with("CONTENT_KEY", key(&folder.join("content.key"))?))
 }
 
 /// The URL of a user of the owner's database. Named after the database, since users belong to a whole server.
@@ -60,8 +61,8 @@ fn user_url(owner_url: &str, role: &str) -> Result<String, CommandError> {
 }
 
 /// The key in this file in base64, which is made, readable by its owner only, when it is not there.
-fn ticket_key(path: &Path) -> Result<String, CommandError> {
-    let mut bytes = [0_u8; TICKET_KEY_BYTES];
+fn key(path: &Path) -> Result<String, CommandError> {
+    let mut bytes = [0_u8; KEY_BYTES];
     rand::rng().fill(&mut bytes);
     let key = STANDARD.encode(bytes);
     let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
@@ -84,11 +85,11 @@ fn ticket_key(path: &Path) -> Result<String, CommandError> {
     })?;
     let is_key = STANDARD
         .decode(key.trim())
-        .is_ok_and(|bytes| bytes.len() >= TICKET_KEY_BYTES);
+        .is_ok_and(|bytes| bytes.len() >= KEY_BYTES);
     if is_key {
         Ok(key.trim().to_owned())
     } else {
-        Err(CommandError::TicketKey(path.to_owned()))
+        Err(CommandError::Key(path.to_owned()))
     }
 }
 
@@ -105,15 +106,15 @@ mod tests {
     }
 
     #[test]
-    fn the_ticket_key_is_made_once_and_only_its_owner_can_read_it() {
-        let path = std::env::temp_dir().join(format!("chat-ticket-key-{}", std::process::id()));
+    fn a_key_is_made_once_and_only_its_owner_can_read_it() {
+        let path = std::env::temp_dir().join(format!("chat-key-{}", std::process::id()));
         let _ = std::fs::remove_file(&path);
-        let key = ticket_key(&path).unwrap();
-        assert_eq!(STANDARD.decode(&key).unwrap().len(), TICKET_KEY_BYTES);
-        assert_eq!(ticket_key(&path).unwrap(), key);
+        let made = key(&path).unwrap();
+        assert_eq!(STANDARD.decode(&made).unwrap().len(), KEY_BYTES);
+        assert_eq!(key(&path).unwrap(), made);
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::write(&path, "short").unwrap();
-        assert!(ticket_key(&path).unwrap_err().to_string().contains("delete it"));
+        assert!(key(&path).unwrap_err().to_string().contains("delete it"));
         std::fs::remove_file(&path).unwrap();
     }
 }

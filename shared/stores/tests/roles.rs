@@ -568,7 +568,7 @@ async fn a_lock_that_somebody_else_keeps_is_answered_with_when_to_come_back_and_
     let proxies = fixture.with_proxies().await;
     let postgres = Postgres::new(proxies.settings()).unwrap();
     let (alice, bob) = (user("alice"), user("bob"));
-    postgres.request_friend(&alice, &bob).await.unwrap();
+    postgres.request_friend(&alice, &bob).await.unwrap().unwrap();
     let mut other = fixture.connect_postgres().await;
     let tables = tables(&mut other).await.join(", ");
     execute(
@@ -599,5 +599,5 @@ async fn a_lock_that_somebody_else_keeps_is_answered_with_when_to_come_back_and_
     assert_eq!(failure.retry_after(), Some(Duration::from_secs(1)));
 
     execute(&mut other, "ROLLBACK").await.unwrap();
-    postgres.request_friend(&bob, &alice).await.unwrap();
+    postgres.request_friend(&bob, &alice).await.unwrap().unwrap();
 }

@@ -119,6 +119,7 @@ impl ServiceCaller {
                     conversation_id,
                     page_size: i32::try_from(PAGE).unwrap_or_default(),
                     position: Some(Position::BeforeSeq(before(&self.part))),
+                    restart_revision: 0,
                 };
                 let page = self.client.call(request).await?;
                 demand(usize::try_from(PAGE).unwrap_or_default(), page.messages.len())?;
