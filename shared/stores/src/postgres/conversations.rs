@@ -260,23 +260,27 @@ pub const LOOKUP_MEMBERSHIP: &str = "SELECT c.revision, c.message_count, m.visib
     FROM members m JOIN conversations c USING (conversation_id)
     WHERE m.conversation_id = $1 AND m.user_id = $2";
 
-/// The statement of [`Postgres::list_conversations`]. What costs is looked up for the conversations of the page only.
+/// The statement of [`Postgres::list_conversations`]. What costs is looked up for the conversations of the page only, and all
+/// of it by keys: OFFSET 0 and the array keep the planner from reading whole tables, whose size is not the user's business.
 pub const LIST_CONVERSATIONS: &str = concat!(
     "SELECT b.wait_us, v.* FROM (SELECT charge($1, 'read', $5, $6) AS wait_us OFFSET 0) b LEFT JOIN LATERAL (SELECT ",
     conversation_columns!(),
     ", CASE WHEN c.uncounted_seq < c.message_count THEN c.message_count
             ELSE newest_counted(c.conversation_id, c.message_count) END AS newest_seq
        FROM (
-           SELECT c.conversation_id
-           FROM members m JOIN conversations c USING (conversation_id)
-           WHERE m.user_id = $1
+           SELECT c.* FROM conversations c
+           WHERE c.conversation_id = ANY (ARRAY(SELECT m.conversation_id FROM members m WHERE m.user_id = $1))
              AND ($2::timestamptz IS NULL OR (c.last_activity_at, c.conversation_id) < ($2, $3::uuid))
            ORDER BY c.last_activity_at DESC, c.conversation_id DESC
            LIMIT $4
-       ) page JOIN ",
-    memberships!(),
-    " ON c.conversation_id = page.conversation_id
-       WHERE m.user_id = $1
+       ) c CROSS JOIN LATERAL (
+           SELECT * FROM members m WHERE m.conversation_id = c.conversation_id AND m.user_id = $1 OFFSET 0
+       ) m CROSS JOIN LATERAL (
+           SELECT * FROM members o
+           WHERE o.conversation_id = c.conversation_id
+             AND o.user_id = CASE WHEN c.low_user_id = m.user_id THEN c.high_user_id ELSE c.low_user_id END
+           OFFSET 0
+       ) o
      ) v ON b.wait_us = 0
      ORDER BY v.last_activity_at DESC, v.conversation_id DESC"
 );
