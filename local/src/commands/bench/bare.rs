@@ -11,9 +11,9 @@ use chat_stores::postgres::{APPEND, LIST_CONVERSATIONS, LOOKUP_MEMBERSHIP};
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use mongodb::bson::spec::BinarySubtype;
-use mongodb::bson::{Binary, DateTime as BsonDateTime, Uuid as BsonUuid, doc};
+use mongodb::bson::{Binary, DateTime as BsonDateTime, Document, Uuid as BsonUuid, doc};
 use mongodb::options::{
-    Acknowledgment, ClientOptions, CollectionOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
+    Acknowledgment, ClientOptions, CollectionOptions, Hint, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
 };
 use mongodb::{Client, Collection};
 use serde::{Deserialize, Serialize};
@@ -21,13 +21,26 @@ use sqlx::{ConnectOptions, Connection, FromRow, PgConnection};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::scene::{LISTED, Part, TEXT};
+use super::scene::{LISTED, LISTED_OF_MANY, Part, TEXT};
 use super::{BenchError, CONCURRENCY_MAX, Subject};
 use crate::stack::Endpoints;
 
 /// Messages on a page of history.
 pub(super) const PAGE: i64 = 50;
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// What a call costs of a budget that never ends, in microseconds.
+const CALL_US: i64 = 1;
+const BURST_US: i64 = 1_000_000_000;
+/// Characters of a message that a list shows.
+const EXCERPT_CHARS: i64 = 140;
+
+/// The heads of conversations and both read positions, by primary keys: the least that a heartbeat has to read.
+const HEADS: &str = "SELECT c.conversation_id, c.revision, c.message_count, c.allocated_at, c.closed_revision,
+        l.user_id AS low_id, l.read_seq AS low_read_seq, h.user_id AS high_id, h.read_seq AS high_read_seq
+    FROM conversations c
+    JOIN members l ON l.conversation_id = c.conversation_id AND l.user_id = c.low_user_id
+    JOIN members h ON h.conversation_id = c.conversation_id AND h.user_id = c.high_user_id
+    WHERE c.conversation_id = ANY ($1)";
 const PATIENCE: Patience = Patience {
     connect: CALL_TIMEOUT,
     attempt: CALL_TIMEOUT,
@@ -108,23 +121,66 @@ struct Place {
     member_ids: Option<Vec<String>>,
 }
 
+/// What `LOOKUP_MEMBERSHIP` answers.
+type Membership = (i64, i64, i64, i64, Option<Vec<i64>>, DateTime<Utc>, DateTime<Utc>, Vec<String>);
+
 #[derive(FromRow)]
 #[expect(dead_code, reason = "decoding what the service decodes is part of the work")]
 struct Listed {
+    wait_us: i64,
     conversation_id: Uuid,
     revision: i64,
     message_count: i64,
     created_at: DateTime<Utc>,
     last_activity_at: DateTime<Utc>,
-    last_message_seq: Option<i64>,
-    last_message_sender: Option<String>,
-    last_message_excerpt: Option<String>,
-    last_message_at: Option<DateTime<Utc>>,
+    closed_seq: i64,
+    user_id: String,
+    read_seq: i64,
     joined_revision: i64,
+    visible_from_seq: i64,
+    other_id: String,
+    other_read_seq: i64,
+    other_joined_revision: i64,
     unread_count: i64,
-    member_ids: Vec<String>,
-    member_read_seqs: Vec<i64>,
-    member_joined_revisions: Vec<i64>,
+    newest_seq: i64,
+}
+
+#[derive(FromRow)]
+#[expect(dead_code, reason = "decoding what the service decodes is part of the work")]
+struct Head {
+    conversation_id: Uuid,
+    revision: i64,
+    message_count: i64,
+    allocated_at: DateTime<Utc>,
+    closed_revision: i64,
+    low_id: String,
+    low_read_seq: i64,
+    high_id: String,
+    high_read_seq: i64,
+}
+
+/// The beginning of a message, as lists show it.
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "decoding what the service decodes is part of the work")]
+struct Preview {
+    #[serde(rename = "_id")]
+    id: BsonUuid,
+    conversation_id: BsonUuid,
+    revision: i64,
+    kind: String,
+    seq: i64,
+    sender: String,
+    allocated_at: BsonDateTime,
+    state_revision: i64,
+    text: String,
+}
+
+/// A message without what it says.
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "decoding what the service decodes is part of the work")]
+struct Present {
+    conversation_id: BsonUuid,
+    seq: i64,
 }
 
 /// What the callers share: the clients that are made to be shared.
@@ -203,23 +259,39 @@ impl BareCaller {
                 Ok(start.elapsed())
             }
             Subject::ListConversations => {
-                self.list_conversations().await?;
+                self.list_conversations(LISTED).await?;
                 Ok(start.elapsed())
             }
+            Subject::ListConversations5k => {
+                self.list_conversations(LISTED_OF_MANY).await?;
+                Ok(start.elapsed())
+            }
+            Subject::Heartbeat13 | Subject::Heartbeat200 | Subject::Heads13 | Subject::Heads200 => {
+                self.read_heads().await?;
+                Ok(start.elapsed())
+            }
+            // These are not measured side by side.
+            Subject::NewDevice | Subject::NewDeviceUnsealed | Subject::NewDeviceFeed => Ok(Duration::ZERO),
         }
     }
 
     async fn send(&mut self) -> Result<Vec<String>, BenchError> {
         let op = Uuid::now_v7().to_string();
+        // Eight bytes of a hash each; what hashing costs is the service's.
+        let hashes: [[u8; 8]; 2] = rand::random();
         let place: Place = sqlx::query_as(APPEND)
             .bind(self.part.conversation)
             .bind(&self.part.user)
-            .bind(&op)
-            .bind(TEXT)
+            .bind(&hashes[0][..])
+            .bind(&hashes[1][..])
+            .bind(true)
+            .bind(0_i64)
             .bind(0_i64)
             .bind(0_i64)
             .bind(0_i64)
             .bind(100_i32)
+            .bind(CALL_US)
+            .bind(BURST_US)
             .fetch_one(&mut self.postgres)
             .await
             .map_err(BenchError::Postgres)?;
@@ -250,7 +322,7 @@ impl BareCaller {
     async fn list_messages(&mut self) -> Result<(), BenchError> {
         let before = before(&self.part);
         let membership = async {
-            let membership: (i64, i64) = sqlx::query_as(LOOKUP_MEMBERSHIP)
+            let membership: Membership = sqlx::query_as(LOOKUP_MEMBERSHIP)
                 .bind(self.part.conversation)
                 .bind(&self.part.user)
                 .fetch_one(&mut self.postgres)
@@ -277,16 +349,75 @@ impl BareCaller {
         demand(usize::try_from(PAGE).unwrap_or_default() + 1, messages.len())
     }
 
-    async fn list_conversations(&mut self) -> Result<(), BenchError> {
-        let rows: Vec<Listed> = sqlx::query_as(LIST_CONVERSATIONS)
+    async fn list_conversations(&mut self, page: usize) -> Result<(), BenchError> {
+        let more = i64::from(self.subject == Subject::ListConversations5k);
+        let mut rows: Vec<Listed> = sqlx::query_as(LIST_CONVERSATIONS)
             .bind(&self.part.user)
             .bind(None::<DateTime<Utc>>)
-            .bind(None::<&str>)
-            .bind(i64::try_from(LISTED).unwrap_or_default() + 1)
+            .bind(None::<Uuid>)
+            .bind(i64::try_from(page).unwrap_or_default() + 1)
+            .bind(CALL_US)
+            .bind(BURST_US)
             .fetch_all(&mut self.postgres)
             .await
             .map_err(BenchError::Postgres)?;
-        demand(LISTED, rows.len())
+        demand(page + usize::try_from(more).unwrap_or_default(), rows.len())?;
+        rows.truncate(page);
+        let id = |row: &Listed| BsonUuid::from_bytes(row.conversation_id.into_bytes());
+        let newest: Vec<Document> = rows
+            .iter()
+            .map(|row| doc! { "conversation_id": id(row), "seq": row.newest_seq })
+            .collect();
+        let unsettled: Vec<Document> = rows
+            .iter()
+            .filter(|row| row.unread_count > 0 && row.closed_seq < row.message_count)
+            .map(|row| {
+                doc! { "conversation_id": id(row), "seq": { "$gt": row.closed_seq, "$lte": row.message_count } }
+            })
+            .collect();
+        let previews = async {
+            let found = self
+                .timeline
+                .clone_with_type::<Preview>()
+                .find(doc! { "$or": newest })
+                .projection(doc! {
+                    "conversation_id": 1, "revision": 1, "kind": 1, "seq": 1, "sender": 1, "allocated_at": 1,
+                    "state_revision": 1, "text": { "$substrCP": ["$text", 0, EXCERPT_CHARS] },
+                })
+                .hint(Hint::Name("seq".to_owned()))
+                .batch_size(100_000)
+                .max_time(CALL_TIMEOUT)
+                .await
+                .map_err(BenchError::Mongo)?;
+            found.try_collect::<Vec<Preview>>().await.map_err(BenchError::Mongo)
+        };
+        let present = async {
+            if unsettled.is_empty() {
+                return Ok(Vec::new());
+            }
+            let found = self
+                .timeline
+                .clone_with_type::<Present>()
+                .find(doc! { "$or": unsettled })
+                .projection(doc! { "_id": 0, "conversation_id": 1, "seq": 1 })
+                .hint(Hint::Name("seq".to_owned()))
+                .batch_size(100_000)
+                .max_time(CALL_TIMEOUT)
+                .await
+                .map_err(BenchError::Mongo)?;
+            found.try_collect::<Vec<Present>>().await.map_err(BenchError::Mongo)
+        };
+        let (previews, _) = tokio::try_join!(previews, present)?;
+        demand(page, previews.len())
+    }
+
+    async fn read_heads(&mut self) -> Result<(), BenchError> {
+        let heads: Vec<Head> = sqlx::query_as(HEADS)
+            .bind(&self.part.named)
+            .fetch_all(&mut self.postgres)
+            .await
+            .map_err(BenchError::Postgres)?;
+        demand(self.part.named.len(), heads.len())
     }
 }
 

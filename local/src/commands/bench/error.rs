@@ -19,6 +19,18 @@ pub(in crate::commands) enum BenchError {
     /// The service failed a call.
     #[error("the service failed a call")]
     Service(#[from] CallError),
+    /// A store of the service failed a call.
+    #[error("a store failed a call")]
+    Store(#[source] chat_stores::StoreError),
+    /// The id of a user of the benchmark is none.
+    #[error("a user cannot be called that")]
+    User(#[source] chat_domain::Violation),
+    /// A new device does not get on.
+    #[error("a new device did not get on after {calls} calls")]
+    Stuck {
+        /// How many it made.
+        calls: usize,
+    },
     /// Postgres failed a call of the bare loop.
     #[error("Postgres failed a call of the bare loop")]
     Postgres(#[source] sqlx::Error),

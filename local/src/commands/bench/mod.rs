@@ -6,6 +6,7 @@
 
 mod bare;
 mod cpu;
+mod device;
 mod error;
 mod measure;
 mod scene;
@@ -44,6 +45,10 @@ pub(super) struct BenchArguments {
     /// Measure only these, separated by commas.
     #[arg(long, value_name = "NAMES", value_enum, value_delimiter = ',')]
     only: Vec<Subject>,
+
+    /// Places of each conversation of `new-device` and `new-device-unsealed`, which have 200 each.
+    #[arg(long, value_name = "PLACES", default_value_t = 5_000, value_parser = clap::value_parser!(i64).range(1_000..=50_000))]
+    places: i64,
 }
 
 /// What is measured.
@@ -57,8 +62,29 @@ enum Subject {
     ListMessages10k,
     /// `ListMessages`: 50 messages anywhere in a history of 200,000.
     ListMessages200k,
-    /// `ListConversations`: 100 of 100.
+    /// `ListConversations`: 100 of 100, each caller with a list of its own.
     ListConversations,
+    /// `ListConversations`: 50 of 5,000.
+    #[value(name = "list-conversations5k")]
+    ListConversations5k,
+    /// `SyncConversations` of 13 conversations in which nothing changed, against a read of their heads and read positions.
+    #[value(name = "heartbeat13")]
+    Heartbeat13,
+    /// The same of 200.
+    #[value(name = "heartbeat200")]
+    Heartbeat200,
+    /// What it reads of Postgres for 13 conversations, by the service's store, against the same.
+    #[value(name = "heads13")]
+    Heads13,
+    /// The same of 200.
+    #[value(name = "heads200")]
+    Heads200,
+    /// A new device with 200 conversations, sealed as senders do it. Only when it is named.
+    NewDevice,
+    /// The same with nothing sealed. Only when it is named.
+    NewDeviceUnsealed,
+    /// A new device with 10,000 conversations lists its feed. Only when it is named.
+    NewDeviceFeed,
 }
 
 impl Subject {
@@ -70,6 +96,27 @@ impl Subject {
             Self::ListMessages10k => "50 of 10,000",
             Self::ListMessages200k => "50 of 200,000",
             Self::ListConversations => "ListConversations",
+            Self::ListConversations5k => "  50 of 5,000",
+            Self::Heartbeat13 => "Heartbeat, 13",
+            Self::Heartbeat200 => "Heartbeat, 200",
+            Self::Heads13 => "  store alone, 13",
+            Self::Heads200 => "  store alone, 200",
+            Self::NewDevice => "new device",
+            Self::NewDeviceUnsealed => "new device, unsealed",
+            Self::NewDeviceFeed => "new device, feed",
+        }
+    }
+
+    /// Whether it is a single event, not calls against bare ones: told apart, and only when it is named.
+    fn is_event(self) -> bool {
+        matches!(self, Self::NewDevice | Self::NewDeviceUnsealed | Self::NewDeviceFeed)
+    }
+
+    /// Calls under way at once. A user's lists are made one after the other, since each takes from one budget.
+    fn concurrencies(self) -> &'static [usize] {
+        match self {
+            Self::ListConversations5k => &[1],
+            _ => &CONCURRENCIES,
         }
     }
 }
@@ -116,40 +163,47 @@ fn run_release(environment: &Environment) -> StackError {
 
 async fn bench(stack: &Stack, arguments: &BenchArguments, progress: &Progress) -> Result<String, CommandError> {
     let service = Service::start(stack, progress).await?;
-    let scene = Scene::prepare(stack.endpoints(), progress).await?;
+    let asked = |subject: &Subject| {
+        if arguments.only.is_empty() { !subject.is_event() } else { arguments.only.contains(subject) }
+    };
+    let subjects: Vec<Subject> = Subject::value_variants().iter().copied().filter(asked).collect();
+    let scene = Scene::prepare(stack.endpoints(), progress, &subjects, arguments.places).await?;
     let bare = Bare::new(stack.endpoints(), service.settings()).await?;
-    let subjects: Vec<Subject> = Subject::value_variants()
-        .iter()
-        .copied()
-        .filter(|subject| arguments.only.is_empty() || arguments.only.contains(subject))
+    let measured = subjects.iter().copied().filter(|subject| !subject.is_event());
+    let measured: Vec<(Subject, usize)> = measured
+        .flat_map(|subject| subject.concurrencies().iter().map(move |concurrency| (subject, *concurrency)))
         .collect();
-    let total = subjects.len() * CONCURRENCIES.len();
+    let total = measured.len();
     let step = progress.step("Measuring");
     let mut lines = Vec::new();
-    for subject in subjects {
-        for concurrency in CONCURRENCIES {
-            let number = lines.len() + 1;
-            step.say(format_args!(
-                "{} at {concurrency} ({number} of {total})",
-                subject.name().trim()
-            ));
-            let mut sides = Sides::<Vec<Caller>>::default();
-            for caller in 0..concurrency {
-                let part = scene.part(subject, caller);
-                sides
-                    .service
-                    .push(Caller::Service(service.caller(subject, part.clone())?));
-                sides.bare.push(Caller::Bare(bare.caller(subject, part).await?));
-            }
-            let outcome = measure(sides, arguments.seconds).await?;
-            lines.push(table::Line {
-                subject,
-                concurrency,
-                outcome,
-            });
+    for (subject, concurrency) in measured {
+        let number = lines.len() + 1;
+        step.say(format_args!(
+            "{} at {concurrency} ({number} of {total})",
+            subject.name().trim()
+        ));
+        let mut sides = Sides::<Vec<Caller>>::default();
+        for caller in 0..concurrency {
+            let part = scene.part(subject, caller);
+            sides
+                .service
+                .push(Caller::Service(service.caller(subject, part.clone())?));
+            sides.bare.push(Caller::Bare(bare.caller(subject, part).await?));
         }
+        let outcome = measure(sides, arguments.seconds).await?;
+        lines.push(table::Line {
+            subject,
+            concurrency,
+            outcome,
+        });
+    }
+    let mut report = if lines.is_empty() { String::new() } else { table::report(&lines) };
+    for subject in subjects.iter().copied().filter(|subject| subject.is_event()) {
+        step.say(subject.name());
+        let told = device::measure(subject, &service, &scene, stack.endpoints(), arguments.places).await?;
+        report.push_str(&told);
     }
     step.done("done");
     service.stop().await;
-    Ok(table::report(&lines))
+    Ok(report)
 }

@@ -4,13 +4,18 @@ use std::time::{Duration, Instant};
 
 use chat_client::{ChatClient, Retries, TokenSource};
 use chat_contract::v1::list_messages_request::Position;
-use chat_contract::v1::{ListConversationsRequest, ListMessagesRequest, SendMessageRequest, SendMessageResponse};
+use chat_contract::v1::{
+    ConversationCursor, FeedCursor, ListConversationsRequest, ListMessagesRequest, SendMessageRequest, SendMessageResponse,
+    SyncConversationsRequest,
+};
+use chat_domain::{ConversationId, UserId};
 use chat_message::SendMessage;
 use chat_rpc::{Answer, CallContext, Failure, Operation};
 use chat_runtime::{Function, Settings, SettingsError};
+use chat_stores::postgres::Postgres;
 
 use super::bare::{PAGE, before, demand};
-use super::scene::{LISTED, Part, TEXT};
+use super::scene::{LISTED, LISTED_OF_MANY, MANY, Part, TEXT};
 use super::{BenchError, CommandError, Subject};
 use crate::commands::service::{self, AUDIENCE};
 use crate::commands::settings::settings;
@@ -19,6 +24,8 @@ use crate::stack::{Progress, Stack};
 
 /// Whose tokens count. Nobody resolves it.
 const ISSUER: &str = "http://issuer.localhost";
+/// What the budgets of users are multiplied by, so that they end nothing here. Keeping them costs the same.
+const USER_BUDGET_FACTOR: &str = "1000";
 
 /// The service, twice: as it is, and with sends that are not delivered.
 pub(super) struct Service {
@@ -35,7 +42,7 @@ impl Service {
         let step = progress.step("Service");
         step.say("starting");
         let functions = crate::functions();
-        let settings = settings(stack.folder(), stack.endpoints())?;
+        let settings = settings(stack.folder(), stack.endpoints())?.with("USER_BUDGET_FACTOR", USER_BUDGET_FACTOR);
         service::prepare(&functions, &settings).await.inspect_err(|_| {
             progress.line(format_args!(
                 "If {} is of an earlier version, delete it: it holds nothing but data to measure with.",
@@ -85,10 +92,35 @@ impl Service {
             Subject::SendUndelivered => &self.undelivered_client,
             _ => &self.client,
         };
+        let store = match subject {
+            Subject::Heads13 | Subject::Heads200 => Some(self.store(&part.user)?),
+            _ => None,
+        };
         Ok(ServiceCaller {
             subject,
             part,
             client: client.with_token_source(TokenSource::fixed(token)),
+            store,
+        })
+    }
+
+    /// A client of one user.
+    pub(super) fn client(&self, user: &str) -> Result<ChatClient, CommandError> {
+        let token = self.issuer.token(user, TOKEN_TTL_DEFAULT)?;
+        Ok(self.client.with_token_source(TokenSource::fixed(token)))
+    }
+
+    /// The store of the service as it is, without the service.
+    fn store(&self, user: &str) -> Result<Store, CommandError> {
+        let fault = |source| CommandError::Settings {
+            function: "the store",
+            source,
+        };
+        let url = self.settings.require("FUNCTIONS_DATABASE_URL", "a Postgres URL").map_err(fault)?;
+        let settings = self.settings.clone().with("DATABASE_URL", url);
+        Ok(Store {
+            postgres: Postgres::new(&settings).map_err(fault)?,
+            user: user.parse().map_err(BenchError::User)?,
         })
     }
 
@@ -103,6 +135,12 @@ pub(super) struct ServiceCaller {
     subject: Subject,
     part: Part,
     client: ChatClient,
+    store: Option<Store>,
+}
+
+struct Store {
+    postgres: Postgres,
+    user: UserId,
 }
 
 impl ServiceCaller {
@@ -124,15 +162,52 @@ impl ServiceCaller {
                 let page = self.client.call(request).await?;
                 demand(usize::try_from(PAGE).unwrap_or_default(), page.messages.len())?;
             }
-            Subject::ListConversations => {
-                let request = ListConversationsRequest {
-                    page_size: i32::try_from(LISTED).unwrap_or_default(),
-                    page_token: String::new(),
-                };
-                demand(LISTED, self.client.call(request).await?.conversations.len())?;
+            Subject::ListConversations => self.list_conversations(LISTED).await?,
+            Subject::ListConversations5k => self.list_conversations(LISTED_OF_MANY).await?,
+            Subject::Heartbeat13 | Subject::Heartbeat200 => {
+                let answer = self.client.call(heartbeat(&self.part)).await?;
+                let unchanged = answer.conversations.iter().filter(|sync| !sync.incomplete && !sync.reset);
+                demand(self.part.named.len(), unchanged.count())?;
             }
+            Subject::Heads13 | Subject::Heads200 => {
+                let named: Vec<ConversationId> = self.part.named.iter().map(|id| ConversationId::from(*id)).collect();
+                if let Some(Store { postgres, user }) = &self.store {
+                    let state = postgres.list_for_sync(user, &named).await.map_err(BenchError::Store)?;
+                    demand(named.len(), state.rows.len())?;
+                }
+            }
+            // These are not measured side by side.
+            Subject::NewDevice | Subject::NewDeviceUnsealed | Subject::NewDeviceFeed => {}
         }
         Ok(start.elapsed())
+    }
+
+    async fn list_conversations(&self, page: usize) -> Result<(), BenchError> {
+        let request = ListConversationsRequest {
+            page_size: i32::try_from(page).unwrap_or_default(),
+            page_token: String::new(),
+        };
+        let answer = self.client.call(request).await?;
+        let shown = answer.conversations.iter().filter(|listed| listed.last_message.is_some());
+        demand(page, shown.count())
+    }
+}
+
+/// What a client asks that knows all there is.
+fn heartbeat(part: &Part) -> SyncConversationsRequest {
+    let cursors = part.named.iter().map(|id| ConversationCursor {
+        conversation_id: id.to_string(),
+        joined_revision: 0,
+        revision: part.messages,
+        epoch: part.epoch,
+    });
+    SyncConversationsRequest {
+        cursors: cursors.collect(),
+        feed: Some(FeedCursor {
+            epoch: part.epoch,
+            revision: MANY,
+            listing_through: 0,
+        }),
     }
 }
 
