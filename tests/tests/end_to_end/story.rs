@@ -8,7 +8,7 @@ use chat_client::contract::v1::{
     Conversation, ConversationKind, ConversationOpened, Friend, FriendChanged, FriendRequestAnswer, FriendState,
     GetConversationRequest, GetMessageRequest, GetProfilesRequest, LastMessage, ListConversationsRequest,
     ListFriendsRequest, ListMessagesRequest, LiveEvent, MarkConversationReadRequest, MarkConversationReadResponse,
-    Member, Message, OpenDirectConversationRequest, ReadPositionMoved, Poke, Quote, RemoveFriendRequest, Reply,
+    Member, Message, OpenDirectConversationRequest, Poke, Quote, ReadPositionMoved, RemoveFriendRequest, Reply,
     RequestFriendRequest, RespondToFriendRequestRequest, SendMessageRequest, UpsertProfileRequest,
 };
 use chat_client::timeline::Timeline;
