@@ -1,11 +1,14 @@
 //! Typed calls over gRPC-web.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::{Bytes, BytesMut};
 use chat_contract::{Rpc, v1};
 use futures::future::BoxFuture;
@@ -237,12 +240,13 @@ impl ChatClient {
 
     /// Makes a call and answers its response.
     ///
-    /// It is tried again as [`Retries`] says. Dropping the future gives the call up; the service may finish it all the
+    /// It is tried again as [`Retries`] says, no earlier than the service says; a message that is sent again says so
+    /// (`retry`). Dropping the future gives the call up; the service may finish it all the
     /// same.
-    pub async fn call<R: Rpc>(&self, request: R) -> Result<R::Response, CallError> {
+    pub async fn call<R: Rpc>(&self, mut request: R) -> Result<R::Response, CallError> {
         let deadline = Instant::now() + self.timeout;
-        let body = wire::encode(&request)
-            .ok_or_else(|| CallError::new(R::NAME, CallFailure::Request("it has 4 GiB or more"), false))?;
+        let too_large = || CallError::new(R::NAME, CallFailure::Request("it has 4 GiB or more"), false);
+        let mut body = wire::encode(&request).ok_or_else(too_large)?;
         let mut attempt_lost = false;
         let mut failed = 0;
         loop {
@@ -253,11 +257,16 @@ impl ChatClient {
                 Err(_) => CallFailure::Timeout(self.timeout),
             };
             failed += 1;
-            let resume_at = Instant::now() + self.retries.jittered(failed);
+            let pause = self.retries.jittered(failed);
+            let resume_at = Instant::now() + pause.max(failure.retry_after().unwrap_or_default());
             if !failure.is_transient() || failed >= self.retries.attempts_max || resume_at >= deadline {
                 return Err(CallError::new(R::NAME, failure, attempt_lost));
             }
             attempt_lost |= failure.outcome() == Outcome::Unknown;
+            if let Some(send) = (&mut request as &mut dyn Any).downcast_mut::<v1::SendMessageRequest>() {
+                send.retry = true;
+                body = wire::encode(&request).ok_or_else(too_large)?;
+            }
             tracing::debug!(rpc = R::NAME, %failure, failed, "a call is tried again");
             tokio::time::sleep_until(resume_at).await;
         }
@@ -275,8 +284,18 @@ impl ChatClient {
             conversation_id: conversation_id.to_owned(),
             client_message_id: Uuid::now_v7().to_string(),
             text: text.to_owned(),
-            reply_to_message_id: String::new(),
+            ..v1::SendMessageRequest::default()
         }
+    }
+
+    /// Whose token this is, as the token itself says; nothing when it is no JWT. Enough to tell one's own messages from
+    /// others' on one's own screen, and for nothing else: the signature is not looked at.
+    pub(crate) async fn subject(&self) -> Option<String> {
+        let TokenSource(source) = self.token.as_ref()?;
+        let token = source().await.ok()?;
+        let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+        let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;
+        Some(claims.get("sub")?.as_str()?.to_owned())
     }
 
     async fn attempt<R: Rpc>(&self, body: Bytes, deadline: Instant) -> Result<R::Response, CallFailure> {

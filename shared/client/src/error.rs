@@ -81,6 +81,8 @@ pub struct Refusal {
     pub metadata: BTreeMap<String, String>,
     /// The fields that were refused.
     pub violations: Vec<Violation>,
+    /// How long to wait before repeating the call, if the service says.
+    pub retry_after: Option<Duration>,
 }
 
 /// A refused field.
@@ -131,6 +133,7 @@ impl From<Status> for Refusal {
                         .collect()
                 })
                 .unwrap_or_default(),
+            retry_after: details.retry_info().and_then(|info| info.retry_delay),
         }
     }
 }
@@ -154,6 +157,14 @@ impl CallFailure {
             Self::TooLarge(_) => Code::ResourceExhausted,
             Self::Token(_) => Code::Unauthenticated,
             Self::Request(_) => Code::InvalidArgument,
+        }
+    }
+
+    /// How long to wait before repeating the call, if the service says.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(refusal) => refusal.retry_after,
+            _ => None,
         }
     }
 
@@ -209,6 +220,19 @@ impl CallError {
         }
     }
 
+    /// The same failure, of a call that had been attempted before.
+    pub(crate) fn after_lost_attempt(self, attempt_lost: bool) -> Self {
+        Self {
+            attempt_lost: self.attempt_lost | attempt_lost,
+            ..self
+        }
+    }
+
+    /// Whether another attempt may fare better.
+    pub(crate) fn is_transient(&self) -> bool {
+        self.failure.is_transient()
+    }
+
     /// What went wrong in the last attempt.
     pub fn failure(&self) -> &CallFailure {
         &self.failure
@@ -233,6 +257,11 @@ impl CallError {
             CallFailure::Refused(refusal) => &refusal.violations,
             _ => &[],
         }
+    }
+
+    /// How long to wait before repeating the call, if the service says (`RetryInfo`).
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.failure.retry_after()
     }
 
     /// What the call, with all its attempts, may have done. A refusal after a lost attempt leaves that attempt open.

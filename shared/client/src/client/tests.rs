@@ -343,3 +343,59 @@ fn pauses_double_up_to_their_bound() {
         assert!((bound / 2..=bound).contains(&pause), "{failed}: {pause}");
     }
 }
+
+#[tokio::test]
+async fn a_message_that_is_sent_again_says_so() {
+    let server = Scripted::start(|number, _| match number {
+        0 => Reaction::Cut,
+        _ => ok(&v1::SendMessageResponse::default()),
+    })
+    .await;
+    client(&server).send_text("c", "Hi").await.unwrap();
+    let sent = server.seen().into_iter().map(|seen| {
+        let request: v1::SendMessageRequest = prost::Message::decode(&seen.body[5..]).unwrap();
+        (request.client_message_id, request.retry)
+    });
+    let [(first, first_retry), (second, second_retry)]: [_; 2] = sent.collect::<Vec<_>>().try_into().unwrap();
+    assert_eq!((first_retry, second_retry), (false, true));
+    assert_eq!(first, second);
+}
+
+#[tokio::test]
+async fn a_repeat_waits_as_long_as_the_service_says() {
+    let details = ErrorDetails::with_retry_info(Some(Duration::from_millis(40)));
+    let status = Status::with_error_details(Code::Unavailable, "busy", details);
+    let mut headers = http::HeaderMap::new();
+    status.add_header(&mut headers).unwrap();
+    let busy = move || {
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        let headers = [headers, vec![("content-type", "application/grpc-web+proto")]].concat();
+        http_answer("200 OK", &headers, b"")
+    };
+    let again = busy.clone();
+    let server = Scripted::start(move |number, _| if number == 0 { again() } else { ok(&response()) }).await;
+    let began = Instant::now();
+    client(&server).call(request()).await.unwrap();
+    assert!(began.elapsed() >= Duration::from_millis(40));
+    assert_eq!(failure_of(busy).await.retry_after(), Some(Duration::from_millis(40)));
+}
+
+#[tokio::test]
+async fn a_token_tells_whose_it_is_if_it_is_one_that_does() {
+    let of = async |token: &str| {
+        ChatClient::builder("http://x")
+            .token(token)
+            .build()
+            .unwrap()
+            .subject()
+            .await
+    };
+    assert_eq!(of("e30.eyJzdWIiOiJhbGljZSJ9.x").await.as_deref(), Some("alice"));
+    for token in ["", "opaque", "a.b.c", "e30.e30.x"] {
+        assert_eq!(of(token).await, None, "{token}");
+    }
+    assert_eq!(ChatClient::new("http://x").unwrap().subject().await, None);
+}
