@@ -1,47 +1,112 @@
 //! What a client knows of one conversation, and the rules by which it learns. No IO, no clock.
 //!
 //! Every change has a revision, 1, 2, 3 …, and the *cursor* is the revision up to which all of them are known. Live events
-//! are hints: they may be lost, repeated and reordered, so one only moves the cursor when nothing is missing before it,
-//! and what arrives above a gap is kept but not shown. An answer of `SyncConversations` closes gaps. What is known only
-//! ever grows, by the greater `state_revision`, seq or read position, so that in whatever order hints and answers come,
-//! the same things shown follow from the same things known.
+//! are hints: they may be lost, repeated and reordered, so one only moves the cursor when nothing is missing before it.
+//! What arrives above a gap is shown at once, in the order of the seqs; only the cursor waits. An answer of
+//! `SyncConversations` closes gaps. What is known only ever grows, by the greater `state_revision`, seq or read position,
+//! so that in whatever order hints and answers come, the same things shown follow from the same things known.
+//!
+//! A conversation starts *closed*: a line of a list, with a count of what is unread. Opened, it gets a cursor from a sync,
+//! then its newest page, and shows messages from then on.
+//!
+//! A clone shares everything with its original that neither has changed since: clones are cheap, however long the history.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
 
+use chat_contract::Timestamp;
 use chat_contract::v1::{
-    ConversationCursor, ConversationGained, ConversationSync, ListMessagesResponse, Member, Message, ReadPositionMoved,
-    change,
+    Conversation, ConversationCursor, ConversationKind, ConversationSync, LastMessage, ListMessagesResponse, Member,
+    Message, ReadPositionMoved, change,
 };
+use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 /// Hints above a gap that are kept; a client that misses more has to sync anyway.
 pub const HINTS_MAX: usize = 1_000;
+/// Where counts of unread messages end: this many or more.
+pub const UNREAD_MAX: i64 = 1_000;
+
+/// The length of an excerpt, in characters.
+const EXCERPT_CHARS: usize = 140;
 
 /// What a client knows of one conversation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Timeline {
-    conversation_id: String,
-    user_id: String,
+    conversation_id: Arc<str>,
+    user_id: Arc<str>,
+    /// What the service last said of it, but for what moves: that is kept below.
+    about: Arc<Conversation>,
+    phase: Phase,
     joined_revision: i64,
+    epoch: i64,
     /// Everything above this and up to the cursor came as changes; up to this, as pages, which tell nothing of voids.
     known_from: i64,
     /// Everything up to here is known.
     cursor: i64,
+    /// The greatest seq known at a cursor that a sync gave.
+    cursor_seq: i64,
     /// The greatest revision heard of.
     head: i64,
-    /// All messages that are known, shown or not. The id is part of the key so that two messages with one seq, which no
-    /// correct service hands out, would both be seen.
-    messages: BTreeMap<(i64, String), Message>,
-    voids: BTreeSet<i64>,
+    /// All messages that are known. The id is part of the key so that two messages with one seq, which no correct service
+    /// hands out, would both be seen.
+    messages: RedBlackTreeMapSync<(i64, Arc<str>), Arc<Message>>,
+    voids: RedBlackTreeSetSync<i64>,
     /// Hints above a gap: revision → the revision before it.
     hints: BTreeMap<i64, i64>,
-    message_count: i64,
-    /// The greatest seq that is not unread to the user: read, or not above a message of their own.
-    cleared_seq: i64,
-    members: BTreeSet<String>,
+    /// The newest message heard of, and the revision of its state, while there is no history to take it from.
+    last_message: Option<(Arc<LastMessage>, i64)>,
+    last_activity_at: Option<Timestamp>,
+    members: Arc<Vec<String>>,
     /// The greatest seq that each user has marked as read, members or not: news of a new member may come early.
-    read_positions: BTreeMap<String, i64>,
+    read_positions: Arc<BTreeMap<String, i64>>,
+    counted: Counted,
+    /// The greatest seq that the user has marked as read, here or elsewhere, told to the service or not.
+    read_seq: i64,
+    /// The greatest seq that was marked as read here.
+    marked_seq: i64,
+    /// Seqs of others' messages above what is counted and read, while there is no history to count in.
+    heard: RedBlackTreeSetSync<i64>,
     has_older: bool,
-    loaded: bool,
+    /// Where the pages begin. What changes below is no news while that part of history is not loaded: it would stand there
+    /// without its neighbours, and older pages would go on below it.
+    from_seq: i64,
+}
+
+/// How much of a conversation a client has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Phase {
+    /// A line of a list.
+    Closed,
+    /// Wanted: a sync has to give it a cursor.
+    Starting,
+    /// It has a cursor; its newest page has to be loaded.
+    Paging,
+    /// It has history.
+    Loaded,
+}
+
+/// What the service counted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Counted {
+    /// Above this read position …
+    read_seq: i64,
+    /// … and up to this seq, so many messages of others are unread.
+    seq: i64,
+    unread: i64,
+}
+
+impl Counted {
+    const NOTHING: Self = Self {
+        read_seq: -1,
+        seq: 0,
+        unread: 0,
+    };
+
+    /// Whether this is what the service says later. Positions and seqs only grow; while both stay, a count only falls.
+    fn is_after(&self, other: &Self) -> bool {
+        (self.read_seq, self.seq, -self.unread) > (other.read_seq, other.seq, -other.unread)
+    }
 }
 
 /// What a live event, or an answer, means for the cursor.
@@ -54,31 +119,35 @@ pub enum Step {
 }
 
 impl Timeline {
-    /// A conversation that a sync answered as gained: known up to its cursor once its newest page is loaded.
-    ///
-    /// Answers nothing for an answer without conversation or cursor, which no correct service gives.
-    pub fn gained(user_id: &str, gained: &ConversationGained) -> Option<Self> {
-        let (conversation, cursor) = (gained.conversation.as_ref()?, gained.cursor.as_ref()?);
+    /// A conversation as the feed or a list tells of it: closed.
+    pub fn new(user_id: &str, conversation: &Conversation) -> Self {
         let mut timeline = Self {
-            conversation_id: conversation.conversation_id.clone(),
-            user_id: user_id.to_owned(),
-            joined_revision: cursor.joined_revision,
-            known_from: cursor.revision,
-            cursor: cursor.revision,
-            head: conversation.revision,
-            messages: BTreeMap::new(),
-            voids: BTreeSet::new(),
+            conversation_id: conversation.conversation_id.as_str().into(),
+            user_id: user_id.into(),
+            about: Arc::default(),
+            phase: Phase::Closed,
+            joined_revision: 0,
+            epoch: 0,
+            known_from: 0,
+            cursor: 0,
+            cursor_seq: 0,
+            head: 0,
+            messages: RedBlackTreeMapSync::default(),
+            voids: RedBlackTreeSetSync::default(),
             hints: BTreeMap::new(),
-            message_count: 0,
-            cleared_seq: 0,
-            members: BTreeSet::new(),
-            read_positions: BTreeMap::new(),
+            last_message: None,
+            last_activity_at: None,
+            members: Arc::default(),
+            read_positions: Arc::default(),
+            counted: Counted::NOTHING,
+            read_seq: 0,
+            marked_seq: 0,
+            heard: RedBlackTreeSetSync::default(),
             has_older: false,
-            loaded: false,
+            from_seq: 0,
         };
-        timeline.take_members(&conversation.members);
-        timeline.take_counts(conversation.message_count, conversation.unread_count);
-        Some(timeline)
+        timeline.take_conversation(conversation);
+        timeline
     }
 
     /// The conversation.
@@ -86,13 +155,39 @@ impl Timeline {
         &self.conversation_id
     }
 
-    /// How far the client is; what to sync from.
+    /// What kind it is.
+    pub fn kind(&self) -> ConversationKind {
+        self.about.kind()
+    }
+
+    /// When it was opened.
+    pub fn created_at(&self) -> Option<&Timestamp> {
+        self.about.created_at.as_ref()
+    }
+
+    /// When something was last said, or when it was opened, as far as the client heard.
+    pub fn last_activity_at(&self) -> Option<&Timestamp> {
+        self.last_activity_at.as_ref()
+    }
+
+    /// The newest message that the client heard of, for a list.
+    pub fn last_message(&self) -> Option<&LastMessage> {
+        self.last_message.as_ref().map(|(message, _)| &**message)
+    }
+
+    /// How far the client is; what to sync from. As a sync handed it out, moved on by contiguous events.
     pub fn cursor(&self) -> ConversationCursor {
         ConversationCursor {
-            conversation_id: self.conversation_id.clone(),
+            conversation_id: self.conversation_id.to_string(),
             joined_revision: self.joined_revision,
             revision: self.cursor,
+            epoch: self.epoch,
         }
+    }
+
+    /// The revision of [`cursor`](Self::cursor).
+    pub fn cursor_revision(&self) -> i64 {
+        self.cursor
     }
 
     /// The greatest revision heard of.
@@ -100,9 +195,14 @@ impl Timeline {
         self.head
     }
 
+    /// How much of it the client has.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
     /// Whether history was loaded. Until then nothing is shown: at first, and again after a reset.
     pub fn is_loaded(&self) -> bool {
-        self.loaded
+        self.phase == Phase::Loaded
     }
 
     /// Whether there may be messages older than those that are shown.
@@ -110,16 +210,20 @@ impl Timeline {
         self.has_older
     }
 
-    /// Whether history was loaded and nothing is missing below anything that was heard of.
+    /// Whether history was loaded and nothing is missing below anything that was pushed or synced. While it is not,
+    /// messages may still appear between those that are shown.
     pub fn is_whole(&self) -> bool {
-        self.loaded && self.cursor >= self.head
+        self.is_loaded() && self.cursor >= self.head
     }
 
-    /// What the client shows: the messages up to the cursor, by increasing seq.
+    /// What the client shows: all messages that it knows, by increasing seq, above a gap as well.
     pub fn messages(&self) -> impl DoubleEndedIterator<Item = &Message> {
-        self.messages
-            .values()
-            .filter(|message| self.loaded && message.revision <= self.cursor)
+        self.messages_between(i64::MIN, if self.is_loaded() { i64::MAX } else { i64::MIN })
+    }
+
+    /// The messages up to the cursor, by increasing seq: between them, no other will ever appear.
+    pub fn messages_through_cursor(&self) -> impl DoubleEndedIterator<Item = &Message> {
+        self.messages().filter(|message| message.revision <= self.cursor)
     }
 
     /// The revision above which every change up to the cursor is known, voids included. Of what is below it, pages of
@@ -133,14 +237,40 @@ impl Timeline {
         self.voids.iter().copied()
     }
 
-    /// The newest seq handed out, as far as the client heard.
-    pub fn message_count(&self) -> i64 {
-        self.message_count
+    /// How many messages of others the user has not read, as far as the client heard; [`UNREAD_MAX`] means that many or
+    /// more. What the service counted, less what was marked as read since, and more what came since.
+    pub fn unread_count(&self) -> i64 {
+        let Counted { read_seq, seq, unread } = self.counted;
+        let counted = match (self.read_seq >= seq, unread >= UNREAD_MAX) {
+            (true, _) => 0,
+            (false, true) => UNREAD_MAX,
+            (false, false) => (unread - self.others_between(read_seq, self.read_seq)).max(0),
+        };
+        let floor = self.read_seq.max(seq);
+        let above = if self.is_loaded() {
+            self.others_between(floor, i64::MAX)
+        } else {
+            self.heard.iter().filter(|seq| **seq > floor).map(|_| 1).sum()
+        };
+        (counted + above).min(UNREAD_MAX)
     }
 
-    /// How many messages the user has not read.
-    pub fn unread_count(&self) -> i64 {
-        (self.message_count - self.cleared_seq).max(0)
+    /// How many messages of others are known above one seq and up to another; at most [`UNREAD_MAX`] are counted.
+    fn others_between(&self, above: i64, through: i64) -> i64 {
+        let others = self.messages_between(above, through);
+        let others = others.filter(|message| *message.sender_id != *self.user_id);
+        others.take(1_000).map(|_| 1).sum()
+    }
+
+    fn messages_between(&self, above: i64, through: i64) -> impl DoubleEndedIterator<Item = &Message> {
+        let start = (above.saturating_add(1), Arc::<str>::from(""));
+        let end = match through.checked_add(1) {
+            Some(seq) if seq > start.0 => Bound::Excluded((seq, Arc::<str>::from(""))),
+            Some(_) => Bound::Excluded(start.clone()),
+            None => Bound::Unbounded,
+        };
+        let range = self.messages.range((Bound::Included(start), end));
+        range.map(|(_, message)| &**message)
     }
 
     /// The members, each with the greatest seq that they have marked as read.
@@ -157,30 +287,108 @@ impl Timeline {
             .find_map(|(member, read_seq)| (member == user_id).then_some(read_seq))
     }
 
+    /// The greatest seq that the user has marked as read, on this device or another.
+    pub fn read_seq(&self) -> i64 {
+        self.read_seq
+    }
+
+    /// What was marked as read here and is not known to have reached the service.
+    pub fn unsent_mark(&self) -> Option<i64> {
+        (self.marked_seq > self.counted.read_seq.max(0)).then_some(self.marked_seq)
+    }
+
     /// The seq below which older history goes on: that of the oldest message at hand.
     pub fn oldest_seq(&self) -> Option<i64> {
-        self.messages.keys().next().map(|(seq, _)| *seq)
+        self.messages.first().map(|((seq, _), _)| *seq)
+    }
+
+    /// The greatest seq that may be marked as read: of a message that is shown, or known at the cursor of a sync.
+    fn shown_seq(&self) -> i64 {
+        let newest = match self.messages.last() {
+            Some(((seq, _), _)) if self.is_loaded() => *seq,
+            _ => self.last_message().map(|message| message.seq).unwrap_or_default(),
+        };
+        newest.max(self.cursor_seq)
+    }
+
+    /// Names the user, once that is known.
+    pub(crate) fn take_user_id(&mut self, user_id: &Arc<str>) {
+        self.user_id = user_id.clone();
+        let read_seq = self.read_positions.get(&**user_id).copied().unwrap_or_default();
+        self.read_seq = self.read_seq.max(read_seq);
+        self.counted.read_seq = self.counted.read_seq.max(read_seq);
+    }
+
+    /// Wants history.
+    pub fn open(&mut self) {
+        if self.phase == Phase::Closed {
+            self.phase = Phase::Starting;
+        }
+    }
+
+    /// Gives history up and keeps the line of the list.
+    pub fn close(&mut self) {
+        let floor = self.counted.seq.max(self.read_seq);
+        let others = self
+            .messages_between(floor, i64::MAX)
+            .filter(|it| *it.sender_id != *self.user_id);
+        let heard = others.take(1_000).map(|message| message.seq).collect();
+        self.forget();
+        self.heard = heard;
+        self.phase = Phase::Closed;
+        (self.joined_revision, self.epoch, self.known_from, self.cursor) = (0, 0, 0, 0);
+    }
+
+    /// Takes what the feed or a list says of the conversation.
+    pub fn take_conversation(&mut self, conversation: &Conversation) {
+        self.head = self.head.max(conversation.revision);
+        self.about = Arc::new(Conversation {
+            members: Vec::new(),
+            last_message: None,
+            ..conversation.clone()
+        });
+        self.take_activity(conversation.last_activity_at.as_ref());
+        if let Some(last) = &conversation.last_message {
+            self.take_last_message(last.clone(), 0);
+        }
+        self.take_members(&conversation.members);
+        let read_seq = self.own_position(&conversation.members);
+        self.take_counts(read_seq, conversation.unread_count, conversation.counted_seq);
     }
 
     /// Takes a page of history: the newest when there is none yet, or one of older messages.
     pub fn take_page(&mut self, page: ListMessagesResponse) {
-        let is_older = self
-            .oldest_seq()
-            .is_none_or(|oldest| page.messages.iter().all(|message| message.seq < oldest));
-        if !self.loaded || is_older {
+        if !matches!(self.phase, Phase::Paging | Phase::Loaded) {
+            return;
+        }
+        let oldest = self.oldest_seq();
+        let is_older = oldest.is_none_or(|oldest| page.messages.iter().all(|message| message.seq < oldest));
+        if !self.is_loaded() || is_older {
             self.has_older = page.has_more_before;
+            if let Some(first) = page.messages.first() {
+                self.from_seq = if self.has_older { first.seq } else { 0 };
+            }
+        }
+        self.phase = Phase::Loaded;
+        while let Some(key) = self
+            .messages
+            .first()
+            .map(|(key, _)| key.clone())
+            .filter(|key| key.0 < self.from_seq)
+        {
+            self.messages.remove_mut(&key);
         }
         for message in page.messages {
             self.take_message(message);
         }
-        self.loaded = true;
+        self.heard = RedBlackTreeSetSync::default();
     }
 
     /// Takes a message that a live event tells of, with the revision before it.
     pub fn take_pushed_message(&mut self, message: Message, revision: i64, previous_revision: i64) -> Step {
         self.take_message(message);
         // Without the revision before it, nothing says what else is missing.
-        if previous_revision > 0 || revision == 1 {
+        if self.phase != Phase::Closed && (previous_revision > 0 || revision == 1) {
             self.hints.insert(revision, previous_revision);
         }
         self.take_poke(revision)
@@ -192,12 +400,47 @@ impl Timeline {
         self.advance()
     }
 
+    /// Takes a message of the user's own from the answer to its call. It is shown at once; whether the others were told
+    /// is another question, so it counts as nothing that was heard of.
+    pub fn take_sent_message(&mut self, message: Message) {
+        self.take_message(message);
+    }
+
     /// Takes a read position.
     pub fn take_read_position(&mut self, moved: &ReadPositionMoved) {
         self.raise_read_position(&moved.user_id, moved.read_seq);
-        if moved.user_id == self.user_id {
-            self.cleared_seq = self.cleared_seq.max(moved.read_seq);
+        if *moved.user_id == *self.user_id {
+            match moved.unread_count {
+                Some(unread) => self.take_counts(moved.read_seq, unread, moved.counted_seq),
+                None => self.read_seq = self.read_seq.max(moved.read_seq),
+            }
         }
+    }
+
+    /// Takes how many messages of others are unread above the user's read position and up to `counted_seq`.
+    pub fn take_counts(&mut self, read_seq: i64, unread_count: i64, counted_seq: i64) {
+        let counted = Counted {
+            read_seq,
+            seq: counted_seq,
+            unread: unread_count,
+        };
+        if counted.is_after(&self.counted) {
+            self.counted = counted;
+        }
+        self.read_seq = self.read_seq.max(read_seq);
+        self.trim_heard();
+    }
+
+    /// Marks messages as read, up to a seq or to the newest that is shown, whichever is less. Answers the seq to tell the
+    /// service of, unless that much is read already.
+    pub fn mark_read(&mut self, seq: i64) -> Option<i64> {
+        let seq = seq.min(self.shown_seq());
+        if seq <= self.read_seq {
+            return None;
+        }
+        (self.read_seq, self.marked_seq) = (seq, seq);
+        self.trim_heard();
+        Some(seq)
     }
 
     /// Takes the answer to a sync that was asked from `asked`, however much later it comes.
@@ -205,22 +448,29 @@ impl Timeline {
         let Some(cursor) = &sync.cursor else {
             return self.advance();
         };
-        if asked.joined_revision != self.joined_revision {
+        if self.phase == Phase::Closed || (asked.joined_revision, asked.epoch) != (self.joined_revision, self.epoch) {
             // The membership that was asked about has been replaced meanwhile.
             return self.advance();
         }
-        if sync.reset {
+        let moves_on = cursor.revision > 0 || !sync.incomplete;
+        // To name a conversation without history is to ask for a start: nothing new, when all of it is known.
+        let is_known = self.is_loaded() && asked.revision == 0 && cursor.revision <= self.cursor;
+        if sync.reset && !is_known {
             self.restart(cursor);
         }
+        if self.phase == Phase::Starting && moves_on {
+            self.phase = Phase::Paging;
+        }
+        (self.joined_revision, self.epoch) = (cursor.joined_revision, cursor.epoch);
         self.head = self.head.max(sync.revision);
+        self.cursor_seq = self.cursor_seq.max(sync.cursor_seq);
         self.take_members(&sync.members);
-        self.take_counts(sync.message_count, sync.unread_count);
+        let read_seq = self.own_position(&sync.members);
+        self.take_counts(read_seq, sync.unread_count, sync.counted_seq);
         for change in &sync.changes {
             match &change.kind {
                 Some(change::Kind::MessageSent(message)) => self.take_message(message.clone()),
-                Some(change::Kind::Void(_)) => {
-                    self.voids.insert(change.revision);
-                }
+                Some(change::Kind::Void(_)) => self.voids.insert_mut(change.revision),
                 // Of a later version of the service: stepped over.
                 None => {}
             }
@@ -231,52 +481,117 @@ impl Timeline {
         self.advance()
     }
 
-    /// Forgets what was cached. Nothing is shown until the newest page is loaded.
+    /// Forgets what was cached and goes on from here. Nothing is shown until the newest page is loaded.
     fn restart(&mut self, cursor: &ConversationCursor) {
-        self.joined_revision = cursor.joined_revision;
-        self.known_from = cursor.revision;
-        self.cursor = cursor.revision;
-        self.head = cursor.revision;
-        self.messages.clear();
-        self.voids.clear();
+        self.forget();
+        let (before, now) = (
+            (self.joined_revision, self.epoch),
+            (cursor.joined_revision, cursor.epoch),
+        );
+        if before != now && before != (0, 0) {
+            // Another membership, or another life of the databases: what was read then is not read now.
+            (self.read_seq, self.marked_seq) = (0, 0);
+            self.read_positions = Arc::default();
+            self.last_message = None;
+        }
+        self.counted = Counted::NOTHING;
+        self.phase = Phase::Starting;
+        (self.known_from, self.cursor, self.head) = (cursor.revision, cursor.revision, cursor.revision);
+    }
+
+    fn forget(&mut self) {
+        self.messages = RedBlackTreeMapSync::default();
+        self.voids = RedBlackTreeSetSync::default();
+        self.heard = RedBlackTreeSetSync::default();
         self.hints.clear();
-        self.members.clear();
-        self.read_positions.clear();
-        (self.message_count, self.cleared_seq) = (0, 0);
-        (self.has_older, self.loaded) = (false, false);
+        self.cursor_seq = 0;
+        (self.has_older, self.from_seq) = (false, 0);
     }
 
     fn take_message(&mut self, message: Message) {
-        self.message_count = self.message_count.max(message.seq);
-        if message.sender_id == self.user_id {
-            self.cleared_seq = self.cleared_seq.max(message.seq);
+        let is_newest = self.last_message().is_none_or(|last| last.seq <= message.seq);
+        if is_newest {
+            let last = LastMessage {
+                seq: message.seq,
+                sender_id: message.sender_id.clone(),
+                excerpt: excerpt(&message.text),
+                sent_at: message.sent_at,
+                message_id: message.message_id.clone(),
+            };
+            self.take_activity(message.sent_at.as_ref());
+            self.take_last_message(last, message.state_revision);
         }
-        let key = (message.seq, message.message_id.clone());
-        let at_hand = self.messages.entry(key).or_insert_with(|| message.clone());
-        if message.state_revision > at_hand.state_revision {
-            *at_hand = message;
+        if !self.is_loaded() && *message.sender_id != *self.user_id {
+            self.heard.insert_mut(message.seq);
+            self.trim_heard();
+        }
+        if self.phase == Phase::Closed || message.seq < self.from_seq {
+            return;
+        }
+        let key = (message.seq, Arc::from(message.message_id.as_str()));
+        let at_hand = self.messages.get(&key);
+        if at_hand.is_none_or(|at_hand| message.state_revision > at_hand.state_revision) {
+            self.messages.insert_mut(key, Arc::new(message));
         }
     }
 
+    fn take_last_message(&mut self, message: LastMessage, state_revision: i64) {
+        let is_after = |(last, state): &(Arc<LastMessage>, i64)| (message.seq, state_revision) > (last.seq, *state);
+        if self.last_message.as_ref().is_none_or(is_after) {
+            self.last_message = Some((Arc::new(message), state_revision));
+        }
+    }
+
+    fn take_activity(&mut self, at: Option<&Timestamp>) {
+        let moment = |at: Option<&Timestamp>| at.map(|at| (at.seconds, at.nanos));
+        if moment(at) > moment(self.last_activity_at.as_ref()) {
+            self.last_activity_at = at.copied();
+        }
+    }
+
+    /// Lists tell of at most 100 members; none at all is nothing that was said about them.
     fn take_members(&mut self, members: &[Member]) {
-        self.members = members.iter().map(|member| member.user_id.clone()).collect();
+        let ids = || members.iter().map(|member| member.user_id.as_str());
+        if !members.is_empty() && !ids().eq(self.members.iter().map(String::as_str)) {
+            let mut ids: Vec<String> = ids().map(str::to_owned).collect();
+            ids.sort_unstable();
+            self.members = Arc::new(ids);
+        }
         for member in members {
             self.raise_read_position(&member.user_id, member.read_seq);
         }
     }
 
-    fn raise_read_position(&mut self, user_id: &str, read_seq: i64) {
-        let position = self.read_positions.entry(user_id.to_owned()).or_default();
-        *position = read_seq.max(*position);
+    /// The user's own read position, as a list of members tells it. Zero when it does not.
+    fn own_position(&self, members: &[Member]) -> i64 {
+        let own = members.iter().find(|member| *member.user_id == *self.user_id);
+        own.map(|member| member.read_seq).unwrap_or_default()
     }
 
-    fn take_counts(&mut self, message_count: i64, unread_count: i64) {
-        self.message_count = self.message_count.max(message_count);
-        self.cleared_seq = self.cleared_seq.max(message_count - unread_count);
+    fn raise_read_position(&mut self, user_id: &str, read_seq: i64) {
+        if self.read_positions.get(user_id).is_none_or(|known| *known < read_seq) {
+            Arc::make_mut(&mut self.read_positions).insert(user_id.to_owned(), read_seq);
+        }
+    }
+
+    /// Drops what is counted or read from what was heard, and the newest above the bound of counts.
+    fn trim_heard(&mut self) {
+        let floor = self.counted.seq.max(self.read_seq);
+        while let Some(seq) = self.heard.first().copied().filter(|seq| *seq <= floor) {
+            self.heard.remove_mut(&seq);
+        }
+        while i64::try_from(self.heard.size()).is_ok_and(|size| size > UNREAD_MAX)
+            && let Some(seq) = self.heard.last().copied()
+        {
+            self.heard.remove_mut(&seq);
+        }
     }
 
     /// Moves the cursor over every hint that nothing is missing before.
     fn advance(&mut self) -> Step {
+        if self.phase == Phase::Closed {
+            return Step::Whole;
+        }
         while let Some(revision) = self.next_hint() {
             self.cursor = revision;
         }
@@ -297,6 +612,23 @@ impl Timeline {
         let mut hints = self.hints.range(self.cursor + 1..);
         hints.find_map(|(revision, previous)| (*previous <= self.cursor).then_some(*revision))
     }
+}
+
+/// The first characters of a text, on one line.
+fn excerpt(text: &str) -> String {
+    let words = text.split_whitespace();
+    let mut excerpt = String::new();
+    for word in words {
+        if !excerpt.is_empty() {
+            excerpt.push(' ');
+        }
+        excerpt.push_str(word);
+        // Characters are at most four bytes: enough is enough, however long the text.
+        if excerpt.len() > 4 * EXCERPT_CHARS {
+            break;
+        }
+    }
+    excerpt.chars().take(EXCERPT_CHARS).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use chat_contract::v1::{Change, Conversation, Void};
+use chat_contract::v1::{Change, Void};
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
@@ -6,24 +6,45 @@ use rand::{Rng, SeedableRng};
 use super::*;
 use crate::model::{ALICE, BOB, Place, Service, members, message};
 
-fn gained(revision: i64, cursor: i64) -> ConversationGained {
-    ConversationGained {
-        conversation: Some(Conversation {
-            revision,
-            members: members(0, 0),
-            ..Conversation::default()
-        }),
+/// Alice's view of a conversation that a sync has given a cursor, before its newest page.
+fn started(head: i64, cursor: i64) -> Timeline {
+    let conversation = Conversation {
+        revision: head,
+        members: members(0, 0),
+        ..Conversation::default()
+    };
+    let mut timeline = Timeline::new(ALICE, &conversation);
+    timeline.open();
+    let sync = ConversationSync {
         cursor: Some(ConversationCursor {
             revision: cursor,
             ..ConversationCursor::default()
         }),
-    }
+        reset: true,
+        revision: head,
+        members: members(0, 0),
+        ..ConversationSync::default()
+    };
+    timeline.take_sync(&timeline.cursor(), &sync);
+    timeline
 }
 
 /// Alice's view of a conversation without history.
 fn empty() -> Timeline {
-    let mut timeline = Timeline::gained(ALICE, &gained(0, 0)).unwrap();
+    let mut timeline = started(0, 0);
     timeline.take_page(ListMessagesResponse::default());
+    timeline
+}
+
+/// Alice's view of a conversation, started now with a page of this size.
+fn following(service: &Service, size: usize) -> Timeline {
+    let mut timeline = Timeline::new(ALICE, &service.conversation("c"));
+    timeline.open();
+    while timeline.phase() == Phase::Starting {
+        let asked = timeline.cursor();
+        timeline.take_sync(&asked, &service.sync(&asked, 7));
+    }
+    timeline.take_page(service.page(i64::MAX, size));
     timeline
 }
 
@@ -49,12 +70,17 @@ fn a_contiguous_push_is_shown_at_once() {
 }
 
 #[test]
-fn a_push_above_a_gap_waits_until_the_gap_is_closed() {
+fn a_push_above_a_gap_is_shown_and_only_the_cursor_waits() {
     let mut timeline = empty();
     assert_eq!((push(&mut timeline, 3), push(&mut timeline, 2)), (Step::Gap, Step::Gap));
-    assert_eq!((shown(&timeline), timeline.is_whole()), (vec![], false));
+    assert_eq!((shown(&timeline), timeline.is_whole()), (vec![2, 3], false));
+    assert_eq!(
+        (timeline.cursor().revision, timeline.messages_through_cursor().count()),
+        (0, 0)
+    );
     assert_eq!(push(&mut timeline, 1), Step::Whole);
-    assert_eq!(shown(&timeline), [1, 2, 3]);
+    assert_eq!((shown(&timeline), timeline.is_whole()), (vec![1, 2, 3], true));
+    assert_eq!(timeline.messages_through_cursor().count(), 3);
 }
 
 #[test]
@@ -70,7 +96,10 @@ fn a_repeated_push_changes_nothing() {
 fn a_push_that_does_not_say_what_is_before_it_moves_nothing() {
     let mut timeline = empty();
     assert_eq!(timeline.take_pushed_message(message(9, 9, BOB), 9, 0), Step::Gap);
-    assert_eq!((shown(&timeline), timeline.head()), (vec![], 9));
+    assert_eq!(
+        (shown(&timeline), timeline.head(), timeline.cursor().revision),
+        (vec![9], 9, 0)
+    );
 }
 
 #[test]
@@ -143,8 +172,8 @@ fn two_messages_with_one_seq_are_both_seen() {
 }
 
 #[test]
-fn nothing_of_a_page_above_the_cursor_is_shown() {
-    let mut timeline = Timeline::gained(ALICE, &gained(5, 3)).unwrap();
+fn a_page_above_the_cursor_is_shown_and_the_gap_is_known() {
+    let mut timeline = started(5, 3);
     assert!(!timeline.is_loaded());
     timeline.take_page(ListMessagesResponse {
         messages: [2, 3, 5].map(|at| message(at, at, BOB)).into(),
@@ -153,16 +182,39 @@ fn nothing_of_a_page_above_the_cursor_is_shown() {
     });
     assert_eq!(
         (shown(&timeline), timeline.has_older(), timeline.is_whole()),
-        (vec![2, 3], true, false)
+        (vec![2, 3, 5], true, false)
     );
     push(&mut timeline, 4);
-    assert_eq!(shown(&timeline), [2, 3, 4]);
+    assert_eq!(shown(&timeline), [2, 3, 4, 5]);
     assert_eq!(push(&mut timeline, 5), Step::Whole);
     timeline.take_page(ListMessagesResponse {
         messages: vec![message(1, 1, BOB)],
         ..ListMessagesResponse::default()
     });
     assert_eq!((shown(&timeline), timeline.has_older()), (vec![1, 2, 3, 4, 5], false));
+}
+
+#[test]
+fn a_change_below_what_was_loaded_waits_for_its_page() {
+    let page = |seqs: [i64; 2], has_more_before| ListMessagesResponse {
+        messages: seqs.map(|seq| message(seq, seq, BOB)).into(),
+        has_more_before,
+        ..ListMessagesResponse::default()
+    };
+    let edit = |seq, revision| Message {
+        state_revision: revision,
+        ..message(seq, seq, BOB)
+    };
+    let mut timeline = started(4, 4);
+    timeline.take_pushed_message(edit(1, 5), 5, 4);
+    timeline.take_page(page([3, 4], true));
+    timeline.take_pushed_message(edit(2, 6), 6, 5);
+    assert_eq!(
+        (shown(&timeline), timeline.oldest_seq(), timeline.is_whole()),
+        (vec![3, 4], Some(3), true)
+    );
+    timeline.take_page(page([1, 2], false));
+    assert_eq!(shown(&timeline), [1, 2, 3, 4]);
 }
 
 #[test]
@@ -173,6 +225,7 @@ fn a_reset_shows_nothing_until_history_is_loaded_again() {
     let cursor = ConversationCursor {
         joined_revision: 7,
         revision: 8,
+        epoch: 2,
         ..asked.clone()
     };
     let sync = ConversationSync {
@@ -180,16 +233,16 @@ fn a_reset_shows_nothing_until_history_is_loaded_again() {
         reset: true,
         revision: 9,
         members: members(0, 0),
-        message_count: 9,
+        counted_seq: 9,
         unread_count: 4,
         ..ConversationSync::default()
     };
     assert_eq!(timeline.take_sync(&asked, &sync), Step::Gap);
     assert_eq!(
-        (shown(&timeline), timeline.is_loaded(), timeline.cursor()),
-        (vec![], false, cursor)
+        (shown(&timeline), timeline.phase(), timeline.cursor()),
+        (vec![], Phase::Paging, cursor)
     );
-    assert_eq!((timeline.message_count(), timeline.unread_count()), (9, 4));
+    assert_eq!(timeline.unread_count(), 4);
     // A late answer about the membership before says nothing about this one.
     timeline.take_sync(
         &asked,
@@ -205,25 +258,185 @@ fn a_reset_shows_nothing_until_history_is_loaded_again() {
 }
 
 #[test]
-fn unread_counts_follow_from_messages_and_read_positions() {
+fn a_start_that_is_incomplete_goes_on_with_the_cursor_that_it_gave() {
+    let mut timeline = Timeline::new(ALICE, &Conversation::default());
+    timeline.open();
+    let given = |revision| ConversationCursor {
+        joined_revision: 3,
+        epoch: 5,
+        revision,
+        ..ConversationCursor::default()
+    };
+    let sync = |revision| ConversationSync {
+        cursor: Some(given(revision)),
+        reset: true,
+        incomplete: true,
+        revision: 9,
+        ..ConversationSync::default()
+    };
+    timeline.take_sync(&timeline.cursor(), &sync(0));
+    assert_eq!((timeline.phase(), timeline.cursor()), (Phase::Starting, given(0)));
+    timeline.take_sync(&timeline.cursor(), &sync(8));
+    assert_eq!((timeline.phase(), timeline.cursor()), (Phase::Paging, given(8)));
+}
+
+#[test]
+fn an_empty_conversation_that_is_told_to_start_again_knows_all_that_there_is() {
+    let mut timeline = empty();
+    let asked = timeline.cursor();
+    let start = ConversationSync {
+        cursor: Some(asked.clone()),
+        reset: true,
+        ..ConversationSync::default()
+    };
+    assert_eq!(timeline.take_sync(&asked, &start), Step::Whole);
+    assert!(timeline.is_whole());
+    // Neither does a late answer undo what came since.
+    push(&mut timeline, 1);
+    timeline.take_sync(&asked, &start);
+    assert_eq!((shown(&timeline), timeline.is_whole()), (vec![1], true));
+    // One that knows more than came does.
+    let further = ConversationSync {
+        cursor: Some(ConversationCursor {
+            revision: 2,
+            ..asked.clone()
+        }),
+        revision: 2,
+        ..start
+    };
+    timeline.take_sync(&asked, &further);
+    assert_eq!((timeline.phase(), timeline.cursor().revision), (Phase::Paging, 2));
+}
+
+#[test]
+fn a_closed_conversation_is_a_line_of_a_list() {
+    let mut service = Service::default();
+    for _ in 0..3 {
+        service.send(BOB);
+    }
+    let mut timeline = Timeline::new(ALICE, &service.conversation("c"));
+    assert_eq!((timeline.phase(), timeline.unread_count()), (Phase::Closed, 3));
+    let pushed = Message {
+        text: format!("two\n  lines {}", "x".repeat(200)),
+        ..service.send(BOB)
+    };
+    for _ in 0..2 {
+        timeline.take_pushed_message(pushed.clone(), 4, 3);
+    }
+    service.send(ALICE);
+    timeline.take_pushed_message(service.state(5, 5), 5, 4);
+    assert_eq!(
+        (shown(&timeline), timeline.head(), timeline.unread_count()),
+        (vec![], 5, 4)
+    );
+    assert_eq!(timeline.last_message().unwrap().seq, 5);
+    timeline.take_pushed_message(Message { seq: 6, ..pushed }, 6, 5);
+    let excerpt = &timeline.last_message().unwrap().excerpt;
+    assert_eq!(
+        (excerpt.chars().count(), excerpt.starts_with("two lines xxx")),
+        (140, true)
+    );
+    // Nothing was shown but the last message; still, that much can be marked as read.
+    assert_eq!((timeline.mark_read(i64::MAX), timeline.unread_count()), (Some(6), 0));
+}
+
+#[test]
+fn own_messages_hide_no_unread_ones() {
     let mut timeline = empty();
     for revision in 1..=3 {
         push(&mut timeline, revision);
     }
+    timeline.take_pushed_message(message(4, 4, ALICE), 4, 3);
     assert_eq!(timeline.unread_count(), 3);
-    let moved = |user: &str, read_seq| ReadPositionMoved {
+    push(&mut timeline, 5);
+    assert_eq!(timeline.unread_count(), 4);
+}
+
+fn moved(user: &str, read_seq: i64, counts: Option<(i64, i64)>) -> ReadPositionMoved {
+    ReadPositionMoved {
         user_id: user.into(),
         read_seq,
-        unread_count: None,
-    };
-    timeline.take_read_position(&moved(BOB, 3));
-    timeline.take_read_position(&moved(ALICE, 2));
-    timeline.take_read_position(&moved(ALICE, 1));
-    assert_eq!(timeline.unread_count(), 1);
+        unread_count: counts.map(|(unread, _)| unread),
+        counted_seq: counts.map_or(0, |(_, counted)| counted),
+    }
+}
+
+#[test]
+fn marks_from_other_devices_bring_their_counts() {
+    let mut timeline = empty();
+    for revision in 1..=5 {
+        push(&mut timeline, revision);
+    }
+    timeline.take_read_position(&moved(BOB, 3, None));
+    // Of what was counted up to 4, one has become void; what came above is added.
+    timeline.take_read_position(&moved(ALICE, 2, Some((1, 4))));
+    assert_eq!(timeline.unread_count(), 2);
+    // Older news, whenever they come, change nothing.
+    timeline.take_read_position(&moved(ALICE, 1, Some((4, 5))));
+    timeline.take_read_position(&moved(ALICE, 2, Some((2, 4))));
+    assert_eq!(timeline.unread_count(), 2);
     assert_eq!(timeline.read_positions().collect::<Vec<_>>(), [(ALICE, 2), (BOB, 3)]);
-    timeline.take_pushed_message(message(4, 4, ALICE), 4, 3);
-    assert_eq!(timeline.unread_count(), 0);
-    assert_eq!(timeline.read_position("carol"), None);
+    assert_eq!((timeline.read_position("carol"), timeline.read_seq()), (None, 2));
+}
+
+#[test]
+fn a_mark_counts_at_once_and_never_passes_what_was_shown() {
+    let mut timeline = empty();
+    for revision in 1..=4 {
+        push(&mut timeline, revision);
+    }
+    timeline.take_counts(0, 4, 4);
+    assert_eq!(
+        (timeline.mark_read(3), timeline.unread_count(), timeline.unsent_mark()),
+        (Some(3), 1, Some(3))
+    );
+    assert_eq!(timeline.mark_read(2), None);
+    // The service counts to 9: what is on its way there was not shown.
+    timeline.take_counts(0, 9, 9);
+    assert_eq!((timeline.unread_count(), timeline.mark_read(i64::MAX)), (6, Some(4)));
+    timeline.take_counts(4, 5, 9);
+    assert_eq!((timeline.unread_count(), timeline.unsent_mark()), (5, None));
+}
+
+#[test]
+fn counts_of_a_thousand_mean_that_many_or_more() {
+    let mut timeline = empty();
+    timeline.take_counts(0, UNREAD_MAX, 5_000);
+    push(&mut timeline, 1);
+    timeline.take_pushed_message(message(2, 5_001, BOB), 2, 1);
+    assert_eq!((timeline.mark_read(1), timeline.unread_count()), (Some(1), UNREAD_MAX));
+    assert_eq!((timeline.mark_read(5_001), timeline.unread_count()), (Some(5_001), 0));
+}
+
+#[test]
+fn a_message_of_ones_own_is_shown_from_its_answer_but_is_no_news() {
+    let mut timeline = empty();
+    timeline.take_sent_message(message(2, 2, ALICE));
+    assert_eq!(
+        (shown(&timeline), timeline.head(), timeline.is_whole()),
+        (vec![2], 0, true)
+    );
+    push(&mut timeline, 1);
+    assert_eq!(timeline.take_pushed_message(message(2, 2, ALICE), 2, 1), Step::Whole);
+    assert_eq!((shown(&timeline), timeline.cursor().revision), (vec![1, 2], 2));
+}
+
+#[test]
+fn a_copy_shares_what_did_not_change() {
+    let mut timeline = empty();
+    for revision in 1..=1_000 {
+        push(&mut timeline, revision);
+    }
+    let copy = timeline.clone();
+    push(&mut timeline, 1_001);
+    let shared = timeline
+        .messages()
+        .zip(copy.messages())
+        .all(|(one, other)| std::ptr::eq(one, other));
+    assert_eq!(
+        (shared, timeline.messages().count(), copy.messages().count()),
+        (true, 1_001, 1_000)
+    );
 }
 
 #[test]
@@ -239,49 +452,57 @@ fn hints_above_a_gap_are_bounded() {
 
 /// Something happens. Answers what is pushed about it, if anything.
 fn happen(service: &mut Service, random: &mut StdRng) -> Option<Hint> {
-    let sent: Vec<i64> = service
-        .places
-        .iter()
-        .filter_map(|place| {
-            if let Place::Sent { seq, .. } = place {
-                Some(*seq)
-            } else {
-                None
-            }
+    let sent: Vec<i64> = (1..=service.head())
+        .filter(|revision| !service.unwritten.contains(revision))
+        .filter_map(|revision| match service.place(revision) {
+            Place::Sent { seq, .. } => Some(*seq),
+            _ => None,
         })
         .collect();
-    let revision = service.head() + 1;
-    match random.random_range(0..10) {
+    let sender = *[ALICE, BOB].choose(random).unwrap();
+    match random.random_range(0..12) {
         0 => {
-            // A writer died: its place and its seq are used up.
-            service.message_count += 1;
-            service.places.push(Place::Void);
+            service.die(sender);
             None
         }
         1 | 2 if !sent.is_empty() => {
             let seq = *sent.choose(random).unwrap();
-            service.places.push(Place::Changed { seq });
+            let revision = service.take(Place::Changed { seq });
             Some(Hint::Message(Box::new(service.state(seq, revision)), revision))
         }
         3 => {
-            let reader = random.random_range(0..2);
-            service.read[reader] = service.read[reader].max(random.random_range(0..=service.message_count));
-            service.cleared = service.cleared.max(service.read[0]);
-            let user_id = [ALICE, BOB][reader].to_owned();
-            Some(Hint::Read(ReadPositionMoved {
-                user_id,
-                read_seq: service.read[reader],
-                unread_count: None,
-            }))
+            let seq = random.random_range(0..=service.message_count);
+            Some(Hint::Read(service.read(random.random_range(0..2), seq)))
+        }
+        // A writer takes its time, and may die meanwhile.
+        4 | 5 => {
+            let seq = service.message_count + 1;
+            let place = match random.random_range(0..3) {
+                0 => Place::Void { seq, sender },
+                _ => Place::Sent { seq, sender },
+            };
+            let revision = service.take(place);
+            service.unwritten.insert(revision);
+            None
+        }
+        6 | 7 => {
+            let revision = service
+                .unwritten
+                .iter()
+                .copied()
+                .collect::<Vec<_>>()
+                .choose(random)
+                .copied()?;
+            service.unwritten.remove(&revision);
+            match *service.place(revision) {
+                Place::Sent { seq, .. } => Some(Hint::Message(Box::new(service.state(seq, revision)), revision)),
+                _ => None,
+            }
         }
         _ => {
-            service.message_count += 1;
-            let (seq, sender) = (service.message_count, *[ALICE, BOB].choose(random).unwrap());
-            service.places.push(Place::Sent { seq, sender });
-            if sender == ALICE {
-                service.cleared = seq;
-            }
-            Some(Hint::Message(Box::new(service.state(seq, revision)), revision))
+            let message = service.send(sender);
+            let revision = message.revision;
+            Some(Hint::Message(Box::new(message), revision))
         }
     }
 }
@@ -304,41 +525,64 @@ fn give(timeline: &mut Timeline, hint: Hint, random: &mut StdRng) {
     }
 }
 
-/// What is shown is exactly the messages up to the cursor, and once shown it stays.
-fn assert_is_a_prefix(timeline: &Timeline, service: &Service, seen: &mut Vec<i64>, context: &str) {
+/// The messages up to the cursor are exactly those that are there, and once they are, they stay.
+fn assert_is_a_prefix(timeline: &Timeline, service: &Service, from: i64, seen: &mut Vec<i64>, context: &str) {
     let cursor = timeline.cursor().revision;
+    assert!(cursor <= service.contiguous(), "{context}");
     let expected: Vec<i64> = (1..=cursor)
-        .filter_map(|revision| {
-            if let Place::Sent { seq, .. } = service.place(revision) {
-                Some(*seq)
-            } else {
-                None
-            }
+        .filter_map(|revision| match service.place(revision) {
+            Place::Sent { seq, .. } if *seq >= from => Some(*seq),
+            _ => None,
         })
         .collect();
-    let shown = shown(timeline);
-    assert_eq!(shown, expected, "{context}");
-    assert!(shown.starts_with(seen), "{context}");
+    let through: Vec<i64> = timeline.messages_through_cursor().map(|message| message.seq).collect();
+    assert_eq!(through, expected, "{context}");
+    assert!(through.starts_with(seen), "{context}");
+    assert!(shown(timeline).is_sorted(), "{context}");
     for message in timeline.messages() {
-        assert_eq!(
-            *message,
-            service.state(message.seq, message.state_revision),
-            "{context}"
-        );
+        let state = service.state(message.seq, message.state_revision);
+        assert_eq!(*message, state, "{context}");
     }
-    *seen = shown;
+    *seen = through;
+}
+
+/// Syncs until nothing more is to be had.
+fn catch_up(timeline: &mut Timeline, service: &Service) {
+    loop {
+        let asked = timeline.cursor();
+        let sync = service.sync(&asked, 7);
+        timeline.take_sync(&asked, &sync);
+        if timeline.phase() == Phase::Paging {
+            timeline.take_page(service.page(i64::MAX, 50));
+        }
+        if !sync.incomplete && !sync.reset {
+            return;
+        }
+    }
 }
 
 #[test]
-fn lost_repeated_and_reordered_hints_change_nothing_in_the_end() {
+fn pages_syncs_and_hints_in_any_order_end_with_the_same_history_and_counts() {
     for seed in 0..400 {
         let context = format!("seed {seed}");
         let random = &mut StdRng::seed_from_u64(seed);
-        let (mut service, mut timeline, mut seen) = (Service::default(), empty(), Vec::new());
+        let mut service = Service::default();
+        service.send(BOB);
+        for _ in 0..random.random_range(0..20) {
+            happen(&mut service, random);
+        }
+        if service.contiguous() == 0 {
+            service.unwritten.clear();
+        }
+        let mut timeline = following(&service, 5);
+        let mut from_syncs_alone = timeline.clone();
+        let mut from_pages_alone: Vec<Message> = service.page_after(0, 3).messages;
+        let from = timeline.oldest_seq().unwrap_or(i64::MAX).min(service.message_count + 1);
+        let mut seen = Vec::new();
         let mut on_their_way: Vec<Hint> = Vec::new();
         let mut answer: Option<(ConversationCursor, ConversationSync)> = None;
         for _ in 0..random.random_range(1..120) {
-            match random.random_range(0..8) {
+            match random.random_range(0..9) {
                 0..=3 => {
                     let hint = happen(&mut service, random);
                     // Lost, once, or more often.
@@ -351,7 +595,7 @@ fn lost_repeated_and_reordered_hints_change_nothing_in_the_end() {
                     let arriving = random.random_range(0..=on_their_way.len());
                     for hint in on_their_way.split_off(on_their_way.len() - arriving) {
                         give(&mut timeline, hint, random);
-                        assert_is_a_prefix(&timeline, &service, &mut seen, &context);
+                        assert_is_a_prefix(&timeline, &service, from, &mut seen, &context);
                     }
                 }
                 // A sync is asked for, and answered some time later.
@@ -359,33 +603,48 @@ fn lost_repeated_and_reordered_hints_change_nothing_in_the_end() {
                     let asked = timeline.cursor();
                     answer = Some((asked.clone(), service.sync(&asked, random.random_range(1..20))));
                 }
+                7 => {
+                    let last = from_pages_alone.last().map_or(0, |message| message.seq);
+                    from_pages_alone.extend(service.page_after(last, random.random_range(1..4)).messages);
+                }
                 _ => {
                     if let Some((asked, sync)) = answer.take() {
                         timeline.take_sync(&asked, &sync);
-                        assert_is_a_prefix(&timeline, &service, &mut seen, &context);
+                        assert_is_a_prefix(&timeline, &service, from, &mut seen, &context);
                     }
                 }
             }
         }
-        let mut from_syncs_alone = empty();
-        for timeline in [&mut timeline, &mut from_syncs_alone] {
-            while timeline.cursor().revision < service.head() || timeline.message_count() < service.message_count {
-                let asked = timeline.cursor();
-                timeline.take_sync(&asked, &service.sync(&asked, 7));
-            }
-            let asked = timeline.cursor();
-            timeline.take_sync(&asked, &service.sync(&asked, 7));
-        }
+        service.unwritten.clear();
+        catch_up(&mut timeline, &service);
+        catch_up(&mut from_syncs_alone, &service);
         // What is still on its way is all known by now.
         for hint in on_their_way {
             give(&mut timeline, hint, random);
         }
+        assert_is_a_prefix(&timeline, &service, from, &mut seen, &context);
         assert_eq!(timeline, from_syncs_alone, "{context}");
+        assert_eq!(timeline.unread_count(), service.unread(), "{context}");
+        assert!(timeline.is_whole(), "{context}");
+        // Who follows by pages goes on after the last message that they were shown.
+        loop {
+            let last = from_pages_alone.last().map_or(0, |message| message.seq);
+            let page = service.page_after(last, 3);
+            from_pages_alone.extend(page.messages);
+            if !page.has_more_after {
+                break;
+            }
+        }
+        let paged: Vec<i64> = from_pages_alone.iter().map(|message| message.seq).collect();
+        let (older, same): (Vec<i64>, Vec<i64>) = paged.iter().partition(|seq| **seq < from);
         assert_eq!(
-            timeline.unread_count(),
-            service.message_count - service.cleared,
+            (same, older.is_empty()),
+            (shown(&timeline), !timeline.has_older()),
             "{context}"
         );
-        assert!(timeline.is_whole(), "{context}");
+        let others = from_pages_alone
+            .iter()
+            .filter(|it| it.sender_id == BOB && it.seq > service.read[0]);
+        assert_eq!(i64::try_from(others.count()), Ok(timeline.unread_count()), "{context}");
     }
 }
