@@ -1,66 +1,87 @@
-//! A user's conversations, kept up to date.
+//! A user's conversations and friends, kept up to date.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::sync::Arc;
+mod marks;
+mod outbox;
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chat_contract::Timestamp;
 use chat_contract::v1::{
-    ConversationCursor, ListMessagesRequest, ListMessagesResponse, LiveEvent, SyncConversationsRequest,
-    SyncConversationsResponse, list_messages_request::Position, live_event::Event,
+    ListMessagesRequest, ListMessagesResponse, LiveEvent, Message, SyncConversationsResponse,
+    list_messages_request::Position, live_event::Event,
 };
 use futures::future::{BoxFuture, FutureExt, OptionFuture};
+use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
+use crate::book::{Asked, Book, Load, State, Wants};
 use crate::client::{ChatClient, Retries};
 use crate::error::CallError;
-use crate::live::{LiveConnection, LiveOptions};
-use crate::timeline::{Step, Timeline};
+use crate::live::{LiveConnection, LiveError, LiveOptions, jittered};
+use crate::timeline::Timeline;
+
+pub use outbox::SendError;
 
 /// How long a client waits for a missing live event before it syncs, when the options do not say.
 pub const GAP_WAIT_DEFAULT: Duration = Duration::from_millis(300);
+/// How often a client syncs while it has no live connection, when the options do not say.
+pub const POLL_INTERVAL_DEFAULT: Duration = Duration::from_secs(30);
 
-/// Conversations in one sync, at most; the service refuses more.
-const CURSORS_MAX: usize = 200;
+/// How long the push of one's own message may take to come back, when the options do not say.
+pub const PUSH_WAIT_DEFAULT: Duration = Duration::from_secs(10);
+/// How far apart two read marks of one conversation are, when the options do not say.
+pub const MARK_INTERVAL_DEFAULT: Duration = Duration::from_secs(2);
+
 /// How often the wait for a gap is doubled, at most.
 const GAP_DOUBLINGS_MAX: u32 = 7;
-/// Rounds of one sync, at most; what is left follows after a pause.
-const ROUNDS_MAX: usize = 100;
-/// Requests of one round, at most: 200 conversations each.
-const REQUESTS_MAX: usize = 500;
-const ROUNDS_PAUSE: Duration = Duration::from_millis(100);
+/// Calls of one sync, at most; what is left follows after a pause.
+const CALLS_MAX: usize = 1_000;
+const CALLS_PAUSE: Duration = Duration::from_millis(100);
+/// Conversations whose history is loaded at the same time, at most.
+const LOADS_MAX: usize = 8;
 /// Messages on a page of history.
 const PAGE_SIZE: i32 = 100;
 /// Pages that are loaded of one conversation, at most.
 const PAGES_MAX: usize = 1_000;
 /// How long before its end a live connection is replaced, at most.
 const RENEWAL_MARGIN_MAX: Duration = Duration::from_mins(1);
+/// How long a follower that stops waits for its last words to be said.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How a [`Follower`] follows.
 #[derive(Clone, Copy, Debug)]
 pub struct FollowOptions {
     /// How the live connection keeps itself alive. A sync follows each heartbeat, so this bounds how long anything can
-    /// stay unnoticed.
+    /// stay unnoticed; of more than 200 opened conversations, a heartbeat looks at 200 and all that moved.
     pub live: LiveOptions,
     /// How long to wait for a missing live event before syncing.
     pub gap_wait: Duration,
-    /// How much history to load.
+    /// How often to sync while there is no live connection; each time comes a random part of up to a fifth earlier.
+    pub poll_interval: Duration,
+    /// How long the push of a message that was [sent](Follower::send) may take to come back before the call is repeated.
+    pub push_wait: Duration,
+    /// How far apart two marks of one conversation are told to the service, at least.
+    pub mark_interval: Duration,
+    /// Which conversations to open by themselves, and how much history to load.
     pub history: History,
-    /// How long to wait between attempts to connect or to sync; they never end.
+    /// How long to wait between attempts to connect, to sync, to load or to send; they never end.
     pub pauses: Retries,
 }
 
-/// How much history is loaded when a conversation is first seen, or starts over.
+/// How much history is loaded of which conversations, at first and when one starts over.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum History {
-    /// The newest page. Older ones on demand.
+    /// The newest page of those that are [opened](Follower::open). Of all others, what a list shows.
+    OnDemand,
+    /// The newest page of all. Older ones on demand.
     Newest,
-    /// All of it, up to 100,000 messages a conversation.
+    /// All of all, up to 100,000 messages a conversation.
     All,
 }
 
@@ -74,14 +95,18 @@ impl Default for FollowOptions {
         Self {
             live: LiveOptions::default(),
             gap_wait: GAP_WAIT_DEFAULT,
-            history: History::Newest,
+            poll_interval: POLL_INTERVAL_DEFAULT,
+            push_wait: PUSH_WAIT_DEFAULT,
+            mark_interval: MARK_INTERVAL_DEFAULT,
+            history: History::OnDemand,
             pauses,
         }
     }
 }
 
-/// Keeps a user's conversations up to date until it is dropped or stopped: connects and reconnects, takes live events,
-/// and syncs at start, on a gap, with every heartbeat and whenever the service says so.
+/// Keeps a user's friends and conversations up to date until it is dropped or stopped: connects and reconnects, takes live
+/// events, and syncs at start, on a gap, with every heartbeat, whenever the service says so, and on a timer while there is
+/// no live connection.
 ///
 /// It follows the client rules of the protocol: the socket opens and hello is answered *before* the first sync, so that
 /// nothing falls between; only syncs and contiguous events move a cursor.
@@ -89,16 +114,6 @@ impl Default for FollowOptions {
 pub struct Follower {
     engine: Arc<Engine>,
     running: JoinHandle<()>,
-}
-
-/// What a follower knows at one moment.
-#[derive(Clone, Debug, Default)]
-pub struct State {
-    user_id: String,
-    is_live: bool,
-    syncs: u64,
-    failure: Option<String>,
-    conversations: BTreeMap<String, Timeline>,
 }
 
 /// What was waited for did not come about in time.
@@ -111,89 +126,25 @@ pub struct Late {
     pub state: Box<State>,
 }
 
+/// One line, not all of history: this is what a test that unwraps shows.
+impl std::fmt::Debug for Late {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, formatter)
+    }
+}
+
 #[derive(Debug)]
 struct Engine {
     client: ChatClient,
     options: FollowOptions,
+    book: Mutex<Book>,
     state: watch::Sender<State>,
     sync_wanted: Notify,
     stopped: CancellationToken,
-}
-
-/// What has to follow an event.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Wants {
-    Nothing,
-    /// A sync, unless the gap closes by itself.
-    GapSync,
-    /// A sync at once.
-    Sync,
-}
-
-/// The conversations whose next change is still being written, and how long to wait for it.
-type Waits = BTreeMap<String, Duration>;
-
-impl State {
-    /// Who follows; empty until the first connection stands.
-    pub fn user_id(&self) -> &str {
-        &self.user_id
-    }
-
-    /// Whether a live connection stands.
-    pub fn is_live(&self) -> bool {
-        self.is_live
-    }
-
-    /// How many syncs were completed.
-    pub fn syncs(&self) -> u64 {
-        self.syncs
-    }
-
-    /// What failed last, if nothing succeeded since.
-    pub fn failure(&self) -> Option<&str> {
-        self.failure.as_deref()
-    }
-
-    /// A conversation, if the user is a member.
-    pub fn conversation(&self, conversation_id: &str) -> Option<&Timeline> {
-        self.conversations.get(conversation_id)
-    }
-
-    /// All conversations, by id.
-    pub fn conversations(&self) -> impl ExactSizeIterator<Item = &Timeline> {
-        self.conversations.values()
-    }
-
-    /// Whether a first sync is done and nothing is missing below anything that was heard of.
-    pub fn is_whole(&self) -> bool {
-        self.syncs > 0 && self.conversations().all(Timeline::is_whole)
-    }
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let live = if self.is_live { "live" } else { "not live" };
-        write!(formatter, "{:?} is {live}, {} syncs", self.user_id, self.syncs)?;
-        if let Some(failure) = &self.failure {
-            write!(formatter, ", last failure: {failure}")?;
-        }
-        for timeline in self.conversations() {
-            let (cursor, head, shown) = (timeline.cursor().revision, timeline.head(), timeline.messages().count());
-            write!(
-                formatter,
-                "; {} at {cursor} of {head} shows {shown}",
-                timeline.conversation_id()
-            )?;
-        }
-        Ok(())
-    }
-}
-
-/// One line, not all of history: this is what a test that unwraps shows.
-impl fmt::Debug for Late {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, formatter)
-    }
+    outbox: outbox::Outbox,
+    marks: marks::Marks,
+    /// Sends and marks that are under way.
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Follower {
@@ -202,11 +153,17 @@ impl Follower {
         let engine = Arc::new(Engine {
             client,
             options,
+            book: Mutex::new(Book::new(options.history)),
             state: watch::Sender::default(),
             sync_wanted: Notify::new(),
             stopped: CancellationToken::new(),
+            outbox: outbox::Outbox::default(),
+            marks: marks::Marks::default(),
+            tasks: Mutex::default(),
         });
-        let running = tokio::spawn(run(engine.clone()));
+        engine.change(|_| ());
+        let following = engine.clone();
+        let running = tokio::spawn(async move { Following::new(&following).run().await });
         Self { engine, running }
     }
 
@@ -237,333 +194,143 @@ impl Follower {
         self.engine.sync_wanted.notify_one();
     }
 
-    /// Loads one more page of a conversation's older history.
+    /// Opens a conversation: its newest page is loaded, and from then on its history is followed. Returns at once; wait
+    /// until the conversation [is loaded](Timeline::is_loaded). One that the user is not known to be in is opened as soon
+    /// as they are.
+    pub fn open(&self, conversation_id: &str) {
+        if self.engine.change(|book| book.open(conversation_id)) {
+            self.sync();
+        }
+    }
+
+    /// Closes a conversation: its history is forgotten; what a list shows of it is kept up to date by live events.
+    pub fn close(&self, conversation_id: &str) {
+        self.engine.change(|book| book.close(conversation_id));
+    }
+
+    /// Loads one more page of an opened conversation's older history.
     pub async fn load_older(&self, conversation_id: &str) -> Result<(), CallError> {
-        let oldest = self
-            .state()
-            .conversation(conversation_id)
-            .and_then(Timeline::oldest_seq);
-        let page = self.engine.page(conversation_id, oldest).await?;
-        self.engine.state.send_modify(|state| {
-            if let Some(timeline) = state.conversations.get_mut(conversation_id) {
-                timeline.take_page(page);
-            }
-        });
+        let state = self.state();
+        let oldest = state.conversation(conversation_id).and_then(Timeline::oldest_seq);
+        let page = self.engine.page(conversation_id, oldest, 0).await?;
+        self.engine.change(|book| book.take_page(conversation_id, page));
         Ok(())
     }
 
-    /// Closes the connection and stops following. Answers what is known in the end.
+    /// Says something, after all that was said in the conversation before, and answers it once it is durable. Goes on
+    /// until it is, however long the service cannot be reached, also when the answer is not waited for; fails with what
+    /// repeating cannot mend. A message whose push does not come back is repeated until it does, so that the others hear
+    /// of it.
+    ///
+    /// The `client_message_id` is unique for ever in the conversation, such as a UUID; who repeats a message after a restart
+    /// of the program keeps it.
+    pub fn send(
+        &self,
+        conversation_id: &str,
+        client_message_id: &str,
+        text: &str,
+        reply_to: Option<&str>,
+    ) -> impl Future<Output = Result<Message, SendError>> + Send + 'static + use<> {
+        outbox::send(&self.engine, conversation_id, client_message_id, text, reply_to)
+    }
+
+    /// Marks a conversation's messages as read, up to this seq or to the newest that was shown. The state counts so at
+    /// once; the service is told at once, or a moment after it was told last (`mark_interval`).
+    pub fn mark_read(&self, conversation_id: &str, seq: i64) {
+        marks::mark_read(&self.engine, conversation_id, seq);
+    }
+
+    /// Closes the connection and stops following. What was marked as read is still told to the service; what was not sent
+    /// yet is not sent any more. Answers what is known in the end.
     pub async fn stop(mut self) -> State {
         self.engine.stopped.cancel();
         let _ = (&mut self.running).await;
+        let mut tasks = std::mem::take(&mut *lock(&self.engine.tasks));
+        let _ = tokio::time::timeout(STOP_TIMEOUT, async { while tasks.join_next().await.is_some() {} }).await;
         self.state()
     }
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
+        self.engine.stopped.cancel();
         self.running.abort();
     }
 }
 
-/// Connects and follows, again and again, until stopped.
-async fn run(engine: Arc<Engine>) {
-    let mut failed = 0;
-    while !engine.stopped.is_cancelled() {
-        let opened = tokio::select! {
-            opened = LiveConnection::open(&engine.client, engine.options.live) => opened,
-            () = engine.stopped.cancelled() => return,
-        };
-        match opened {
-            Ok(connection) => {
-                engine.follow(connection, &mut failed).await;
-                engine.state.send_modify(|state| state.is_live = false);
-            }
-            Err(error) => engine.note(&error),
-        }
-        failed += 1;
-        tokio::select! {
-            () = sleep(engine.options.pauses.jittered(failed)) => {}
-            () = engine.stopped.cancelled() => {}
-        }
-    }
+/// Nothing that is done under one of this crate's locks can panic half-way.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Engine {
-    /// Follows over one connection until it ends or is to be replaced. `failed` counts failures since the last sync.
-    async fn follow(&self, mut connection: LiveConnection, failed: &mut u32) {
-        let renew_at = Instant::now() + renewal(connection.welcome().expires_at.as_ref());
-        self.state.send_modify(|state| {
-            state.user_id.clone_from(&connection.welcome().user_id);
-            state.is_live = true;
-        });
-        let mut syncing: Option<BoxFuture<'_, Result<Waits, CallError>>> = None;
-        let mut sync_at = Some(Instant::now());
-        let mut gap_at: Option<Instant> = None;
-        let (mut gap_syncs, mut cursors_before) = (0, 0);
-        let mut waits = Waits::new();
-        loop {
-            // A sync that runs was asked before whatever happens now: a wanted one waits for its turn.
-            let due = if syncing.is_some() {
-                None
-            } else {
-                [sync_at, gap_at].into_iter().flatten().min()
-            };
-            tokio::select! {
-                () = self.stopped.cancelled() => break,
-                () = sleep_until(renew_at) => break,
-                () = self.sync_wanted.notified() => sync_at = Some(Instant::now()),
-                event = connection.next() => {
-                    let Some(event) = event else { break };
-                    match self.take_event(event) {
-                        Wants::Nothing => {}
-                        Wants::Sync => sync_at = Some(Instant::now()),
-                        Wants::GapSync => gap_at = gap_at.or_else(|| Some(Instant::now() + self.options.gap_wait)),
-                    }
-                }
-                Some(result) = OptionFuture::from(syncing.as_mut()) => {
-                    syncing = None;
-                    match result {
-                        Ok(holes) => {
-                            *failed = 0;
-                            waits = holes;
-                            let wait = waits.values().min().copied();
-                            sync_at = earliest(sync_at, wait.map(|wait| Instant::now() + wait));
-                            if self.has_gap(&waits) {
-                                // Should a gap stay although syncs succeed, then ask less and less often.
-                                let cursors = self.cursor_sum();
-                                gap_syncs = if cursors == cursors_before { gap_syncs + 1 } else { 1 };
-                                cursors_before = cursors;
-                                let wait = self.options.gap_wait * 2_u32.pow(gap_syncs.min(GAP_DOUBLINGS_MAX) - 1);
-                                gap_at = earliest(gap_at, Some(Instant::now() + wait));
-                            }
-                        }
-                        Err(error) => {
-                            self.note(&error);
-                            *failed = failed.saturating_add(1);
-                            sync_at = Some(Instant::now() + self.options.pauses.jittered(*failed));
-                        }
-                    }
-                }
-                () = sleep_until(due.unwrap_or(renew_at)), if due.is_some() => {
-                    let is_wanted = sync_at.is_some_and(|at| at <= Instant::now());
-                    gap_at = None;
-                    if is_wanted || self.has_gap(&waits) {
-                        sync_at = None;
-                        syncing = Some(self.catch_up().boxed());
-                    }
-                }
-            }
-        }
-        drop(syncing);
-        self.state.send_modify(|state| state.is_live = false);
-        let end = connection.close().await;
-        tracing::debug!(%end, "a live connection is over");
+    /// Changes what is known, and tells of it.
+    fn change<T>(&self, change: impl FnOnce(&mut Book) -> T) -> T {
+        let mut book = lock(&self.book);
+        let changed = change(&mut book);
+        self.state.send_replace(book.state());
+        changed
     }
 
     fn note(&self, error: &dyn std::error::Error) {
         let chain = std::iter::successors(Some(error), |error| error.source());
         let failure = chain.map(ToString::to_string).collect::<Vec<_>>().join(": ");
         tracing::debug!(failure, "following goes on after a pause");
-        self.state.send_modify(|state| state.failure = Some(failure));
+        self.change(|book| book.take_failure(&failure));
     }
 
-    /// Whether anything is missing, apart from what the service said to wait for.
-    fn has_gap(&self, waits: &Waits) -> bool {
-        let state = self.state.borrow();
-        state
-            .conversations
-            .iter()
-            .any(|(id, timeline)| !timeline.is_whole() && !waits.contains_key(id))
+    /// Does something that outlives its caller.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = lock(&self.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
     }
 
-    /// How much is known in all: the sum of all cursors.
-    fn cursor_sum(&self) -> i64 {
-        self.state
-            .borrow()
-            .conversations()
-            .map(|timeline| timeline.cursor().revision)
-            .sum()
-    }
-
-    /// Takes a live event: a hint.
     fn take_event(&self, event: LiveEvent) -> Wants {
-        let LiveEvent {
-            conversation_id,
-            revision,
-            previous_revision,
-            event,
-        } = event;
-        let mut wants = Wants::Nothing;
-        self.state.send_if_modified(|state| {
-            let timeline = state.conversations.get_mut(&conversation_id);
-            let step = match (event, timeline) {
-                (Some(Event::MessageSent(message)), Some(timeline)) => {
-                    Some(timeline.take_pushed_message(message, revision, previous_revision))
-                }
-                (Some(Event::ReadPositionMoved(moved)), Some(timeline)) => {
-                    timeline.take_read_position(&moved);
-                    return true;
-                }
-                (Some(Event::Poke(_)), Some(timeline)) if revision > 0 => {
-                    wants = if timeline.take_poke(revision) == Step::Gap {
-                        Wants::Sync
-                    } else {
-                        Wants::Nothing
-                    };
-                    return true;
-                }
-                (Some(Event::ConversationOpened(_)), Some(_))
-                | (Some(Event::Welcome(_) | Event::FriendChanged(_)), _) => None,
-                // What cannot be understood here can be by a sync; an error of this side's frames changes nothing.
-                (Some(Event::Error(error)), _) => {
-                    tracing::debug!(reason = error.reason, "the service refused a frame");
-                    None
-                }
-                (Some(Event::Pong(_)) | None, _) | (_, None) | (Some(Event::Poke(_)), Some(_)) => {
-                    wants = Wants::Sync;
-                    None
-                }
-            };
-            if step == Some(Step::Gap) {
-                wants = Wants::GapSync;
-            }
-            step.is_some()
-        });
-        wants
-    }
-
-    /// Syncs until nothing more is to be had now. Answers what is still being written.
-    async fn catch_up(&self) -> Result<Waits, CallError> {
-        for _ in 0..ROUNDS_MAX {
-            self.load_missing().await?;
-            let mut waits = Waits::new();
-            let mut has_more = false;
-            let cursors: Vec<_> = self.state.borrow().conversations().map(Timeline::cursor).collect();
-            // The first request is made in any case: it discovers conversations.
-            let mut chunks = cursors.chunks(CURSORS_MAX);
-            let mut asked = chunks.next().unwrap_or_default();
-            let mut discover = true;
-            let mut gained_page_token = String::new();
-            for _ in 0..REQUESTS_MAX {
-                let request = SyncConversationsRequest {
-                    cursors: asked.to_vec(),
-                    discover,
-                    gained_page_token,
-                };
-                let answer = self.client.call(request).await?;
-                let gains = self.gains(&answer);
-                has_more |= self.take_sync(asked, &answer, &mut waits);
-                // Of memberships that a request does not name, the newest activity comes first. A page without anything
-                // new is followed by others like it: they are named by another request.
-                gained_page_token = answer.next_gained_page_token;
-                discover = gains && !gained_page_token.is_empty();
-                if !discover {
-                    gained_page_token.clear();
-                }
-                match chunks.next() {
-                    Some(next) => asked = next,
-                    None if discover => asked = &[],
-                    None => break,
-                }
-            }
-            if !has_more {
-                self.state.send_modify(|state| {
-                    state.syncs += 1;
-                    state.failure = None;
-                });
-                return Ok(waits);
-            }
+        if let Some(Event::MessageSent(message)) = &event.event {
+            self.outbox.hear(&event.conversation_id, message);
         }
-        Ok(Waits::from([(String::new(), ROUNDS_PAUSE)]))
+        self.change(|book| book.take_event(event))
     }
 
-    /// Whether an answer brings conversations that are not known.
-    fn gains(&self, answer: &SyncConversationsResponse) -> bool {
-        let state = self.state.borrow();
-        let is_new = |cursor: &ConversationCursor| !state.conversations.contains_key(&cursor.conversation_id);
-        answer
-            .gained
-            .iter()
-            .filter_map(|gained| gained.cursor.as_ref())
-            .any(is_new)
+    async fn connect(&self) -> Result<LiveConnection, LiveError> {
+        // The service says so as well, but only to those who get a live connection.
+        if lock(&self.book).state().user_id().is_empty()
+            && let Some(subject) = self.client.subject().await
+        {
+            self.change(|book| book.take_user_id(&subject));
+        }
+        LiveConnection::open(&self.client, self.options.live).await
     }
 
-    /// Takes the answer to a sync. Answers whether to go on at once.
-    fn take_sync(&self, asked: &[ConversationCursor], answer: &SyncConversationsResponse, waits: &mut Waits) -> bool {
-        let mut has_more = false;
-        self.state.send_modify(|state| {
-            for sync in &answer.conversations {
-                let Some(cursor) = &sync.cursor else { continue };
-                let id = &cursor.conversation_id;
-                let asked = asked.iter().find(|asked| asked.conversation_id == *id);
-                if let (Some(asked), Some(timeline)) = (asked, state.conversations.get_mut(id)) {
-                    timeline.take_sync(asked, sync);
-                    has_more |= sync.reset;
-                }
-                match wait(sync.retry_after.as_ref()) {
-                    Some(wait) if sync.incomplete => {
-                        waits.insert(id.clone(), wait);
-                    }
-                    _ => has_more |= sync.incomplete,
-                }
-            }
-            for lost in &answer.lost_conversation_ids {
-                state.conversations.remove(lost);
-            }
-            for gained in &answer.gained {
-                if let Some(timeline) = Timeline::gained(&state.user_id, gained)
-                    && !state.conversations.contains_key(timeline.conversation_id())
-                {
-                    state
-                        .conversations
-                        .insert(timeline.conversation_id().to_owned(), timeline);
-                    has_more = true;
-                }
-            }
-        });
-        has_more
-    }
-
-    /// Loads the history of conversations that are new or start over.
-    async fn load_missing(&self) -> Result<(), CallError> {
-        let missing: BTreeSet<String> = {
-            let state = self.state.borrow();
-            let missing = state.conversations().filter(|timeline| !timeline.is_loaded());
-            missing.map(|timeline| timeline.conversation_id().to_owned()).collect()
-        };
-        for id in missing {
-            let pages = match self.history(&id).await {
-                Ok(pages) => pages,
+    /// Loads history, however long it takes.
+    async fn load(&self, load: Load) -> (Load, Option<Vec<ListMessagesResponse>>) {
+        let mut failed = 0;
+        loop {
+            match self.history(&load).await {
+                Ok(pages) => return (load, Some(pages)),
                 // Lost since the sync, which the next one will say as well.
-                Err(error) if error.code() == Code::NotFound => {
-                    self.state.send_modify(|state| drop(state.conversations.remove(&id)));
-                    continue;
+                Err(error) if error.code() == Code::NotFound => return (load, None),
+                Err(error) => {
+                    self.note(&error);
+                    failed += 1;
+                    sleep(self.pause(failed, &error)).await;
                 }
-                Err(error) => return Err(error),
-            };
-            // All at once, so that no one sees half a history.
-            self.state.send_modify(|state| {
-                if let Some(timeline) = state.conversations.get_mut(&id) {
-                    for page in pages {
-                        timeline.take_page(page);
-                    }
-                }
-            });
+            }
         }
-        Ok(())
     }
 
-    /// Pages of a conversation, newest first, as many as the options say.
-    async fn history(&self, conversation_id: &str) -> Result<Vec<ListMessagesResponse>, CallError> {
+    /// Pages of a conversation, newest first, as many as the options say. They are read as those that follow a restart: a
+    /// page of an outdated server could lack what the cursor says is known.
+    async fn history(&self, load: &Load) -> Result<Vec<ListMessagesResponse>, CallError> {
         let pages_max = match self.options.history {
-            History::Newest => 1,
+            History::OnDemand | History::Newest => 1,
             History::All => PAGES_MAX,
         };
         let mut pages = Vec::new();
         let mut before = None;
         while pages.len() < pages_max {
-            let page = self.page(conversation_id, before).await?;
+            let page = self.page(&load.conversation_id, before, load.cursor.revision).await?;
             before = page.messages.first().map(|message| message.seq);
             let is_last = !page.has_more_before || before.is_none();
             pages.push(page);
@@ -575,28 +342,267 @@ impl Engine {
     }
 
     /// The page of a conversation before a seq, or the newest.
-    async fn page(&self, conversation_id: &str, before: Option<i64>) -> Result<ListMessagesResponse, CallError> {
+    async fn page(
+        &self,
+        conversation_id: &str,
+        before: Option<i64>,
+        restart_revision: i64,
+    ) -> Result<ListMessagesResponse, CallError> {
         let request = ListMessagesRequest {
             conversation_id: conversation_id.to_owned(),
             position: before.map(Position::BeforeSeq),
             page_size: PAGE_SIZE,
+            restart_revision,
         };
         self.client.call(request).await
+    }
+
+    /// How long to wait after so many failures, no less than the service says.
+    fn pause(&self, failed: u32, error: &CallError) -> Duration {
+        let pause = self.options.pauses.jittered(failed);
+        pause.max(error.retry_after().unwrap_or_default())
+    }
+}
+
+/// A follower at work: what is under way, and what is to come when.
+struct Following<'a> {
+    engine: &'a Engine,
+    connection: Option<LiveConnection>,
+    connecting: Option<BoxFuture<'a, Result<LiveConnection, LiveError>>>,
+    connect_at: Option<Instant>,
+    renew_at: Option<Instant>,
+    syncing: Option<BoxFuture<'a, (Asked, Result<SyncConversationsResponse, CallError>)>>,
+    loading: FuturesUnordered<BoxFuture<'a, (Load, Option<Vec<ListMessagesResponse>>)>>,
+    sync_at: Option<Instant>,
+    gap_at: Option<Instant>,
+    /// When to sync without a reason, as long as there is no live connection.
+    poll_at: Instant,
+    calls: usize,
+    failed_connects: u32,
+    failed_syncs: u32,
+    gap_syncs: u32,
+    advances_before: u64,
+}
+
+impl<'a> Following<'a> {
+    fn new(engine: &'a Engine) -> Self {
+        Self {
+            engine,
+            connection: None,
+            connecting: None,
+            connect_at: Some(Instant::now()),
+            renew_at: None,
+            syncing: None,
+            loading: FuturesUnordered::new(),
+            sync_at: None,
+            gap_at: None,
+            poll_at: Instant::now() + jittered(engine.options.poll_interval),
+            calls: 0,
+            failed_connects: 0,
+            failed_syncs: 0,
+            gap_syncs: 0,
+            advances_before: 0,
+        }
+    }
+
+    async fn run(&mut self) {
+        let engine = self.engine;
+        loop {
+            self.start_loads();
+            let sync_due = self.sync_due();
+            let never = Instant::now() + Duration::from_hours(24);
+            tokio::select! {
+                () = engine.stopped.cancelled() => break,
+                () = engine.sync_wanted.notified() => self.sync_at = Some(Instant::now()),
+                () = sleep_until(self.connect_at.unwrap_or(never)), if self.connect_at.is_some() => {
+                    self.connect_at = None;
+                    self.connecting = Some(engine.connect().boxed());
+                }
+                Some(opened) = OptionFuture::from(self.connecting.as_mut()) => self.connected(opened),
+                () = sleep_until(self.renew_at.unwrap_or(never)), if self.renew_at.is_some() => self.renew(),
+                Some(event) = OptionFuture::from(self.connection.as_mut().map(LiveConnection::next)) => match event {
+                    Some(event) => self.heard(event),
+                    None => self.disconnected().await,
+                },
+                Some((asked, answer)) = OptionFuture::from(self.syncing.as_mut()) => self.answered(&asked, answer),
+                Some((load, pages)) = self.loading.next() => self.loaded(&load, pages),
+                () = sleep_until(sync_due.unwrap_or(never)), if sync_due.is_some() => self.sync_if_needed(),
+            }
+        }
+        self.syncing = None;
+        engine.change(|book| book.take_live(false));
+        if let Some(connection) = self.connection.take() {
+            let end = connection.close().await;
+            tracing::debug!(%end, "the last live connection is over");
+        }
+    }
+
+    fn start_loads(&mut self) {
+        let engine = self.engine;
+        while self.loading.len() < LOADS_MAX
+            && let Some(load) = lock(&engine.book).next_load()
+        {
+            self.loading.push(engine.load(load).boxed());
+        }
+    }
+
+    fn loaded(&mut self, load: &Load, pages: Option<Vec<ListMessagesResponse>>) {
+        let needs_sync = self.engine.change(|book| {
+            book.take_history(load, pages);
+            book.has_fresh()
+        });
+        if needs_sync {
+            self.sync_at = earliest(self.sync_at, Some(Instant::now()));
+        }
+    }
+
+    fn connected(&mut self, opened: Result<LiveConnection, LiveError>) {
+        self.connecting = None;
+        match opened {
+            Ok(connection) => {
+                let welcome = connection.welcome();
+                self.renew_at = Some(Instant::now() + renewal(welcome.expires_at.as_ref()));
+                self.engine.change(|book| {
+                    book.take_user_id(&welcome.user_id);
+                    book.take_live(true);
+                });
+                self.connection = Some(connection);
+                self.sync_at = Some(Instant::now());
+            }
+            Err(error) => {
+                self.engine.note(&error);
+                // Who cannot listen asks.
+                if self.engine.state.borrow().syncs() == 0 && self.failed_syncs == 0 {
+                    self.sync_at = earliest(self.sync_at, Some(Instant::now()));
+                }
+                self.connect_later();
+            }
+        }
+    }
+
+    async fn disconnected(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            let end = connection.close().await;
+            tracing::debug!(%end, "a live connection is over");
+        }
+        self.not_live();
+        self.connect_later();
+    }
+
+    /// Replaces a connection before the service ends it.
+    fn renew(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            tokio::spawn(connection.close());
+        }
+        self.not_live();
+        self.connect_at = Some(Instant::now());
+    }
+
+    fn not_live(&mut self) {
+        self.renew_at = None;
+        self.poll_at = Instant::now() + jittered(self.engine.options.poll_interval);
+        self.engine.change(|book| book.take_live(false));
+    }
+
+    fn connect_later(&mut self) {
+        self.failed_connects = self.failed_connects.saturating_add(1);
+        self.connect_at = Some(Instant::now() + self.engine.options.pauses.jittered(self.failed_connects));
+    }
+
+    fn heard(&mut self, event: LiveEvent) {
+        match self.engine.take_event(event) {
+            Wants::Nothing => {}
+            Wants::Sync => self.sync_at = Some(Instant::now()),
+            Wants::GapSync => {
+                let wait = self.engine.options.gap_wait;
+                self.gap_at = self.gap_at.or_else(|| Some(Instant::now() + wait));
+            }
+        }
+    }
+
+    /// When to sync next. A call that is under way was asked before whatever happens now: a wanted sync waits for its turn.
+    fn sync_due(&self) -> Option<Instant> {
+        if self.syncing.is_some() {
+            return None;
+        }
+        let poll_at = self.connection.is_none().then_some(self.poll_at);
+        earliest(earliest(self.sync_at, self.gap_at), poll_at)
+    }
+
+    fn sync_if_needed(&mut self) {
+        let now = Instant::now();
+        let is_polled = self.connection.is_none() && self.poll_at <= now;
+        let is_wanted = is_polled || self.sync_at.is_some_and(|at| at <= now);
+        self.gap_at = None;
+        if !is_wanted && !lock(&self.engine.book).has_gap() {
+            return;
+        }
+        self.sync_at = None;
+        self.poll_at = now + jittered(self.engine.options.poll_interval);
+        self.calls = 0;
+        lock(&self.engine.book).begin_sync();
+        self.call();
+    }
+
+    fn call(&mut self) {
+        let engine = self.engine;
+        let asked = lock(&engine.book).next_call(Instant::now());
+        self.calls += 1;
+        self.syncing = asked.map(|asked| {
+            let calling = async move {
+                let answer = engine.client.call(asked.request.clone()).await;
+                (asked, answer)
+            };
+            calling.boxed()
+        });
+    }
+
+    fn answered(&mut self, asked: &Asked, answer: Result<SyncConversationsResponse, CallError>) {
+        self.syncing = None;
+        let now = Instant::now();
+        match answer {
+            Ok(answer) => {
+                let is_complete = self.engine.change(|book| book.take_answer(asked, &answer, now));
+                if !is_complete && self.calls < CALLS_MAX {
+                    self.call();
+                    return;
+                }
+                self.failed_syncs = 0;
+                if self.connection.is_some() {
+                    self.failed_connects = 0;
+                }
+                self.synced(is_complete, now);
+            }
+            Err(error) => {
+                self.engine.note(&error);
+                self.failed_syncs = self.failed_syncs.saturating_add(1);
+                self.sync_at = Some(now + self.engine.pause(self.failed_syncs, &error));
+            }
+        }
+    }
+
+    fn synced(&mut self, is_complete: bool, now: Instant) {
+        let (waits, has_gap, advances) = {
+            let book = lock(&self.engine.book);
+            (book.wait_ends(), book.has_gap(), book.advances())
+        };
+        self.sync_at = earliest(self.sync_at, waits);
+        if !is_complete {
+            self.sync_at = earliest(self.sync_at, Some(now + CALLS_PAUSE));
+        } else if has_gap {
+            // Should a gap stay although syncs succeed, then ask less and less often.
+            let is_stuck = advances == self.advances_before;
+            self.gap_syncs = if is_stuck { self.gap_syncs + 1 } else { 1 };
+            self.advances_before = advances;
+            let doublings = self.gap_syncs.min(GAP_DOUBLINGS_MAX) - 1;
+            let wait = self.engine.options.gap_wait * 2_u32.pow(doublings);
+            self.gap_at = earliest(self.gap_at, Some(now + wait));
+        }
     }
 }
 
 fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     [one, other].into_iter().flatten().min()
-}
-
-/// How long the service says to wait; none for no or an impossible time.
-fn wait(retry_after: Option<&chat_contract::Duration>) -> Option<Duration> {
-    let retry_after = retry_after?;
-    let (seconds, nanos) = (
-        u64::try_from(retry_after.seconds).ok()?,
-        u32::try_from(retry_after.nanos).ok()?,
-    );
-    Some(Duration::new(seconds, nanos)).filter(|wait| !wait.is_zero())
 }
 
 /// How long to use a connection that ends at `expires_at`. A connection that does not say is replaced after an hour.

@@ -2,8 +2,9 @@
 //!
 //! - [`ChatClient`] makes typed calls over gRPC-web, with deadlines and bounded retries.
 //! - [`LiveConnection`] is one WebSocket that live events arrive on.
-//! - [`Follower`] keeps a user's conversations up to date by the client rules of the protocol: live events as hints,
-//!   `SyncConversations` as the truth. Its rules without IO are in [`timeline`].
+//! - [`Follower`] keeps a user's friends and conversations up to date by the client rules of the protocol: live events as
+//!   hints, `SyncConversations` as the truth. It also sends, until a message is there, and marks messages as read. Its rules
+//!   without IO are in [`timeline`] and [`book`].
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -17,7 +18,8 @@
 //! let id = opened.conversation.unwrap_or_default().conversation_id;
 //!
 //! let follower = Follower::start(client.clone(), FollowOptions::default());
-//! let sent = client.send_text(&id, "Hello, Bob!").await?.message.unwrap_or_default();
+//! follower.open(&id);
+//! let sent = follower.send(&id, "a-uuid-of-this-message", "Hello, Bob!", None).await?;
 //! let state = follower
 //!     .wait_until(Duration::from_secs(5), |state| {
 //!         state.conversation(&id).is_some_and(|timeline| timeline.messages().any(|message| message.seq == sent.seq))
@@ -33,8 +35,10 @@
 
 #![warn(missing_docs)]
 
+pub mod book;
 mod client;
 mod error;
+mod feed;
 mod follower;
 mod live;
 #[cfg(test)]
@@ -45,12 +49,16 @@ pub mod timeline;
 mod tls;
 mod wire;
 
+pub use book::State;
 pub use chat_contract as contract;
 pub use client::{
     ATTEMPTS_DEFAULT, BuildError, ChatClient, ChatClientBuilder, RESPONSE_BYTES_MAX, Retries, TIMEOUT_DEFAULT,
     TokenError, TokenSource,
 };
 pub use error::{CallError, CallFailure, Outcome, Refusal, Violation};
-pub use follower::{FollowOptions, Follower, GAP_WAIT_DEFAULT, History, Late, State};
+pub use follower::{
+    FollowOptions, Follower, GAP_WAIT_DEFAULT, History, Late, MARK_INTERVAL_DEFAULT, POLL_INTERVAL_DEFAULT,
+    PUSH_WAIT_DEFAULT, SendError,
+};
 pub use live::{HEARTBEAT_DEFAULT, LiveConnection, LiveEnd, LiveError, LiveOptions, PONG_TIMEOUT_DEFAULT};
 pub use tonic::Code;

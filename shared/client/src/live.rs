@@ -303,6 +303,6 @@ async fn close(socket: &mut Socket) {
 }
 
 /// Between four fifths and all of a period, so that clients that connected together do not beat together.
-fn jittered(period: Duration) -> Duration {
+pub(crate) fn jittered(period: Duration) -> Duration {
     period.mul_f64(rand::random_range(0.8..=1.0))
 }

@@ -3,8 +3,9 @@ use std::sync::Mutex;
 
 use chat_contract::Rpc;
 use chat_contract::v1::{
-    Conversation, ConversationGained, ConversationOpened, CreateLiveTicketRequest, CreateLiveTicketResponse,
-    LiveRequest, Message, Poke, Pong, ReadPositionMoved, Welcome, live_request,
+    ConversationOpened, CreateLiveTicketRequest, CreateLiveTicketResponse, FriendChanged, FriendState, LiveRequest,
+    MarkConversationReadRequest, MarkConversationReadResponse, Message, Poke, Pong, ReadPositionMoved,
+    SendMessageRequest, SendMessageResponse, SyncConversationsRequest, Welcome, feed_change, live_request,
 };
 use futures::{SinkExt, StreamExt};
 use prost::Message as _;
@@ -19,8 +20,9 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 
 use super::*;
+use crate::error::Outcome;
 use crate::live::{LiveEnd, LiveError};
-use crate::model::{ALICE, BOB, Place, Service, members};
+use crate::model::{ALICE, BOB, FeedModel, Service};
 use crate::scripted::{Reaction, Scripted, Seen, frame, grpc_web, http_answer, ok};
 
 /// How long anything may take; what goes well takes milliseconds.
@@ -39,9 +41,11 @@ struct Peer {
 struct PeerState {
     url: String,
     service: Mutex<Service>,
+    feed: Mutex<FeedModel>,
     is_member: Mutex<bool>,
-    /// Revisions whose writers are still at work: a sync ends before them.
-    unwritten: Mutex<Vec<i64>>,
+    /// What happens to the next sends; when there is nothing more, they are done.
+    sends: Mutex<Vec<Reaction>>,
+    sent: Mutex<Vec<Message>>,
     /// How many of the next syncs start over.
     resets: Mutex<u32>,
     answers_pings: Mutex<bool>,
@@ -57,8 +61,10 @@ impl Peer {
         let shared = Arc::new(PeerState {
             url: format!("ws://{}/live", listener.local_addr().unwrap()),
             service: Mutex::default(),
+            feed: Mutex::default(),
             is_member: Mutex::new(true),
-            unwritten: Mutex::default(),
+            sends: Mutex::default(),
+            sent: Mutex::default(),
             resets: Mutex::default(),
             answers_pings: Mutex::new(true),
             tickets: Mutex::default(),
@@ -66,6 +72,7 @@ impl Peer {
             sockets: Mutex::default(),
             log: Mutex::default(),
         });
+        shared.join(true);
         let mut sockets = JoinSet::new();
         let accepting = shared.clone();
         sockets.spawn(async move {
@@ -96,6 +103,9 @@ impl Peer {
                 pong_timeout: SOON,
             },
             gap_wait: NEVER,
+            poll_interval: NEVER,
+            push_wait: NEVER,
+            mark_interval: Duration::ZERO,
             history: History::Newest,
             pauses: Retries {
                 attempts_max: 1,
@@ -136,6 +146,36 @@ impl PeerState {
         self.log.lock().unwrap().push(what.into());
     }
 
+    /// Alice joins or leaves the conversation. Answers the revision of her feed.
+    fn join(&self, is_member: bool) -> i64 {
+        *self.is_member.lock().unwrap() = is_member;
+        let conversation = self.service.lock().unwrap().conversation(CONVERSATION);
+        self.feed.lock().unwrap().join(conversation, is_member)
+    }
+
+    /// A message of Alice's, which is the first one's answer when it is repeated.
+    fn take_sent(&self, request: &SendMessageRequest) -> SendMessageResponse {
+        let mut sent = self.sent.lock().unwrap();
+        let first = sent
+            .iter()
+            .find(|it| it.client_message_id == request.client_message_id)
+            .cloned();
+        let deduplicated = first.is_some();
+        let message = first.unwrap_or_else(|| {
+            let message = Message {
+                client_message_id: request.client_message_id.clone(),
+                conversation_id: request.conversation_id.clone(),
+                ..self.service.lock().unwrap().send(ALICE)
+            };
+            sent.push(message.clone());
+            message
+        });
+        SendMessageResponse {
+            message: Some(message),
+            deduplicated,
+        }
+    }
+
     fn answer(&self, request: &Seen) -> Reaction {
         let body = &request.body[5..];
         match request.path.as_str() {
@@ -159,11 +199,30 @@ impl PeerState {
                     _ => i64::MAX,
                 };
                 let size = usize::try_from(request.page_size).unwrap();
-                ok(&self
-                    .service
-                    .lock()
-                    .unwrap()
-                    .page(before, size, &self.unwritten.lock().unwrap()))
+                ok(&self.service.lock().unwrap().page(before, size))
+            }
+            SendMessageRequest::PATH => {
+                let request = SendMessageRequest::decode(body).unwrap();
+                let SendMessageRequest {
+                    client_message_id: id,
+                    retry,
+                    read_seq,
+                    ..
+                } = &request;
+                self.note(format!("send {id} retry={retry} read={read_seq}"));
+                let next = self.sends.lock().unwrap().pop();
+                next.unwrap_or_else(|| ok(&self.take_sent(&request)))
+            }
+            MarkConversationReadRequest::PATH => {
+                let request = MarkConversationReadRequest::decode(body).unwrap();
+                self.note(format!("mark {}", request.read_seq));
+                let mut service = self.service.lock().unwrap();
+                let moved = service.read(0, request.read_seq);
+                ok(&MarkConversationReadResponse {
+                    read_seq: moved.read_seq,
+                    unread_count: service.unread(),
+                    counted_seq: service.message_count,
+                })
             }
             SyncConversationsRequest::PATH => {
                 self.note("sync");
@@ -176,49 +235,29 @@ impl PeerState {
     fn sync(&self, request: &SyncConversationsRequest) -> SyncConversationsResponse {
         let service = self.service.lock().unwrap();
         let mut answer = SyncConversationsResponse::default();
-        match request.cursors.first() {
-            _ if !*self.is_member.lock().unwrap() => {
-                answer.lost_conversation_ids = request.cursors.iter().map(|it| it.conversation_id.clone()).collect();
+        for cursor in &request.cursors {
+            if !*self.is_member.lock().unwrap() {
+                answer.lost_conversation_ids.push(cursor.conversation_id.clone());
+                continue;
             }
-            Some(cursor) => {
-                let mut sync = service.sync(cursor, 10);
-                if let Some(hole) = self.unwritten.lock().unwrap().iter().min()
-                    && sync.cursor.as_ref().unwrap().revision >= *hole
-                {
-                    sync.changes.retain(|change| change.revision < *hole);
-                    sync.cursor.as_mut().unwrap().revision = hole - 1;
-                    sync.incomplete = true;
-                    sync.retry_after = Some(Duration::from_millis(20).into());
-                }
-                let mut resets = self.resets.lock().unwrap();
-                if *resets > 0 {
-                    *resets -= 1;
-                    sync.reset = true;
-                    sync.changes.clear();
-                    sync.cursor.as_mut().unwrap().revision = service.head();
-                    sync.incomplete = false;
-                }
-                answer.conversations.push(sync);
+            let mut sync = service.sync(cursor, 10);
+            let mut resets = self.resets.lock().unwrap();
+            if *resets > 0 {
+                *resets -= 1;
+                sync.reset = true;
+                sync.changes.clear();
+                sync.cursor.as_mut().unwrap().revision = service.head();
+                sync.incomplete = false;
             }
-            None => {
-                let conversation = Conversation {
-                    conversation_id: CONVERSATION.into(),
-                    revision: service.head(),
-                    message_count: service.message_count,
-                    unread_count: service.message_count - service.cleared,
-                    members: members(service.read[0], service.read[1]),
-                    ..Conversation::default()
-                };
-                let hole = self.unwritten.lock().unwrap().iter().min().copied();
-                let cursor = ConversationCursor {
-                    conversation_id: CONVERSATION.into(),
-                    joined_revision: 0,
-                    revision: hole.map_or(service.head(), |hole| hole - 1),
-                };
-                answer.gained.push(ConversationGained {
-                    conversation: Some(conversation),
-                    cursor: Some(cursor),
-                });
+            answer.conversations.push(sync);
+        }
+        answer.feed = request
+            .feed
+            .as_ref()
+            .map(|cursor| self.feed.lock().unwrap().sync(cursor, 3));
+        for change in answer.feed.iter_mut().flat_map(|feed| &mut feed.changes) {
+            if let Some(feed_change::Change::Membership(membership)) = &mut change.change {
+                membership.conversation = Some(service.conversation(CONVERSATION));
             }
         }
         answer
@@ -284,6 +323,7 @@ fn pushed(message: Message) -> LiveEvent {
         revision: message.revision,
         previous_revision: message.revision - 1,
         event: Some(Event::MessageSent(message)),
+        feed_revision: 0,
     }
 }
 
@@ -308,9 +348,9 @@ async fn the_socket_listens_before_the_first_sync() {
     peer.send();
     let follower = peer.follow(|_| {});
     shows(&follower, [1]).await;
-    let state = follower.wait_until(SOON, |state| state.syncs() == 1).await.unwrap();
+    let state = follower.wait_until(SOON, |state| state.syncs() > 0).await.unwrap();
     assert_eq!((state.user_id(), state.is_live(), state.failure()), (ALICE, true, None));
-    assert_eq!(peer.log(), ["ticket", "hello", "sync", "page", "sync"]);
+    assert_eq!(peer.log(), ["ticket", "hello", "sync", "sync", "page", "sync"]);
 }
 
 #[tokio::test]
@@ -391,7 +431,7 @@ async fn read_positions_arrive_live() {
         let moved = ReadPositionMoved {
             user_id: user_id.into(),
             read_seq: 1,
-            unread_count: None,
+            ..ReadPositionMoved::default()
         };
         let event = Some(Event::ReadPositionMoved(moved));
         peer.push(&LiveEvent {
@@ -437,35 +477,53 @@ async fn a_change_that_is_still_being_written_is_waited_for() {
     let peer = Peer::start().await;
     let follower = peer.follow(|_| {});
     follower.wait_until(SOON, State::is_whole).await.unwrap();
+    peer.push(&peer.send());
+    shows(&follower, [1]).await;
     let (_, second) = (peer.send(), peer.send());
-    peer.shared.unwritten.lock().unwrap().push(1);
+    peer.shared.service.lock().unwrap().unwritten.insert(2);
     follower.sync();
-    let held_back = |state: &State| state.conversation(CONVERSATION).is_some_and(|it| it.head() == 2);
-    assert_eq!(seqs(&follower.wait_until(SOON, held_back).await.unwrap()), [0; 0]);
-    // What comes after it is not shown either.
+    let held_back = |state: &State| state.conversation(CONVERSATION).is_some_and(|it| it.head() == 3);
+    assert_eq!(seqs(&follower.wait_until(SOON, held_back).await.unwrap()), [1]);
+    // What comes after it is shown, and the cursor waits.
     peer.push(&second);
     let syncs = follower.state().syncs();
-    follower
-        .wait_until(SOON, |state| state.syncs() > syncs + 1)
+    let state = follower
+        .wait_until(SOON, |state| state.syncs() > syncs + 1 && seqs(state).len() > 1)
         .await
         .unwrap();
-    assert_eq!(seqs(&follower.state()), [0; 0]);
-    peer.shared.unwritten.lock().unwrap().clear();
-    shows(&follower, [1, 2]).await;
+    assert_eq!((seqs(&state), state.is_whole()), (vec![1, 3], false));
+    assert_eq!(state.conversation(CONVERSATION).unwrap().cursor_revision(), 1);
+    peer.shared.service.lock().unwrap().unwritten.clear();
+    shows(&follower, 1..=3).await;
 }
 
 #[tokio::test]
-async fn a_page_with_a_hole_is_shown_up_to_the_hole() {
+async fn a_page_ends_below_an_open_place_and_a_sync_goes_on_from_there() {
     let peer = Peer::start().await;
     for _ in 0..3 {
         peer.send();
     }
-    peer.shared.unwritten.lock().unwrap().push(2);
+    peer.shared.service.lock().unwrap().unwritten.insert(2);
     let follower = peer.follow(|_| {});
-    let state = follower.wait_until(SOON, |state| state.syncs() > 0).await.unwrap();
-    assert_eq!(seqs(&state), [1]);
-    peer.shared.unwritten.lock().unwrap().clear();
+    let state = follower
+        .wait_until(SOON, |state| !seqs(state).is_empty())
+        .await
+        .unwrap();
+    assert_eq!((seqs(&state), state.is_whole()), (vec![1], false));
+    peer.shared.service.lock().unwrap().unwritten.clear();
     shows(&follower, 1..=3).await;
+}
+
+#[tokio::test]
+async fn a_conversation_that_cannot_start_yet_is_asked_for_until_it_can() {
+    let peer = Peer::start().await;
+    peer.send();
+    peer.shared.service.lock().unwrap().unwritten.insert(1);
+    let follower = peer.follow(|_| {});
+    follower.wait_until(SOON, |state| state.syncs() > 2).await.unwrap();
+    assert!(!peer.log().contains(&"page".to_owned()));
+    peer.shared.service.lock().unwrap().unwritten.clear();
+    shows(&follower, [1]).await;
 }
 
 #[tokio::test]
@@ -511,17 +569,20 @@ async fn conversations_come_and_go() {
     let peer = Peer::start().await;
     let follower = peer.follow(|_| {});
     follower.wait_until(SOON, State::is_whole).await.unwrap();
-    *peer.shared.is_member.lock().unwrap() = false;
+    peer.shared.join(false);
     follower.sync();
     follower
         .wait_until(SOON, |state| state.conversations().len() == 0)
         .await
         .unwrap();
-    *peer.shared.is_member.lock().unwrap() = true;
-    let event = Some(Event::ConversationOpened(ConversationOpened::default()));
+    let feed_revision = peer.shared.join(true);
+    let opened = ConversationOpened {
+        conversation: Some(peer.shared.service.lock().unwrap().conversation(CONVERSATION)),
+    };
     peer.push(&LiveEvent {
         conversation_id: CONVERSATION.into(),
-        event,
+        event: Some(Event::ConversationOpened(opened)),
+        feed_revision,
         ..LiveEvent::default()
     });
     follower
@@ -542,7 +603,10 @@ async fn what_does_not_come_about_is_told_with_what_is_known() {
         .unwrap_err();
     assert_eq!(
         late.to_string(),
-        "not within 1 ms; by then: \"alice\" is live, 1 syncs; c at 1 of 1 shows 1"
+        format!(
+            "not within 1 ms; by then: \"alice\" is live, {} syncs; c at 1 of 1 shows 1",
+            follower.state().syncs()
+        )
     );
 }
 
@@ -571,6 +635,7 @@ async fn a_follower_goes_on_when_the_service_fails_for_a_while() {
     .await;
     peer.send();
     let options = FollowOptions {
+        history: History::Newest,
         pauses: Retries {
             attempts_max: 1,
             pause: Duration::from_millis(1),
@@ -660,9 +725,7 @@ async fn all_followers_show_the_same_although_pushes_are_lost_and_sockets_break(
         for _ in 0..60 {
             let event = peer.send();
             if random.random_bool(0.1) {
-                let mut service = peer.shared.service.lock().unwrap();
-                service.message_count += 1;
-                service.places.push(Place::Void);
+                peer.shared.service.lock().unwrap().die(BOB);
             }
             match random.random_range(0..10) {
                 0 => {}
@@ -684,7 +747,7 @@ async fn all_followers_show_the_same_although_pushes_are_lost_and_sockets_break(
         }
         let (head, expected) = {
             let service = peer.shared.service.lock().unwrap();
-            let expected: Vec<Message> = service.page(i64::MAX, 1_000, &[]).messages;
+            let expected: Vec<Message> = service.page(i64::MAX, 1_000).messages;
             (service.head(), expected)
         };
         for follower in followers {
@@ -696,4 +759,278 @@ async fn all_followers_show_the_same_although_pushes_are_lost_and_sockets_break(
             assert_eq!(shown, expected, "seed {seed}");
         }
     }
+}
+
+fn friend_event(revision_and_friend: (i64, chat_contract::v1::Friend)) -> LiveEvent {
+    let (feed_revision, friend) = revision_and_friend;
+    LiveEvent {
+        event: Some(Event::FriendChanged(FriendChanged { friend: Some(friend) })),
+        feed_revision,
+        ..LiveEvent::default()
+    }
+}
+
+fn friends(state: &State) -> Vec<&str> {
+    state.friends().map(|friend| friend.user_id.as_str()).collect()
+}
+
+#[tokio::test]
+async fn friends_are_listed_followed_and_found_again_after_a_lost_event() {
+    let peer = Peer::start().await;
+    let befriend = |name: &str, state| peer.shared.feed.lock().unwrap().befriend(name, state);
+    for name in ["bob", "carol", "dave", "erin", "frank"] {
+        befriend(name, FriendState::Accepted);
+    }
+    let follower = peer.follow(|options| options.gap_wait = Duration::from_millis(5));
+    let state = follower.wait_until(SOON, State::is_whole).await.unwrap();
+    assert_eq!(friends(&state), ["bob", "carol", "dave", "erin", "frank"]);
+    let calls = peer.log().len();
+    peer.push(&friend_event(befriend("bob", FriendState::Unspecified)));
+    peer.push(&friend_event(befriend("grace", FriendState::RequestReceived)));
+    let changed = |state: &State| state.friend("grace").is_some();
+    let state = follower.wait_until(SOON, changed).await.unwrap();
+    assert_eq!(friends(&state), ["carol", "dave", "erin", "frank", "grace"]);
+    assert_eq!((state.is_whole(), peer.log().len()), (true, calls));
+    // One event is lost: the next one tells.
+    befriend("carol", FriendState::Unspecified);
+    peer.push(&friend_event(befriend("grace", FriendState::Accepted)));
+    let changed = |state: &State| state.is_whole() && state.friend("carol").is_none();
+    let state = follower.wait_until(SOON, changed).await.unwrap();
+    assert_eq!(friends(&state), ["dave", "erin", "frank", "grace"]);
+    assert_eq!(state.friend("grace").unwrap().state(), FriendState::Accepted);
+}
+
+#[tokio::test]
+async fn a_conversation_is_a_line_of_a_list_until_it_is_opened() {
+    let peer = Peer::start().await;
+    peer.send();
+    let follower = peer.follow(|options| options.history = History::OnDemand);
+    follower.wait_until(SOON, State::is_whole).await.unwrap();
+    peer.push(&peer.send());
+    let heard = |state: &State| state.conversation(CONVERSATION).is_some_and(|it| it.head() == 2);
+    let state = follower.wait_until(SOON, heard).await.unwrap();
+    let timeline = state.conversation(CONVERSATION).unwrap();
+    assert_eq!(
+        (timeline.messages().count(), timeline.unread_count(), state.is_whole()),
+        (0, 2, true)
+    );
+    assert_eq!(timeline.last_message().unwrap().seq, 2);
+    assert!(!peer.log().contains(&"page".to_owned()));
+    follower.open(CONVERSATION);
+    shows(&follower, [1, 2]).await;
+    follower.close(CONVERSATION);
+    let state = follower.state();
+    assert_eq!((seqs(&state), state.is_whole()), (vec![], true));
+    follower.open(CONVERSATION);
+    shows(&follower, [1, 2]).await;
+}
+
+#[tokio::test]
+async fn a_conversation_can_be_opened_before_it_is_known() {
+    let peer = Peer::start().await;
+    peer.send();
+    let follower = peer.follow(|options| options.history = History::OnDemand);
+    follower.open(CONVERSATION);
+    shows(&follower, [1]).await;
+}
+
+#[tokio::test]
+async fn without_a_live_connection_it_syncs_on_a_timer() {
+    let peer = Peer::start().await;
+    let shared = peer.shared.clone();
+    // Tickets are never to be had.
+    let front = Scripted::start(move |_, request| match request.path.as_str() {
+        CreateLiveTicketRequest::PATH => grpc_web(&frame(0x80, b"grpc-status:13\r\n")),
+        _ => shared.answer(request),
+    })
+    .await;
+    peer.send();
+    let options = FollowOptions {
+        history: History::Newest,
+        poll_interval: Duration::from_millis(20),
+        ..FollowOptions::default()
+    };
+    // A token tells who follows.
+    let claims = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, r#"{"sub":"alice"}"#);
+    let client = ChatClient::builder(&front.url)
+        .token(format!("e30.{claims}.x"))
+        .build()
+        .unwrap();
+    let follower = Follower::start(client, options);
+    shows(&follower, [1]).await;
+    peer.send();
+    shows(&follower, [1, 2]).await;
+    let state = follower.state();
+    assert_eq!((state.is_live(), state.user_id()), (false, ALICE));
+    peer.shared.service.lock().unwrap().send(ALICE);
+    shows(&follower, 1..=3).await;
+    assert_eq!(follower.state().conversation(CONVERSATION).unwrap().unread_count(), 2);
+}
+
+fn sends(peer: &Peer) -> Vec<String> {
+    let log = peer.log().into_iter();
+    log.filter(|line| line.starts_with("send") || line.starts_with("mark"))
+        .collect()
+}
+
+fn refusal(code: u8) -> Reaction {
+    grpc_web(&frame(0x80, format!("grpc-status:{code}\r\n").as_bytes()))
+}
+
+#[tokio::test]
+async fn messages_are_sent_in_order_and_repeated_until_they_are_acknowledged() {
+    let peer = Peer::start().await;
+    let follower = peer.follow(|_| {});
+    follower.wait_until(SOON, State::is_whole).await.unwrap();
+    // Taken from the end.
+    *peer.shared.sends.lock().unwrap() = vec![Reaction::Cut, refusal(14), Reaction::Cut];
+    let sending = ["a", "b", "c"].map(|id| follower.send(CONVERSATION, id, "Hi", None));
+    let sent: Vec<i64> = futures::future::join_all(sending)
+        .await
+        .into_iter()
+        .map(|sent| sent.unwrap().seq)
+        .collect();
+    assert_eq!(sent, [1, 2, 3]);
+    let expected = [
+        "a retry=false",
+        "a retry=true",
+        "a retry=true",
+        "a retry=true",
+        "b retry=false",
+        "c retry=false",
+    ];
+    assert_eq!(sends(&peer), expected.map(|it| format!("send {it} read=0")));
+    // They are shown from their answers; nobody has pushed them.
+    let state = follower.state();
+    assert_eq!(
+        (seqs(&state), state.conversation(CONVERSATION).unwrap().unread_count()),
+        (vec![1, 2, 3], 0)
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_is_reported_and_holds_nothing_up() {
+    let peer = Peer::start().await;
+    let follower = peer.follow(|_| {});
+    *peer.shared.sends.lock().unwrap() = vec![refusal(9)];
+    let (refused, sent) = (
+        follower.send(CONVERSATION, "a", "Hi", None),
+        follower.send(CONVERSATION, "b", "Hi", None),
+    );
+    let Err(SendError::Failed(error)) = refused.await else {
+        panic!("it was refused");
+    };
+    assert_eq!(
+        (error.code(), error.outcome()),
+        (Code::FailedPrecondition, Outcome::NotDone)
+    );
+    assert_eq!(sent.await.unwrap().seq, 1);
+}
+
+#[tokio::test]
+async fn a_defect_that_stays_is_reported_after_a_few_attempts() {
+    let peer = Peer::start().await;
+    let follower = peer.follow(|_| {});
+    *peer.shared.sends.lock().unwrap() = (0..9).map(|_| refusal(13)).collect();
+    let sent = follower.send(CONVERSATION, "a", "Hi", None).await;
+    assert!(matches!(sent, Err(SendError::Failed(error)) if error.outcome() == Outcome::Unknown));
+    assert_eq!(sends(&peer).len(), 4);
+}
+
+#[tokio::test]
+async fn what_is_not_sent_when_the_follower_stops_is_told_so() {
+    let peer = Peer::start().await;
+    let follower = peer.follow(|_| {});
+    *peer.shared.sends.lock().unwrap() = vec![Reaction::Silence];
+    let sending = ["a", "b"].map(|id| follower.send(CONVERSATION, id, "Hi", None));
+    follower.stop().await;
+    for sent in futures::future::join_all(sending).await {
+        assert!(matches!(sent, Err(SendError::Stopped)), "{sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_whose_push_does_not_come_back_is_repeated_until_it_does() {
+    let peer = Peer::start().await;
+    let follower = peer.follow(|options| options.push_wait = Duration::from_millis(20));
+    follower.wait_until(SOON, State::is_whole).await.unwrap();
+    let message = follower.send(CONVERSATION, "a", "Hi", None).await.unwrap();
+    let repeats = async |count| {
+        while sends(&peer).len() < count {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(SOON, repeats(3)).await.unwrap();
+    assert_eq!(sends(&peer)[2], "send a retry=true read=0");
+    peer.push(&pushed(message));
+    let whole = |state: &State| state.conversation(CONVERSATION).unwrap().cursor_revision() == 1;
+    follower.wait_until(SOON, whole).await.unwrap();
+    let count = sends(&peer).len();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // One may have been on its way.
+    assert!(sends(&peer).len() <= count + 1);
+}
+
+#[tokio::test]
+async fn a_push_that_comes_back_in_time_is_enough() {
+    let peer = Peer::start().await;
+    let follower = peer.follow(|options| options.push_wait = Duration::from_millis(100));
+    follower.wait_until(SOON, State::is_whole).await.unwrap();
+    let message = follower.send(CONVERSATION, "a", "Hi", None).await.unwrap();
+    peer.push(&pushed(message));
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    assert_eq!(sends(&peer).len(), 1);
+}
+
+#[tokio::test]
+async fn marks_are_told_at_once_then_together_and_the_last_one_always() {
+    let peer = Peer::start().await;
+    for _ in 0..9 {
+        peer.send();
+    }
+    let follower = peer.follow(|options| options.mark_interval = NEVER);
+    shows(&follower, 1..=9).await;
+    let unread = |state: &State| state.conversation(CONVERSATION).unwrap().unread_count();
+    assert_eq!(unread(&follower.state()), 9);
+    follower.mark_read(CONVERSATION, 3);
+    assert_eq!(unread(&follower.state()), 6);
+    let told = |state: &State| state.conversation(CONVERSATION).unwrap().unsent_mark().is_none();
+    follower.wait_until(SOON, told).await.unwrap();
+    for seq in [5, 4, 7, 99] {
+        follower.mark_read(CONVERSATION, seq);
+    }
+    assert_eq!(
+        (unread(&follower.state()), sends(&peer)),
+        (0, vec!["mark 3".to_owned()])
+    );
+    // A message may carry it.
+    follower.send(CONVERSATION, "a", "Hi", None).await.unwrap();
+    let state = follower.stop().await;
+    assert_eq!(
+        (unread(&state), sends(&peer)),
+        (
+            0,
+            ["mark 3", "send a retry=false read=9", "mark 9"]
+                .map(String::from)
+                .to_vec()
+        )
+    );
+}
+
+#[tokio::test]
+async fn an_elsewhere_read_message_is_read_here() {
+    let peer = Peer::start().await;
+    for _ in 0..3 {
+        peer.send();
+    }
+    let follower = peer.follow(|_| {});
+    shows(&follower, 1..=3).await;
+    let moved = peer.shared.service.lock().unwrap().read(0, 2);
+    peer.push(&LiveEvent {
+        conversation_id: CONVERSATION.into(),
+        event: Some(Event::ReadPositionMoved(moved)),
+        ..LiveEvent::default()
+    });
+    let read = |state: &State| state.conversation(CONVERSATION).unwrap().unread_count() == 1;
+    follower.wait_until(SOON, read).await.unwrap();
 }
