@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     async fn migrate(settings: &Settings) -> Result<String, EventError> {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let migrated = Migrate::new(settings).unwrap().call(IgnoredAny, deadline).await?;
         Ok(serde_json::to_string(&migrated).unwrap())
     }

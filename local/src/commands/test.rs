@@ -27,7 +27,11 @@ pub(super) async fn run(environment: &Environment, args: &[OsString]) -> Result<
     let args = arguments(args);
     progress.line(format_args!("Running cargo {}", args.join(OsStr::new(" ")).display()));
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let child = Command::new(&cargo)
+    let mut command = Command::new(&cargo);
+    for name in own_variables(std::env::vars_os().map(|(name, _)| name)) {
+        command.env_remove(name);
+    }
+    let child = command
         .args(args)
         .envs(variables)
         .current_dir(environment.workspace())
@@ -80,6 +84,15 @@ fn arguments(args: &[OsString]) -> Vec<OsString> {
         .collect()
 }
 
+/// What cargo told this process about its own package. Build scripts that say they depend on such a variable would be run
+/// again, and everything above them built again, each time that it was another package's.
+fn own_variables(names: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    names.filter(|name| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+    })
+}
+
 async fn stop_group(child: &mut Child) {
     let Some(group) = child
         .id()
@@ -117,6 +130,19 @@ mod tests {
         assert_eq!(shown(&["--", "-p"]), "test --workspace -- -p");
         assert_eq!(shown(&["-p", "chat-user", "--", "x"]), "test -p chat-user -- x");
         assert_eq!(shown(&["--package=chat-user"]), "test --package=chat-user");
+    }
+
+    #[test]
+    fn the_tests_are_not_told_of_this_package() {
+        let names = [
+            "CARGO_PKG_NAME",
+            "CARGO_MANIFEST_DIR",
+            "CARGO_TARGET_DIR",
+            "CARGO_NET_RETRY",
+            "PATH",
+        ];
+        let removed: Vec<OsString> = own_variables(names.into_iter().map(OsString::from)).collect();
+        assert_eq!(removed, ["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR"]);
     }
 
     #[test]

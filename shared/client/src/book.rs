@@ -14,31 +14,49 @@ use chat_contract::v1::{
     MarkConversationReadResponse, Membership, MembershipState, Message, SyncConversationsRequest,
     SyncConversationsResponse, feed_change, live_event::Event,
 };
-use rpds::RedBlackTreeMapSync;
+use rpds::HashTrieMapSync;
 use tokio::time::Instant;
 
 use crate::feed::{Feed, Key, Moment};
 use crate::follower::History;
-use crate::timeline::{Phase, Step, Timeline};
+use crate::timeline::{Phase, Place, Step, Timeline};
 
 /// Conversations in one sync, at most; the service refuses more.
 pub const CURSORS_MAX: usize = 200;
+/// Branches of a node of the maps in a state. Each change copies the nodes on its way and counts their other branches as
+/// shared once more: many mean fewer nodes, and more of those that are far from any cache.
+const DEGREE: u8 = 8;
 /// Conversations that a state's text names, at most.
 const NAMED_MAX: usize = 20;
 
 /// What a follower knows at one moment. Copies are cheap: they share what did not change in between.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct State {
     user_id: Arc<str>,
     is_live: bool,
     syncs: u64,
     failure: Option<Arc<str>>,
-    friends: RedBlackTreeMapSync<Arc<str>, Arc<Friend>>,
-    conversations: RedBlackTreeMapSync<Arc<str>, Arc<Timeline>>,
+    friends: HashTrieMapSync<Arc<str>, Arc<Friend>>,
+    conversations: HashTrieMapSync<Arc<str>, Arc<Timeline>>,
     /// Whether something of the user's own feed is missing.
     feed_is_behind: bool,
     /// How many opened conversations miss something.
     behind: usize,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            user_id: Arc::from(""),
+            is_live: false,
+            syncs: 0,
+            failure: None,
+            friends: HashTrieMapSync::new_sync_with_degree(DEGREE),
+            conversations: HashTrieMapSync::new_sync_with_degree(DEGREE),
+            feed_is_behind: true,
+            behind: 0,
+        }
+    }
 }
 
 impl State {
@@ -62,7 +80,7 @@ impl State {
         self.failure.as_deref()
     }
 
-    /// Friends and open requests, by user id.
+    /// Friends and open requests, in no particular order.
     pub fn friends(&self) -> impl ExactSizeIterator<Item = &Friend> {
         self.friends.values().map(|friend| &**friend)
     }
@@ -77,7 +95,7 @@ impl State {
         self.conversations.get(conversation_id).map(|timeline| &**timeline)
     }
 
-    /// All conversations that the user is a member of, opened or not, by id.
+    /// All conversations that the user is a member of, opened or not, in no particular order.
     pub fn conversations(&self) -> impl ExactSizeIterator<Item = &Timeline> {
         self.conversations.values().map(|timeline| &**timeline)
     }
@@ -165,8 +183,6 @@ struct Plan {
     loading: HashSet<Arc<str>>,
     /// Loaded but not synced since, or to be asked for whatever is known of them.
     fresh: HashSet<Arc<str>>,
-    /// Where each stands; those that stand nowhere are left out.
-    placed: HashMap<Arc<str>, Place>,
     /// All that can be continued, the one first that was not named for longest.
     turns: BTreeSet<(u64, Arc<str>)>,
     turn_of: HashMap<Arc<str>, u64>,
@@ -184,16 +200,6 @@ struct CurrentSync {
     /// Named and answered: what still moves is for the next sync.
     settled: HashSet<Arc<str>>,
     feed_is_incomplete: bool,
-}
-
-/// Where a conversation stands in the plan.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Place {
-    Nowhere,
-    ToStart,
-    ToLoad,
-    Moved,
-    Whole,
 }
 
 impl Book {
@@ -292,16 +298,19 @@ impl Book {
         let is_known = self.state.conversations.contains_key(&*id);
         let wants = match event {
             Some(Event::MessageSent(message)) if is_known => {
-                let took = self.change(&id, |it| it.take_pushed_message(message, revision, previous_revision));
-                self.step(&id, took, Wants::GapSync)
+                let take = |it: &mut Timeline| {
+                    let step = it.take_pushed_message(message, revision, previous_revision);
+                    (step, it.is_loaded())
+                };
+                after_step(self.change(&id, take), Wants::GapSync)
             }
             Some(Event::ReadPositionMoved(moved)) if is_known => {
                 self.change(&id, |timeline| timeline.take_read_position(&moved));
                 Wants::Nothing
             }
             Some(Event::Poke(_)) if is_known && revision > 0 => {
-                let took = self.change(&id, |timeline| timeline.take_poke(revision));
-                self.step(&id, took, Wants::Sync)
+                let take = |it: &mut Timeline| (it.take_poke(revision), it.is_loaded());
+                after_step(self.change(&id, take), Wants::Sync)
             }
             Some(Event::Poke(_)) if feed_revision > 0 => match self.feed.pokes(feed_revision) {
                 Step::Whole => Wants::Nothing,
@@ -353,15 +362,6 @@ impl Book {
         }
     }
 
-    fn step(&self, id: &str, step: Option<Step>, wanted: Wants) -> Wants {
-        let is_loaded = self.state.conversation(id).is_some_and(Timeline::is_loaded);
-        if step == Some(Step::Gap) && is_loaded {
-            wanted
-        } else {
-            Wants::Nothing
-        }
-    }
-
     fn feed_step(&mut self, step: Step) -> Wants {
         match step {
             Step::Whole => {
@@ -392,8 +392,8 @@ impl Book {
         // Those that take many calls come after those that were not asked for yet.
         let due = || plan.due.iter().filter(|id| !plan.sync.settled.contains(*id));
         let unnamed = due().filter(|id| !plan.sync.named.contains(*id));
-        let named = due().filter(|id| plan.sync.named.contains(*id));
-        let mut names: Vec<Arc<str>> = unnamed.chain(named).take(CURSORS_MAX).cloned().collect();
+        let again = due().filter(|id| plan.sync.named.contains(*id));
+        let mut names: Vec<Arc<str>> = unnamed.chain(again).take(CURSORS_MAX).cloned().collect();
         let first_turn = plan.sync.first_turn;
         let others = plan.turns.iter().take_while(|(turn, _)| *turn <= first_turn);
         let others = others.filter(|(_, id)| !plan.due.contains(id) && !plan.waiting.contains_key(id));
@@ -449,7 +449,7 @@ impl Book {
             }
         }
         if let Some(sync) = &answer.feed {
-            let cursor = asked.request.feed.clone().unwrap_or_default();
+            let cursor = asked.request.feed.unwrap_or_default();
             self.feed.begins(asked.since, &cursor, sync);
             for change in &sync.changes {
                 match &change.change {
@@ -597,7 +597,9 @@ impl Book {
                 self.plan.fresh.insert(load.conversation_id.clone());
                 // All at once, so that no one sees half a history.
                 self.change(id, |timeline| {
-                    pages.into_iter().for_each(|page| timeline.take_page(page))
+                    for page in pages {
+                        timeline.take_page(page);
+                    }
                 });
             }
             (Some(timeline), None) if is_asked(timeline) => self.remove_conversation(id),
@@ -622,7 +624,7 @@ impl Book {
     /// Takes a message that the user has sent.
     pub(crate) fn take_sent(&mut self, message: &Message) {
         self.change(&message.conversation_id, |timeline| {
-            timeline.take_sent_message(message.clone())
+            timeline.take_sent_message(message.clone());
         });
     }
 
@@ -651,7 +653,8 @@ impl Book {
         let changed = change(timeline);
         let place = self.plan.place(timeline);
         self.advances += u64::from(timeline.cursor_revision() != cursor);
-        if place != self.plan.placed.get(id).copied().unwrap_or(Place::Nowhere) {
+        if place != timeline.place {
+            timeline.place = place;
             self.plan.put(id.into(), place);
         }
         self.weigh();
@@ -679,10 +682,7 @@ impl Plan {
 
     fn put(&mut self, id: Arc<str>, place: Place) {
         if place == Place::Nowhere {
-            self.placed.remove(&id);
             self.to_load.retain(|waiting| *waiting != id);
-        } else {
-            self.placed.insert(id.clone(), place);
         }
         let is_due = matches!(place, Place::ToStart | Place::Moved);
         if !is_due {
@@ -705,6 +705,15 @@ impl Plan {
         if place == Place::ToLoad && !self.loading.contains(&id) {
             self.to_load.push_back(id);
         }
+    }
+}
+
+/// What a step of a conversation calls for; one without history is loaded anyway.
+fn after_step(step: Option<(Step, bool)>, wanted: Wants) -> Wants {
+    if step == Some((Step::Gap, true)) {
+        wanted
+    } else {
+        Wants::Nothing
     }
 }
 

@@ -77,7 +77,7 @@ struct Known {
 
 impl Feed {
     pub(crate) fn cursor(&self) -> FeedCursor {
-        self.cursor.clone()
+        self.cursor
     }
 
     pub(crate) fn now(&self) -> Moment {
@@ -123,7 +123,7 @@ impl Feed {
 
     /// Takes the head of an answer that was asked for at `since` from a cursor: what follows are its changes.
     pub(crate) fn begins(&mut self, since: Moment, asked: &FeedCursor, sync: &FeedSync) {
-        let cursor = sync.cursor.clone().unwrap_or_default();
+        let cursor = sync.cursor.unwrap_or_default();
         // Who knows nothing, since there was nothing, is told all that there is as well, and not what has ended by then.
         let is_listing = sync.reset || (asked.revision == 0 && self.listing.is_over);
         self.passed = if is_listing { 0 } else { self.cursor.revision };

@@ -267,9 +267,14 @@ impl Engine {
     /// Changes what is known, and tells of it.
     fn change<T>(&self, change: impl FnOnce(&mut Book) -> T) -> T {
         let mut book = lock(&self.book);
-        let changed = change(&mut book);
-        self.state.send_replace(book.state());
-        changed
+        let mut changed = None;
+        self.state.send_modify(|state| {
+            // Nobody sees this one. What no reader has a copy of is now the book's alone, and need not be copied to change.
+            *state = State::default();
+            changed = Some(change(&mut book));
+            *state = book.state();
+        });
+        changed.expect("send_modify calls once")
     }
 
     fn note(&self, error: &dyn std::error::Error) {

@@ -33,10 +33,7 @@ const EXCERPT_CHARS: usize = 140;
 /// What a client knows of one conversation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Timeline {
-    conversation_id: Arc<str>,
-    user_id: Arc<str>,
-    /// What the service last said of it, but for what moves: that is kept below.
-    about: Arc<Conversation>,
+    about: Arc<About>,
     phase: Phase,
     joined_revision: i64,
     epoch: i64,
@@ -57,9 +54,6 @@ pub struct Timeline {
     /// The newest message heard of, and the revision of its state, while there is no history to take it from.
     last_message: Option<(Arc<LastMessage>, i64)>,
     last_activity_at: Option<Timestamp>,
-    members: Arc<Vec<String>>,
-    /// The greatest seq that each user has marked as read, members or not: news of a new member may come early.
-    read_positions: Arc<BTreeMap<String, i64>>,
     counted: Counted,
     /// The greatest seq that the user has marked as read, here or elsewhere, told to the service or not.
     read_seq: i64,
@@ -71,6 +65,35 @@ pub struct Timeline {
     /// Where the pages begin. What changes below is no news while that part of history is not loaded: it would stand there
     /// without its neighbours, and older pages would go on below it.
     from_seq: i64,
+    /// Kept here since whoever changes a timeline looks for it each time.
+    pub(crate) place: Place,
+}
+
+/// Where a conversation stands in the plan of what to ask for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    /// Not to be asked for.
+    Nowhere,
+    /// A sync has to give it a cursor.
+    ToStart,
+    /// Its history is to be loaded.
+    ToLoad,
+    /// A sync has to go on from its cursor.
+    Moved,
+    /// It is named when it has its turn.
+    Whole,
+}
+
+/// What seldom changes, in one place: a copy of a timeline shares it.
+#[derive(Clone, Debug, PartialEq)]
+struct About {
+    conversation_id: String,
+    user_id: Arc<str>,
+    kind: ConversationKind,
+    created_at: Option<Timestamp>,
+    members: Vec<String>,
+    /// The greatest seq that each user has marked as read, members or not: news of a new member may come early.
+    read_positions: BTreeMap<String, i64>,
 }
 
 /// How much of a conversation a client has.
@@ -121,10 +144,16 @@ pub enum Step {
 impl Timeline {
     /// A conversation as the feed or a list tells of it: closed.
     pub fn new(user_id: &str, conversation: &Conversation) -> Self {
-        let mut timeline = Self {
-            conversation_id: conversation.conversation_id.as_str().into(),
+        let about = About {
+            conversation_id: conversation.conversation_id.clone(),
             user_id: user_id.into(),
-            about: Arc::default(),
+            kind: ConversationKind::Unspecified,
+            created_at: None,
+            members: Vec::new(),
+            read_positions: BTreeMap::new(),
+        };
+        let mut timeline = Self {
+            about: Arc::new(about),
             phase: Phase::Closed,
             joined_revision: 0,
             epoch: 0,
@@ -137,14 +166,13 @@ impl Timeline {
             hints: BTreeMap::new(),
             last_message: None,
             last_activity_at: None,
-            members: Arc::default(),
-            read_positions: Arc::default(),
             counted: Counted::NOTHING,
             read_seq: 0,
             marked_seq: 0,
             heard: RedBlackTreeSetSync::default(),
             has_older: false,
             from_seq: 0,
+            place: Place::Nowhere,
         };
         timeline.take_conversation(conversation);
         timeline
@@ -152,12 +180,12 @@ impl Timeline {
 
     /// The conversation.
     pub fn conversation_id(&self) -> &str {
-        &self.conversation_id
+        &self.about.conversation_id
     }
 
     /// What kind it is.
     pub fn kind(&self) -> ConversationKind {
-        self.about.kind()
+        self.about.kind
     }
 
     /// When it was opened.
@@ -178,7 +206,7 @@ impl Timeline {
     /// How far the client is; what to sync from. As a sync handed it out, moved on by contiguous events.
     pub fn cursor(&self) -> ConversationCursor {
         ConversationCursor {
-            conversation_id: self.conversation_id.to_string(),
+            conversation_id: self.about.conversation_id.clone(),
             joined_revision: self.joined_revision,
             revision: self.cursor,
             epoch: self.epoch,
@@ -258,7 +286,7 @@ impl Timeline {
     /// How many messages of others are known above one seq and up to another; at most [`UNREAD_MAX`] are counted.
     fn others_between(&self, above: i64, through: i64) -> i64 {
         let others = self.messages_between(above, through);
-        let others = others.filter(|message| *message.sender_id != *self.user_id);
+        let others = others.filter(|message| *message.sender_id != *self.about.user_id);
         others.take(1_000).map(|_| 1).sum()
     }
 
@@ -275,8 +303,9 @@ impl Timeline {
 
     /// The members, each with the greatest seq that they have marked as read.
     pub fn read_positions(&self) -> impl Iterator<Item = (&str, i64)> {
-        let position = |member| self.read_positions.get(member).copied().unwrap_or_default();
-        self.members
+        let position = |member| self.about.read_positions.get(member).copied().unwrap_or_default();
+        self.about
+            .members
             .iter()
             .map(move |member| (member.as_str(), position(member)))
     }
@@ -313,8 +342,8 @@ impl Timeline {
 
     /// Names the user, once that is known.
     pub(crate) fn take_user_id(&mut self, user_id: &Arc<str>) {
-        self.user_id = user_id.clone();
-        let read_seq = self.read_positions.get(&**user_id).copied().unwrap_or_default();
+        Arc::make_mut(&mut self.about).user_id = user_id.clone();
+        let read_seq = self.about.read_positions.get(&**user_id).copied().unwrap_or_default();
         self.read_seq = self.read_seq.max(read_seq);
         self.counted.read_seq = self.counted.read_seq.max(read_seq);
     }
@@ -331,7 +360,7 @@ impl Timeline {
         let floor = self.counted.seq.max(self.read_seq);
         let others = self
             .messages_between(floor, i64::MAX)
-            .filter(|it| *it.sender_id != *self.user_id);
+            .filter(|it| *it.sender_id != *self.about.user_id);
         let heard = others.take(1_000).map(|message| message.seq).collect();
         self.forget();
         self.heard = heard;
@@ -342,11 +371,8 @@ impl Timeline {
     /// Takes what the feed or a list says of the conversation.
     pub fn take_conversation(&mut self, conversation: &Conversation) {
         self.head = self.head.max(conversation.revision);
-        self.about = Arc::new(Conversation {
-            members: Vec::new(),
-            last_message: None,
-            ..conversation.clone()
-        });
+        let about = Arc::make_mut(&mut self.about);
+        (about.kind, about.created_at) = (conversation.kind(), conversation.created_at);
         self.take_activity(conversation.last_activity_at.as_ref());
         if let Some(last) = &conversation.last_message {
             self.take_last_message(last.clone(), 0);
@@ -409,7 +435,7 @@ impl Timeline {
     /// Takes a read position.
     pub fn take_read_position(&mut self, moved: &ReadPositionMoved) {
         self.raise_read_position(&moved.user_id, moved.read_seq);
-        if *moved.user_id == *self.user_id {
+        if *moved.user_id == *self.about.user_id {
             match moved.unread_count {
                 Some(unread) => self.take_counts(moved.read_seq, unread, moved.counted_seq),
                 None => self.read_seq = self.read_seq.max(moved.read_seq),
@@ -491,7 +517,7 @@ impl Timeline {
         if before != now && before != (0, 0) {
             // Another membership, or another life of the databases: what was read then is not read now.
             (self.read_seq, self.marked_seq) = (0, 0);
-            self.read_positions = Arc::default();
+            Arc::make_mut(&mut self.about).read_positions.clear();
             self.last_message = None;
         }
         self.counted = Counted::NOTHING;
@@ -521,7 +547,7 @@ impl Timeline {
             self.take_activity(message.sent_at.as_ref());
             self.take_last_message(last, message.state_revision);
         }
-        if !self.is_loaded() && *message.sender_id != *self.user_id {
+        if !self.is_loaded() && *message.sender_id != *self.about.user_id {
             self.heard.insert_mut(message.seq);
             self.trim_heard();
         }
@@ -552,10 +578,10 @@ impl Timeline {
     /// Lists tell of at most 100 members; none at all is nothing that was said about them.
     fn take_members(&mut self, members: &[Member]) {
         let ids = || members.iter().map(|member| member.user_id.as_str());
-        if !members.is_empty() && !ids().eq(self.members.iter().map(String::as_str)) {
+        if !members.is_empty() && !ids().eq(self.about.members.iter().map(String::as_str)) {
             let mut ids: Vec<String> = ids().map(str::to_owned).collect();
             ids.sort_unstable();
-            self.members = Arc::new(ids);
+            Arc::make_mut(&mut self.about).members = ids;
         }
         for member in members {
             self.raise_read_position(&member.user_id, member.read_seq);
@@ -564,13 +590,19 @@ impl Timeline {
 
     /// The user's own read position, as a list of members tells it. Zero when it does not.
     fn own_position(&self, members: &[Member]) -> i64 {
-        let own = members.iter().find(|member| *member.user_id == *self.user_id);
+        let own = members.iter().find(|member| *member.user_id == *self.about.user_id);
         own.map(|member| member.read_seq).unwrap_or_default()
     }
 
     fn raise_read_position(&mut self, user_id: &str, read_seq: i64) {
-        if self.read_positions.get(user_id).is_none_or(|known| *known < read_seq) {
-            Arc::make_mut(&mut self.read_positions).insert(user_id.to_owned(), read_seq);
+        if self
+            .about
+            .read_positions
+            .get(user_id)
+            .is_none_or(|known| *known < read_seq)
+        {
+            let about = Arc::make_mut(&mut self.about);
+            about.read_positions.insert(user_id.to_owned(), read_seq);
         }
     }
 

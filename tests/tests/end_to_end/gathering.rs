@@ -1,15 +1,23 @@
 //! Many talk at once while everything between them fails: at the end all show the same history, with nothing lost,
-//! doubled or out of order, and on the way nobody was shown anything that later changed.
+//! doubled or out of order, and on the way nobody was shown anything that later changed. Lists count and show what is stored,
+//! who only pages misses nothing, and both sides of every friendship are the same.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use chat_client::contract::v1::{GetConversationRequest, MarkConversationReadRequest, SendMessageRequest};
+use bson::doc;
+use chat_client::contract::v1::list_messages_request::Position;
+use chat_client::contract::v1::{
+    FriendRequestAnswer, GetConversationRequest, ListConversationsRequest, ListMessagesRequest,
+    MarkConversationReadRequest, RemoveFriendRequest, RequestFriendRequest, RespondToFriendRequestRequest,
+    SendMessageRequest,
+};
 use chat_client::{
     CallError, CallFailure, ChatClient, Code, FollowOptions, Follower, History, LiveOptions, Retries, State,
 };
 use chat_local::gateway::Gateway;
 use chat_testing::{Direction, FaultProxy, HistoryChecker, Told};
+use futures::TryStreamExt as _;
 use futures::future::{join, join_all};
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
@@ -32,6 +40,10 @@ const MESSAGES: usize = 6;
 /// In the one conversation in which all talk.
 const CROWD_SENDERS: usize = 64;
 const CROWD_MESSAGES: usize = 2;
+/// Conversations that nobody follows, and what is said there.
+const SILENT: usize = 3;
+const SILENT_SENDERS: usize = 4;
+const SILENT_MESSAGES: usize = 8;
 /// Devices of each user that follow.
 const DEVICES: usize = 2;
 /// How often a call is repeated before the test gives up.
@@ -55,6 +67,8 @@ struct Talk {
     checker: HistoryChecker,
     senders: usize,
     messages: usize,
+    /// Whether nobody follows it or reads a page of it, so that nothing but lists ever looks at it.
+    is_silent: bool,
 }
 
 /// A device that follows and reports all that it shows.
@@ -145,11 +159,18 @@ impl Sender {
             let patience = self.random.random_range(0..self.clients.len()).max(attempt / 2);
             let client = &self.clients[patience.min(self.clients.len() - 1)];
             // Now and then two calls at once, as of a client that lost patience.
-            let acknowledged = if self.random.random_ratio(1, 8) {
-                let (one, other) = join(self.attempt(client, id, text), self.attempt(client, id, text)).await;
+            let twice = self.random.random_ratio(1, 8);
+            // Most say that they repeat; the others cost a place that nobody must see.
+            let retry = attempt > 0 && self.random.random_ratio(3, 4);
+            let acknowledged = if twice {
+                let (one, other) = join(
+                    self.attempt(client, id, text, retry),
+                    self.attempt(client, id, text, retry),
+                )
+                .await;
                 one || other
             } else {
-                self.attempt(client, id, text).await
+                self.attempt(client, id, text, retry).await
             };
             // Some never come back to hear what became of it.
             if acknowledged || self.random.random_ratio(1, 50) {
@@ -159,13 +180,14 @@ impl Sender {
         panic!("{id} was not acknowledged in {ATTEMPTS_MAX} attempts");
     }
 
-    async fn attempt(&self, client: &ChatClient, id: &str, text: &str) -> bool {
+    async fn attempt(&self, client: &ChatClient, id: &str, text: &str, retry: bool) -> bool {
         let talk = &self.talks[self.talk];
         let request = SendMessageRequest {
             conversation_id: talk.id.clone(),
             client_message_id: id.to_owned(),
             text: text.to_owned(),
-            reply_to_message_id: String::new(),
+            retry,
+            ..SendMessageRequest::default()
         };
         let attempt = talk.checker.begin(&self.user, id, text);
         let answer = client.call(request).await;
@@ -258,20 +280,201 @@ async fn talks(stack: &Stack, random: &mut StdRng) -> Vec<Talk> {
     pairs.truncate(CONVERSATIONS);
     let named = pairs
         .iter()
-        .map(|(low, high)| ([format!("user-{low:02}"), format!("user-{high:02}")], SENDERS, MESSAGES))
-        .chain([(["alice".to_owned(), "bob".to_owned()], CROWD_SENDERS, CROWD_MESSAGES)]);
-    join_all(named.map(async |(members, senders, messages)| Talk {
+        .map(|(low, high)| {
+            (
+                [format!("user-{low:02}"), format!("user-{high:02}")],
+                SENDERS,
+                MESSAGES,
+                false,
+            )
+        })
+        .chain([(
+            ["alice".to_owned(), "bob".to_owned()],
+            CROWD_SENDERS,
+            CROWD_MESSAGES,
+            false,
+        )])
+        .chain((0..SILENT).map(|number| {
+            let members = [format!("silent-{number}-a"), format!("silent-{number}-b")];
+            (members, SILENT_SENDERS, SILENT_MESSAGES, true)
+        }));
+    join_all(named.map(async |(members, senders, messages, is_silent)| Talk {
         id: stack.fixture.open_direct(&members[0], &members[1]).await.to_string(),
         members,
         checker: HistoryChecker::new(),
         senders,
         messages,
+        is_silent,
     }))
     .await
 }
 
+/// A message as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+struct Stored {
+    seq: i64,
+    sender: String,
+    id: String,
+}
+
+/// All messages of a conversation, as they are stored by majority, by seq.
+async fn stored(mongo: &mongodb::Database, talk: &Talk) -> Vec<Stored> {
+    let id: uuid::Uuid = talk.id.parse().unwrap();
+    let filter = doc! { "conversation_id": bson::Uuid::from_bytes(id.into_bytes()), "kind": "message" };
+    let found = mongo.collection::<bson::Document>("timeline").find(filter);
+    let found = found
+        .sort(doc! { "seq": 1 })
+        .read_concern(mongodb::options::ReadConcern::majority())
+        .await
+        .unwrap();
+    let read = |document: bson::Document| {
+        let bson::Bson::Binary(id) = document.get("_id").unwrap() else {
+            panic!("an id is a UUID");
+        };
+        Stored {
+            seq: document.get_i64("seq").unwrap(),
+            sender: document.get_str("sender").unwrap().to_owned(),
+            id: uuid::Uuid::from_slice(&id.bytes).unwrap().to_string(),
+        }
+    };
+    found.map_ok(read).try_collect().await.unwrap()
+}
+
+/// What a user's list says of a conversation is what is stored: how many messages of the other they have not read (nobody
+/// marks anything here), and which is the newest.
+async fn judge_lists(stack: &Stack, mongo: &mongodb::Database, talk: &Talk) {
+    for member in &talk.members {
+        let judged = async {
+            loop {
+                let before = stored(mongo, talk).await;
+                let request = ListConversationsRequest::default();
+                let Ok(listed) = stack.client(member).call(request).await else {
+                    continue;
+                };
+                // A write that was under way when its function was killed may still arrive.
+                if stored(mongo, talk).await != before {
+                    continue;
+                }
+                let listed = listed
+                    .conversations
+                    .into_iter()
+                    .find(|one| one.conversation_id == talk.id)
+                    .unwrap();
+                let unread = before.iter().filter(|message| message.sender != *member).count();
+                assert_eq!(
+                    listed.unread_count,
+                    i64::try_from(unread).unwrap(),
+                    "{member} in {}",
+                    talk.id
+                );
+                let newest = listed.last_message.map(|last| (last.seq, last.message_id));
+                let expected = before.last().map(|message| (message.seq, message.id.clone()));
+                assert_eq!(newest, expected, "{member} in {}", talk.id);
+                return;
+            }
+        };
+        timeout(PATIENCE, judged).await.unwrap();
+    }
+}
+
+/// Who only ever asks for the page after the last message that they were shown.
+async fn page_along(
+    client: ChatClient,
+    conversation_id: String,
+    mut calls: watch::Receiver<usize>,
+    done: CancellationToken,
+) -> Vec<(i64, String)> {
+    let mut shown: Vec<(i64, String)> = Vec::new();
+    loop {
+        let is_last = done.is_cancelled();
+        let request = ListMessagesRequest {
+            conversation_id: conversation_id.clone(),
+            position: Some(Position::AfterSeq(shown.last().map_or(0, |(seq, _)| *seq))),
+            ..ListMessagesRequest::default()
+        };
+        match client.call(request).await {
+            Ok(page) => {
+                let (count, more) = (page.messages.len(), page.has_more_after);
+                shown.extend(
+                    page.messages
+                        .into_iter()
+                        .map(|message| (message.seq, message.message_id)),
+                );
+                if is_last && count == 0 && !more {
+                    return shown;
+                }
+                if count == 0 {
+                    next(&mut calls, &done).await;
+                }
+            }
+            Err(error) => assert!(is_misfortune(&error), "{error}"),
+        }
+    }
+}
+
+/// Waits until others have called as well, or all is said.
+async fn next(calls: &mut watch::Receiver<usize>, done: &CancellationToken) {
+    tokio::select! {
+        _ = calls.changed() => {}
+        () = done.cancelled() => {}
+    }
+}
+
+/// Two who cannot decide whether they are friends.
+async fn waver(
+    clients: [ChatClient; 2],
+    users: [String; 2],
+    mut random: StdRng,
+    mut calls: watch::Receiver<usize>,
+    done: CancellationToken,
+) {
+    while !done.is_cancelled() {
+        next(&mut calls, &done).await;
+        let one = random.random_range(0..2);
+        let other = users[1 - one].clone();
+        let called = match random.random_range(0..4) {
+            0 => clients[one].call(RequestFriendRequest { user_id: other }).await.err(),
+            1 | 2 => {
+                let answer = RespondToFriendRequestRequest {
+                    user_id: other,
+                    answer: FriendRequestAnswer::Accept.into(),
+                };
+                clients[one].call(answer).await.err()
+            }
+            _ => clients[one].call(RemoveFriendRequest { user_id: other }).await.err(),
+        };
+        if let Some(error) = called {
+            let is_refused = matches!(
+                error.code(),
+                Code::NotFound | Code::ResourceExhausted | Code::FailedPrecondition
+            );
+            assert!(is_refused || is_misfortune(&error), "{error}");
+        }
+    }
+}
+
+/// Both sides of every friendship are the same, and every feed counts what its rows say.
+async fn judge_friends(stack: &Stack) {
+    let wrong: i64 = sqlx::query_scalar(
+        "SELECT (SELECT count(*) FROM friends one LEFT JOIN friends other
+                     ON other.user_id = one.other_id AND other.other_id = one.user_id
+                 WHERE other.state IS DISTINCT FROM
+                     CASE one.state WHEN 'sent' THEN 'received' WHEN 'received' THEN 'sent' ELSE one.state END)
+              + (SELECT count(*) FROM feeds f
+                 WHERE f.friend_count <> (SELECT count(*) FROM friends s
+                           WHERE s.user_id = f.user_id AND s.state IN ('sent', 'accepted'))
+                    OR f.request_count <> (SELECT count(*) FROM friends s
+                           WHERE s.user_id = f.user_id AND s.state = 'received')
+                    OR f.revision < (SELECT coalesce(max(s.feed_revision), 0) FROM friends s WHERE s.user_id = f.user_id))",
+    )
+    .fetch_one(&mut stack.fixture.connect_postgres().await)
+    .await
+    .unwrap();
+    assert_eq!(wrong, 0);
+}
+
 async fn heads(stack: &Stack, talks: &[Talk]) -> Vec<(Arc<str>, i64)> {
-    join_all(talks.iter().map(async |talk| {
+    join_all(talks.iter().filter(|talk| !talk.is_silent).map(async |talk| {
         let request = GetConversationRequest {
             conversation_id: talk.id.clone(),
         };
@@ -279,6 +482,11 @@ async fn heads(stack: &Stack, talks: &[Talk]) -> Vec<(Arc<str>, i64)> {
         (Arc::from(talk.id.as_str()), answer.conversation.unwrap().revision)
     }))
     .await
+}
+
+/// A client that tells of its first attempt, whatever comes of it.
+fn once(stack: &Stack, user: &str) -> ChatClient {
+    stack.client(user).with_retries(Retries::NONE)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -291,7 +499,8 @@ async fn everyone_shows_the_same_history_whatever_fails() {
     let talks = Arc::new(talks(&stack, &mut random).await);
 
     // All devices are there before anything is said, so that they know of every change.
-    let mut users: Vec<&String> = talks.iter().flat_map(|talk| &talk.members).collect();
+    let followed = talks.iter().filter(|talk| !talk.is_silent);
+    let mut users: Vec<&String> = followed.flat_map(|talk| &talk.members).collect();
     users.sort();
     users.dedup();
     let watch = |user: &str, device: &str| Watcher::start(stack.client(user), user, device, talks.clone());
@@ -328,6 +537,22 @@ async fn everyone_shows_the_same_history_whatever_fails() {
         }
     }
     let said = CancellationToken::new();
+    // The crowd is paged along by one who never syncs.
+    let crowd = talks.iter().find(|talk| talk.senders == CROWD_SENDERS).unwrap();
+    let pager = tokio::spawn(page_along(
+        once(&stack, "alice"),
+        crowd.id.clone(),
+        calls.subscribe(),
+        said.clone(),
+    ));
+    let waverers = ["waverer-a", "waverer-b"].map(str::to_owned);
+    let wavering = tokio::spawn(waver(
+        waverers.clone().map(|user| once(&stack, &user)),
+        waverers,
+        StdRng::from_rng(&mut random),
+        calls.subscribe(),
+        said.clone(),
+    ));
     let fate = misfortunes(random, &stack.gateway, &faults, calls.subscribe(), &said);
     let (misfortunes, ()) = join(fate, async {
         // A sender that panicked fails the test.
@@ -340,6 +565,18 @@ async fn everyone_shows_the_same_history_whatever_fails() {
 
     // Whatever still runs is no one's any more.
     stack.gateway.kill_environments();
+    let mongo = mongodb::Client::with_uri_str(stack.fixture.settings().get("MONGODB_URI").unwrap());
+    let mongo = mongo.await.unwrap().database(stack.fixture.name());
+    // Before anything but a list looks at them, and again after lists, syncs and pages have mended what they met.
+    let silent: Vec<&Talk> = talks.iter().filter(|talk| talk.is_silent).collect();
+    for talk in &silent {
+        judge_lists(&stack, &mongo, talk).await;
+    }
+    for talk in &silent {
+        judge_lists(&stack, &mongo, talk).await;
+    }
+    wavering.await.unwrap();
+    judge_friends(&stack).await;
     let mut reached = heads(&stack, &talks).await;
     let fresh: Vec<Watcher> = users.iter().map(|user| watch(user, "new device")).collect();
     let all: Vec<Watcher> = watchers.into_iter().chain(fresh).collect();
@@ -359,7 +596,16 @@ async fn everyone_shows_the_same_history_whatever_fails() {
         report(&watcher.name, &state, &talks);
     }
 
+    // Who only paged has seen every message that is stored.
+    let paged = pager.await.unwrap();
+    let crowds = stored(&mongo, crowd).await;
+    let expected: Vec<(i64, String)> = crowds.into_iter().map(|message| (message.seq, message.id)).collect();
+    assert_eq!(paged, expected);
+
     for talk in talks.iter() {
+        judge_lists(&stack, &mongo, talk).await;
+    }
+    for talk in talks.iter().filter(|talk| !talk.is_silent) {
         let summary = talk
             .checker
             .check()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chat_client::{FollowOptions, Follower};
+use chat_client::{FollowOptions, Follower, History};
 
 use crate::harness::{PATIENCE, Stack};
 
@@ -19,17 +19,25 @@ async fn a_follower_finds_all_conversations_however_many() {
                  (conversation_id, kind, low_user_id, high_user_id, created_at, allocated_at, last_activity_at)
              SELECT gen_random_uuid(), 'direct', 'alice', 'friend' || n, now(), now(), now() - n * interval '1 hour'
              FROM generate_series(1, $1) n
-             RETURNING conversation_id
+             RETURNING conversation_id, high_user_id
+         ), head AS (
+             INSERT INTO feeds (user_id, revision, conversation_count) VALUES ('alice', $1, $1)
          )
-         INSERT INTO members (conversation_id, user_id, joined_revision, joined_seq)
-         SELECT conversation_id, 'alice', 0, 0 FROM opened",
+         INSERT INTO members (conversation_id, user_id, joined_revision, visible_from_seq, feed_revision)
+         SELECT conversation_id, 'alice', 0, 0, row_number() OVER () FROM opened
+         UNION ALL
+         SELECT conversation_id, high_user_id, 0, 0, 1 FROM opened",
     )
     .bind(CONVERSATIONS)
     .execute(&mut connection)
     .await
     .unwrap();
 
-    let follower = Follower::start(stack.client("alice"), FollowOptions::default());
+    let options = FollowOptions {
+        history: History::Newest,
+        ..FollowOptions::default()
+    };
+    let follower = Follower::start(stack.client("alice"), options);
     let state = follower
         .wait_until(PATIENCE, chat_client::State::is_whole)
         .await

@@ -47,7 +47,7 @@ fn request(conversation_id: &str, op: &str, text: &str) -> SendMessageRequest {
         conversation_id: conversation_id.to_owned(),
         client_message_id: op.to_owned(),
         text: text.to_owned(),
-        reply_to_message_id: String::new(),
+        ..SendMessageRequest::default()
     }
 }
 
@@ -457,7 +457,7 @@ async fn a_friendship_that_ends_while_both_send_ends_the_talk_at_one_place() {
     };
     let conversation = stack.client("bob").call(request).await.unwrap().conversation.unwrap();
     let count = i64::try_from(sent).unwrap();
-    assert_eq!((conversation.revision, conversation.message_count), (count, count));
+    assert_eq!((conversation.revision, conversation.counted_seq), (count, count));
     for (follower, reader) in followers.iter().zip(["alice", "bob"]) {
         let state = follower
             .wait_until(PATIENCE, |state| {

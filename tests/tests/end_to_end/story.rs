@@ -8,7 +8,7 @@ use chat_client::contract::v1::{
     Conversation, ConversationKind, ConversationOpened, Friend, FriendChanged, FriendRequestAnswer, FriendState,
     GetConversationRequest, GetMessageRequest, GetProfilesRequest, LastMessage, ListConversationsRequest,
     ListFriendsRequest, ListMessagesRequest, LiveEvent, MarkConversationReadRequest, MarkConversationReadResponse,
-    Member, Message, OpenDirectConversationRequest, ReadPositionMoved, RemoveFriendRequest, ReplySnapshot,
+    Member, Message, OpenDirectConversationRequest, Poke, Quote, ReadPositionMoved, RemoveFriendRequest, Reply,
     RequestFriendRequest, RespondToFriendRequestRequest, SendMessageRequest, UpsertProfileRequest,
 };
 use chat_client::timeline::Timeline;
@@ -160,21 +160,30 @@ impl Story {
                 ..Conversation::default()
             }
         );
-        let opened = LiveEvent {
+        // In the feed of both it comes third, after what they asked and answered.
+        let tells = |event| LiveEvent {
             conversation_id: conversation.conversation_id.clone(),
-            event: Some(Event::ConversationOpened(ConversationOpened {
-                conversation: Some(conversation.clone()),
-            })),
+            event: Some(event),
+            feed_revision: 3,
             ..LiveEvent::default()
         };
-        self.all_get(&opened).await;
-        for (client, other) in [(&self.alice, "bob"), (&self.bob, "alice")] {
+        let opened = tells(Event::ConversationOpened(ConversationOpened {
+            conversation: Some(conversation.clone()),
+        }));
+        // What a call finds done is told as well: that there is something to sync, if it was missed.
+        let found = tells(Event::Poke(Poke {}));
+        for device in [&mut self.phone, &mut self.laptop, &mut self.bobs] {
+            let told = [device.next().await, device.next().await];
+            assert!(told.contains(&opened) && told.contains(&found), "{told:?}");
+        }
+        for (client, other) in [(self.alice.clone(), "bob"), (self.bob.clone(), "alice")] {
             let again = client.call(opening(other)).await.unwrap();
             assert_eq!(
                 (again.created, again.conversation.as_ref()),
                 (false, Some(&conversation))
             );
-            assert_eq!(conversations(client).await, from_ref(&conversation));
+            self.all_get(&found).await;
+            assert_eq!(conversations(&client).await, from_ref(&conversation));
         }
         conversation
     }
@@ -185,7 +194,8 @@ impl Story {
             conversation_id: message.conversation_id.clone(),
             revision: message.revision,
             previous_revision: message.revision - 1,
-            event: Some(Event::MessageSent(message.clone())),
+            event: Some(Event::MessageSent(pushed(message))),
+            ..LiveEvent::default()
         };
         self.all_get(&event).await;
     }
@@ -201,6 +211,7 @@ impl Story {
         let all_read = MarkConversationReadResponse {
             read_seq,
             unread_count: 0,
+            counted_seq: read_seq,
         };
         assert_eq!(now, all_read);
         let moved = |unread_count| {
@@ -208,6 +219,7 @@ impl Story {
                 user_id: reader.into(),
                 read_seq,
                 unread_count,
+                counted_seq: unread_count.map_or(0, |_| read_seq),
             })
         };
         let (own, other) = (moved(Some(0)), moved(None));
@@ -225,11 +237,21 @@ fn last_message(message: &Message, excerpt: &str) -> LastMessage {
         sender_id: message.sender_id.clone(),
         excerpt: excerpt.into(),
         sent_at: message.sent_at,
+        message_id: message.message_id.clone(),
     }
 }
 
+/// A message as it is pushed: what it replies to is named, not quoted.
+fn pushed(message: &Message) -> Message {
+    let mut message = message.clone();
+    if let Some(reply) = &mut message.reply_to {
+        reply.quote = None;
+    }
+    message
+}
+
 fn shown(timeline: &Timeline) -> Vec<Message> {
-    timeline.messages().cloned().collect()
+    timeline.messages().map(pushed).collect()
 }
 
 impl Story {
@@ -240,7 +262,7 @@ impl Story {
             conversation_id: id.clone(),
             client_message_id: "a-1".into(),
             text: "Hello, Bob ☀\nHow are you?".into(),
-            reply_to_message_id: String::new(),
+            ..SendMessageRequest::default()
         };
         let answer = self.alice.call(request.clone()).await.unwrap();
         assert!(!answer.deduplicated);
@@ -261,7 +283,7 @@ impl Story {
         self.all_get_message(&hello).await;
         let for_alice = Conversation {
             revision: 1,
-            message_count: 1,
+            counted_seq: 1,
             last_message: Some(last_message(&hello, "Hello, Bob ☀ How are you?")),
             last_activity_at: hello.sent_at,
             ..conversation.clone()
@@ -284,25 +306,40 @@ impl Story {
     /// bob reads and replies; alice has one to read, and then has not.
     async fn reply(&mut self, conversation: &Conversation, hello: &Message) -> Message {
         let id = &conversation.conversation_id;
-        self.read("bob", conversation, 1).await;
         let reply = SendMessageRequest {
             conversation_id: id.clone(),
             client_message_id: "b-1".into(),
             text: "Fine!".into(),
             reply_to_message_id: hello.message_id.clone(),
+            read_seq: 1,
+            ..SendMessageRequest::default()
         };
         let fine = self.bob.call(reply).await.unwrap().message.unwrap();
-        let snapshot = ReplySnapshot {
+        let quoted = Reply {
             message_id: hello.message_id.clone(),
             seq: 1,
-            sender_id: "alice".into(),
-            excerpt: "Hello, Bob ☀ How are you?".into(),
+            quote: Some(Quote {
+                sender_id: "alice".into(),
+                excerpt: "Hello, Bob ☀ How are you?".into(),
+                state_revision: 1,
+            }),
+            unavailable: false,
         };
         assert_eq!(
             (fine.seq, fine.revision, &*fine.sender_id, fine.reply_to.as_ref()),
-            (2, 2, "bob", Some(&snapshot))
+            (2, 2, "bob", Some(&quoted))
         );
         self.all_get_message(&fine).await;
+        // The reply said how far bob has read; all hear of it, and only he of what is left.
+        let moved = |unread_count: Option<i64>| {
+            Event::ReadPositionMoved(ReadPositionMoved {
+                user_id: "bob".into(),
+                read_seq: 1,
+                unread_count,
+                counted_seq: unread_count.map_or(0, |_| 2),
+            })
+        };
+        self.both_get(&moved(None), &moved(Some(0))).await;
         let one = GetMessageRequest {
             conversation_id: id.clone(),
             message_id: fine.message_id.clone(),
@@ -312,7 +349,7 @@ impl Story {
         let unread = Conversation {
             members: vec![member("alice", 0), member("bob", 1)],
             revision: 2,
-            message_count: 2,
+            counted_seq: 2,
             unread_count: 1,
             last_message: Some(last_message(&fine, "Fine!")),
             last_activity_at: fine.sent_at,
@@ -345,7 +382,7 @@ impl Story {
         let tablet = Follower::start(self.alice.clone(), options);
         let state = tablet.wait_until(PATIENCE, State::is_whole).await.unwrap();
         let timeline = state.conversation(id).unwrap();
-        assert_eq!(shown(timeline), so_far);
+        assert_eq!(shown(timeline), so_far.iter().map(pushed).collect::<Vec<_>>());
         assert_eq!(
             timeline.read_positions().collect::<Vec<_>>(),
             [("alice", 2), ("bob", 1)]
@@ -357,7 +394,7 @@ impl Story {
         let state = tablet.wait_until(PATIENCE, is_unread).await.unwrap();
         assert_eq!(
             shown(state.conversation(id).unwrap()),
-            [so_far, from_ref(&bye)].concat()
+            [so_far, from_ref(&bye)].concat().iter().map(pushed).collect::<Vec<_>>()
         );
         assert_eq!(state.syncs(), 1, "what came live needed no sync");
         self.read("alice", conversation, 3).await;

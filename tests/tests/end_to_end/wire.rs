@@ -113,7 +113,7 @@ async fn an_answer_is_its_message_and_its_trailers_in_both_forms() {
         conversation_id: conversation_id.clone(),
         client_message_id: "1".into(),
         text: "Hello".into(),
-        reply_to_message_id: String::new(),
+        ..SendMessageRequest::default()
     };
     let answer = wire.post(SendMessageRequest::PATH, BINARY, frame(&request)).await;
     assert_eq!((answer.status(), content_type(&answer)), (StatusCode::OK, BINARY));
@@ -351,7 +351,7 @@ where
         conversation_id: conversation_id.clone(),
         client_message_id: "1".into(),
         text: "Hello".into(),
-        reply_to_message_id: String::new(),
+        ..SendMessageRequest::default()
     };
     let sent = ask(&mut client, request).await.unwrap().message.unwrap();
     let request = ListMessagesRequest {

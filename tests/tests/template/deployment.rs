@@ -438,6 +438,8 @@ fn variables_hold_references_and_never_a_secret() {
                 "HEALTH_DATABASE_URL" if name == "Migrate" => secret("HealthDatabaseUrlSecret"),
                 "MONGODB_URI" => secret("MongodbUriSecret"),
                 "TICKET_KEY" => secret("TicketKey"),
+                "CONTENT_KEY" => secret("ContentKey"),
+                "USER_BUDGET_FACTOR" => reference("UserBudgetFactor"),
                 "MONGODB_DATABASE" => reference("MongodbDatabase"),
                 "LIVE_TABLE" => reference("LiveTable"),
                 "LIVE_ENDPOINT" => json!({ "Fn::Sub": format!("https://{host}/{stage}") }),
@@ -447,13 +449,15 @@ fn variables_hold_references_and_never_a_secret() {
             assert_eq!(value, expected, "{name}: {variable}");
         }
     }
-    let key = &template["Resources"]["TicketKey"]["Properties"]["GenerateSecretString"];
-    assert_eq!(key["ExcludePunctuation"], true, "letters and digits are also base64");
-    let letters = key["PasswordLength"].as_u64().unwrap();
-    assert!(
-        letters.is_multiple_of(4) && letters / 4 * 3 >= 32,
-        "{letters} letters are no base64 of 32 bytes or more"
-    );
+    for key in ["TicketKey", "ContentKey"] {
+        let key = &template["Resources"][key]["Properties"]["GenerateSecretString"];
+        assert_eq!(key["ExcludePunctuation"], true, "letters and digits are also base64");
+        let letters = key["PasswordLength"].as_u64().unwrap();
+        assert!(
+            letters.is_multiple_of(4) && letters / 4 * 3 >= 32,
+            "{letters} letters are no base64 of 32 bytes or more"
+        );
+    }
 }
 
 #[test]

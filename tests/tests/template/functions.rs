@@ -16,8 +16,9 @@ const GIVEN_BY_LAMBDA: &[(&str, &str)] = &[
     ("AWS_SESSION_TOKEN", "example"),
 ];
 
-/// Has a default, which is for the local stack.
-const OPTIONAL: &str = "MONGODB_DATABASE";
+/// Have defaults, which are for the local stack.
+const OPTIONAL: [&str; 2] = [MONGODB_DATABASE, "USER_BUDGET_FACTOR"];
+const MONGODB_DATABASE: &str = "MONGODB_DATABASE";
 
 /// Not read before they are used, as that happens once in the life of a migration, which then names what is missing.
 const READ_LATER: [(&str, &str); 3] = [
@@ -41,11 +42,12 @@ fn example(variable: &str) -> &'static str {
         }
         "MONGODB_URI" => "mongodb://chat:secret@127.0.0.1:9/?tls=true",
         "MONGODB_DATABASE" => "chat",
+        "USER_BUDGET_FACTOR" => "1",
         "LIVE_TABLE" => "chat-LiveTable",
         "LIVE_ENDPOINT" => "https://example.execute-api.eu-west-1.amazonaws.com/live",
         "LIVE_URL" => "wss://example.execute-api.eu-west-1.amazonaws.com/live",
         // As Secrets Manager makes it: 64 letters and digits.
-        "TICKET_KEY" => "9mXk2vQb7RtZ4wLs1HyNc8GdJf5PoTa3UeKi6VrBqWxYzMnDhSgCjEpAlFuOIv0q",
+        "TICKET_KEY" | "CONTENT_KEY" => "9mXk2vQb7RtZ4wLs1HyNc8GdJf5PoTa3UeKi6VrBqWxYzMnDhSgCjEpAlFuOIv0q",
         other => panic!("nothing is known about {other}"),
     }
 }
@@ -118,7 +120,7 @@ fn every_function_that_uses_mongodb_is_told_its_database() {
     for function in functions().into_keys() {
         let variables = environment(&template, &logical_name(function));
         assert_eq!(
-            variables.contains_key(OPTIONAL),
+            variables.contains_key(MONGODB_DATABASE),
             variables.contains_key("MONGODB_URI"),
             "{function}"
         );
@@ -131,7 +133,7 @@ fn no_function_starts_without_what_the_template_tells_it() {
     for (function, definition) in functions() {
         let variables = environment(&template, &logical_name(function));
         for left_out in variables.keys() {
-            if left_out == OPTIONAL || READ_LATER.contains(&(function, left_out.as_str())) {
+            if OPTIONAL.contains(&left_out.as_str()) || READ_LATER.contains(&(function, left_out.as_str())) {
                 continue;
             }
             let others = variables.keys().filter(|variable| *variable != left_out);

@@ -257,13 +257,12 @@ fn what_is_lost_leaves_nothing_behind() {
         to_load,
         loading,
         fresh,
-        placed,
         turns,
         turn_of,
         ..
     } = &book.plan;
     assert!(due.is_empty() && waiting.is_empty() && to_load.is_empty() && loading.is_empty());
-    assert!(fresh.is_empty() && placed.is_empty() && turns.is_empty() && turn_of.is_empty());
+    assert!(fresh.is_empty() && turns.is_empty() && turn_of.is_empty());
     assert_eq!((book.state().conversations().len(), book.state().is_whole()), (0, true));
 }
 
@@ -289,7 +288,7 @@ fn an_event_copies_the_one_conversation_that_it_is_about() {
     let before = book.state();
     assert_eq!(book.take_event(pushed(1_234, 2)), Wants::Nothing);
     let after = book.state();
-    for (id, timeline) in after.conversations.iter() {
+    for (id, timeline) in &after.conversations {
         let is_same = Arc::ptr_eq(timeline, before.conversations.get(id).unwrap());
         assert_eq!(is_same, **id != *super::tests::id(1_234), "{id}");
     }
@@ -297,4 +296,17 @@ fn an_event_copies_the_one_conversation_that_it_is_about() {
     assert_eq!(after.conversation(&id(1_234)).unwrap().messages().count(), 1);
     // A look is a look at the same thing.
     assert!(after.conversations.ptr_eq(&book.state().conversations) && after.friends.ptr_eq(&before.friends));
+}
+
+#[test]
+fn what_nobody_holds_is_not_copied_at_all() {
+    let mut book = whole(2_000);
+    let place = |book: &Book| Arc::as_ptr(book.state.conversations.get(&*id(7)).unwrap());
+    let before = place(&book);
+    book.take_event(pushed(7, 2));
+    assert_eq!(place(&book), before);
+    let held = book.state();
+    book.take_event(pushed(7, 3));
+    assert_ne!(place(&book), before);
+    assert_eq!(held.conversation(&id(7)).unwrap().cursor_revision(), 2);
 }

@@ -289,7 +289,9 @@ fn announcements_in_any_order_resets_and_syncs_end_with_what_is_there() {
         }
         client.catch_up(&model);
         assert_eq!(client.shown(), model.there(), "seed {seed}");
-        on_their_way.iter().for_each(|announced| _ = client.hear(announced));
+        for announced in &on_their_way {
+            client.hear(announced);
+        }
         assert_eq!(client.shown(), model.there(), "seed {seed}");
         assert!(!client.feed.is_behind(), "seed {seed}");
     }

@@ -181,9 +181,10 @@ async fn watch(engine: &Engine, mut request: SendMessageRequest, revision: i64) 
         let timeline = state.conversation(&request.conversation_id);
         let is_synced = timeline.is_some_and(|it| it.is_loaded() && it.cursor_revision() >= revision);
         let is_followed = timeline.is_some_and(Timeline::is_loaded);
-        let is_told = match state.is_live() {
-            true => is_synced && repeats > 0,
-            false => is_synced || (!is_followed && repeats > 0),
+        let is_told = if state.is_live() {
+            is_synced && repeats > 0
+        } else {
+            is_synced || (!is_followed && repeats > 0)
         };
         if is_told {
             return;

@@ -771,7 +771,9 @@ fn friend_event(revision_and_friend: (i64, chat_contract::v1::Friend)) -> LiveEv
 }
 
 fn friends(state: &State) -> Vec<&str> {
-    state.friends().map(|friend| friend.user_id.as_str()).collect()
+    let mut friends: Vec<_> = state.friends().map(|friend| friend.user_id.as_str()).collect();
+    friends.sort_unstable();
+    friends
 }
 
 #[tokio::test]

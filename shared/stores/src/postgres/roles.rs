@@ -15,6 +15,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
+use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, FromRow};
 use url::Url;
@@ -100,6 +101,10 @@ impl std::fmt::Debug for Role {
 
 /// What the server knows about a role.
 #[derive(FromRow)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are columns of one row, each asked for by itself"
+)]
 struct Known {
     exists: bool,
     logs_in: bool,
@@ -532,7 +537,7 @@ fn is_race(error: &sqlx::Error) -> bool {
 }
 
 fn has_code(error: &sqlx::Error, codes: &[&str]) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(DatabaseError::code);
     code.is_some_and(|code| codes.contains(&&*code))
 }
 

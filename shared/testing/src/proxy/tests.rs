@@ -20,11 +20,11 @@ async fn postgres(settings: &chat_stores::Settings) -> PgConnection {
     PgConnection::connect_with(&options).await.unwrap()
 }
 
-/// A fixture with a table, its proxies, a connection through the proxy and one past it.
+/// A fixture with a table that anybody may fill, its proxies, a connection through the proxy and one past it.
 async fn things() -> (Fixture, Proxies, PgConnection, PgConnection) {
     let fixture = Fixture::new().await;
-    let mut direct = postgres(fixture.settings()).await;
-    sqlx::query("CREATE TABLE things (name text)")
+    let mut direct = fixture.connect_postgres().await;
+    sqlx::raw_sql("CREATE TABLE things (name text); GRANT ALL ON things TO PUBLIC")
         .execute(&mut direct)
         .await
         .unwrap();
