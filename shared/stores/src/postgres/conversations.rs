@@ -249,6 +249,22 @@ macro_rules! memberships {
 }
 pub(super) use memberships;
 
+/// The members `m`, who is `$1`, and `o` beside each conversation of the subquery `c`. By keys, whatever the planner thinks of
+/// how many there are: OFFSET 0 keeps it from reading all that a user, or everybody, has.
+macro_rules! members_by_keys {
+    () => {
+        "CROSS JOIN LATERAL (
+             SELECT * FROM members m WHERE m.conversation_id = c.conversation_id AND m.user_id = $1 OFFSET 0
+         ) m CROSS JOIN LATERAL (
+             SELECT * FROM members o
+             WHERE o.conversation_id = c.conversation_id
+               AND o.user_id = CASE WHEN c.low_user_id = m.user_id THEN c.high_user_id ELSE c.low_user_id END
+             OFFSET 0
+         ) o"
+    };
+}
+pub(super) use members_by_keys;
+
 /// The statement of [`Postgres::append`]. The statements of the busiest calls can be had, so that a benchmark compares the
 /// service with the very same calls made bare.
 pub const APPEND: &str = "SELECT * FROM append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
@@ -260,8 +276,8 @@ pub const LOOKUP_MEMBERSHIP: &str = "SELECT c.revision, c.message_count, m.visib
     FROM members m JOIN conversations c USING (conversation_id)
     WHERE m.conversation_id = $1 AND m.user_id = $2";
 
-/// The statement of [`Postgres::list_conversations`]. What costs is looked up for the conversations of the page only, and all
-/// of it by keys: OFFSET 0 and the array keep the planner from reading whole tables, whose size is not the user's business.
+/// The statement of [`Postgres::list_conversations`]. What costs is looked up for the conversations of the page only. The
+/// array keeps the planner from reading all conversations there are.
 pub const LIST_CONVERSATIONS: &str = concat!(
     "SELECT b.wait_us, v.* FROM (SELECT charge($1, 'read', $5, $6) AS wait_us OFFSET 0) b LEFT JOIN LATERAL (SELECT ",
     conversation_columns!(),
@@ -273,15 +289,9 @@ pub const LIST_CONVERSATIONS: &str = concat!(
              AND ($2::timestamptz IS NULL OR (c.last_activity_at, c.conversation_id) < ($2, $3::uuid))
            ORDER BY c.last_activity_at DESC, c.conversation_id DESC
            LIMIT $4
-       ) c CROSS JOIN LATERAL (
-           SELECT * FROM members m WHERE m.conversation_id = c.conversation_id AND m.user_id = $1 OFFSET 0
-       ) m CROSS JOIN LATERAL (
-           SELECT * FROM members o
-           WHERE o.conversation_id = c.conversation_id
-             AND o.user_id = CASE WHEN c.low_user_id = m.user_id THEN c.high_user_id ELSE c.low_user_id END
-           OFFSET 0
-       ) o
-     ) v ON b.wait_us = 0
+       ) c ",
+    members_by_keys!(),
+    ") v ON b.wait_us = 0
      ORDER BY v.last_activity_at DESC, v.conversation_id DESC"
 );
 

@@ -6,7 +6,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row as _};
 use uuid::Uuid;
 
-use super::conversations::{RawConversation, conversation_columns, limit, memberships};
+use super::conversations::{RawConversation, conversation_columns, limit, members_by_keys, memberships};
 use super::{ConversationRow, Friend, FriendshipState, Postgres, STORE};
 use crate::{StoreError, StoreErrorKind};
 
@@ -68,9 +68,10 @@ pub const SYNC: &str = concat!(
     "SELECT d.epoch, f.revision AS feed_revision, f.floor_revision, clock_timestamp() AS now, v.*
      FROM deployment d LEFT JOIN feeds f ON f.user_id = $1 LEFT JOIN LATERAL (SELECT ",
     conversation_columns!(),
-    ", c.allocated_at, c.closed_revision FROM ",
-    memberships!(),
-    " WHERE m.user_id = $1 AND m.conversation_id = ANY ($2)) v ON true"
+    ", c.allocated_at, c.closed_revision
+       FROM (SELECT * FROM conversations WHERE conversation_id = ANY ($2) OFFSET 0) c ",
+    members_by_keys!(),
+    ") v ON true"
 );
 
 struct RawSync {
