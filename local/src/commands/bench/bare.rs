@@ -13,7 +13,8 @@ use futures::TryStreamExt;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, DateTime as BsonDateTime, Document, Uuid as BsonUuid, doc};
 use mongodb::options::{
-    Acknowledgment, ClientOptions, CollectionOptions, Hint, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
+    Acknowledgment, ClientOptions, CollectionOptions, Hint, ReadConcern, ReadPreference, SelectionCriteria,
+    WriteConcern,
 };
 use mongodb::{Client, Collection};
 use serde::{Deserialize, Serialize};
@@ -122,7 +123,16 @@ struct Place {
 }
 
 /// What `LOOKUP_MEMBERSHIP` answers.
-type Membership = (i64, i64, i64, i64, Option<Vec<i64>>, DateTime<Utc>, DateTime<Utc>, Vec<String>);
+type Membership = (
+    i64,
+    i64,
+    i64,
+    i64,
+    Option<Vec<i64>>,
+    DateTime<Utc>,
+    DateTime<Utc>,
+    Vec<String>,
+);
 
 #[derive(FromRow)]
 #[expect(dead_code, reason = "decoding what the service decodes is part of the work")]

@@ -47,7 +47,9 @@ pub(super) async fn measure(
         scene.seal(endpoints, places, sealed).await?;
         let calls = start(&client, &mongo, places).await?;
         // The first one makes connections and fills caches.
-        let Some(first) = calls.first().filter(|_| round > 0) else { continue };
+        let Some(first) = calls.first().filter(|_| round > 0) else {
+            continue;
+        };
         let total: Duration = calls.iter().map(|call| call.time).sum();
         let longest = calls.iter().map(|call| call.time).max().unwrap_or_default();
         let keys = calls.iter().map(|call| call.keys).max().unwrap_or_default();
@@ -57,7 +59,11 @@ pub(super) async fn measure(
             "{}: {STARTED} conversations of {places} places, {}: {} calls, {:.0} ms in all; the first {:.0} ms and {} keys of \
              MongoDB's indexes, at most {:.0} ms and {keys} keys",
             subject.name(),
-            if sealed { format!("sealed up to {OPEN_MAX} below the head") } else { "nothing sealed".to_owned() },
+            if sealed {
+                format!("sealed up to {OPEN_MAX} below the head")
+            } else {
+                "nothing sealed".to_owned()
+            },
             calls.len(),
             total.as_secs_f64() * 1e3,
             first.time.as_secs_f64() * 1e3,
@@ -135,7 +141,10 @@ async fn feed(client: &ChatClient, text: &mut String) -> Result<(), BenchError> 
             times.get(times.len() / 2).copied().unwrap_or_default().as_secs_f64() * 1e3
         })
         .collect();
-    let (first, last) = (medians.first().copied().unwrap_or_default(), medians.last().copied().unwrap_or_default());
+    let (first, last) = (
+        medians.first().copied().unwrap_or_default(),
+        medians.last().copied().unwrap_or_default(),
+    );
     // Writing to a String cannot fail.
     let _ = writeln!(
         text,
@@ -153,8 +162,15 @@ async fn keys_examined(mongo: &Database) -> Result<i64, BenchError> {
     let only = doc! { "serverStatus": 1, "metrics": 1, "repl": 0, "wiredTiger": 0, "locks": 0, "tcmalloc": 0 };
     let status = mongo.run_command(only).await.map_err(BenchError::Mongo)?;
     let executor = |status: &Document| {
-        let executor = status.get_document("metrics").ok()?.get_document("queryExecutor").ok()?;
-        executor.get_i64("scanned").ok().or_else(|| executor.get_i32("scanned").ok().map(i64::from))
+        let executor = status
+            .get_document("metrics")
+            .ok()?
+            .get_document("queryExecutor")
+            .ok()?;
+        executor
+            .get_i64("scanned")
+            .ok()
+            .or_else(|| executor.get_i32("scanned").ok().map(i64::from))
     };
     Ok(executor(&status).unwrap_or_default())
 }

@@ -164,14 +164,23 @@ fn run_release(environment: &Environment) -> StackError {
 async fn bench(stack: &Stack, arguments: &BenchArguments, progress: &Progress) -> Result<String, CommandError> {
     let service = Service::start(stack, progress).await?;
     let asked = |subject: &Subject| {
-        if arguments.only.is_empty() { !subject.is_event() } else { arguments.only.contains(subject) }
+        if arguments.only.is_empty() {
+            !subject.is_event()
+        } else {
+            arguments.only.contains(subject)
+        }
     };
     let subjects: Vec<Subject> = Subject::value_variants().iter().copied().filter(asked).collect();
     let scene = Scene::prepare(stack.endpoints(), progress, &subjects, arguments.places).await?;
     let bare = Bare::new(stack.endpoints(), service.settings()).await?;
     let measured = subjects.iter().copied().filter(|subject| !subject.is_event());
     let measured: Vec<(Subject, usize)> = measured
-        .flat_map(|subject| subject.concurrencies().iter().map(move |concurrency| (subject, *concurrency)))
+        .flat_map(|subject| {
+            subject
+                .concurrencies()
+                .iter()
+                .map(move |concurrency| (subject, *concurrency))
+        })
         .collect();
     let total = measured.len();
     let step = progress.step("Measuring");
@@ -197,7 +206,11 @@ async fn bench(stack: &Stack, arguments: &BenchArguments, progress: &Progress) -
             outcome,
         });
     }
-    let mut report = if lines.is_empty() { String::new() } else { table::report(&lines) };
+    let mut report = if lines.is_empty() {
+        String::new()
+    } else {
+        table::report(&lines)
+    };
     for subject in subjects.iter().copied().filter(|subject| subject.is_event()) {
         step.say(subject.name());
         let told = device::measure(subject, &service, &scene, stack.endpoints(), arguments.places).await?;

@@ -114,7 +114,12 @@ impl Scene {
             epoch,
         };
         let mut groups: Vec<Vec<Opening>> = Vec::new();
-        groups.extend(scene.histories.iter().map(|(_, part)| vec![Opening::idle(part.clone())]));
+        groups.extend(
+            scene
+                .histories
+                .iter()
+                .map(|(_, part)| vec![Opening::idle(part.clone())]),
+        );
         groups.extend((0..CONCURRENCY_MAX).map(listed));
         groups.push((0..MANY).map(one_of_many).collect());
         if subjects.contains(&Subject::NewDevice) || subjects.contains(&Subject::NewDeviceUnsealed) {
@@ -230,7 +235,12 @@ fn listed(caller: usize) -> Vec<Opening> {
     let conversations = number(LISTED);
     let opening = |number_in: i64| {
         let id = 1_000_000 + number(caller) * conversations + number_in;
-        let part = part(&lister(caller), format!("bench-friend-{caller}-{number_in}"), id, 200 + number_in);
+        let part = part(
+            &lister(caller),
+            format!("bench-friend-{caller}-{number_in}"),
+            id,
+            200 + number_in,
+        );
         let unread = if number_in < LISTED_UNREAD { 3 + number_in } else { 0 };
         Opening {
             closed: if unread > 0 { part.messages - 20 } else { part.messages },
@@ -253,7 +263,12 @@ fn one_of_many(number: i64) -> Opening {
 /// A conversation that a new device starts with, sealed by the sender of a 128th place.
 pub(super) fn started_part(number: i64, places: i64) -> Part {
     let id = places * 10_000 + 100_000_000 + number;
-    part(&format!("{STARTER}-{places}"), format!("bench-started-{places}-{number}"), id, places)
+    part(
+        &format!("{STARTER}-{places}"),
+        format!("bench-started-{places}-{number}"),
+        id,
+        places,
+    )
 }
 
 fn started(number: i64, places: i64) -> Opening {
@@ -308,27 +323,52 @@ async fn fill(entries: &mongodb::Collection<Entry>, group: &[Opening], step: &St
     }
     let places = group.iter().flat_map(|Opening { part, closed, .. }| {
         let is_short = part.user.starts_with(LISTER) || part.user == COLLECTOR;
-        let first = if is_short { (closed + 1).min(part.messages).max(1) } else { 1 };
+        let first = if is_short {
+            (closed + 1).min(part.messages).max(1)
+        } else {
+            1
+        };
         (first..=part.messages).map(move |seq| (part, seq))
     });
     let places: Vec<(&Part, i64)> = places.collect();
     let total = places.len();
-    let batches = places.chunks(BATCH_MESSAGES).enumerate().map(|(number, batch)| async move {
-        let is_long = batch.first().is_some_and(|(part, _)| part.user.starts_with(STARTER));
-        // The many messages that nobody reads are short, so that they fit.
-        let text = if is_long { "Hi!" } else { TEXT };
-        let batch = batch.iter().map(|(part, seq)| {
-            let sender = if seq % 3 == 0 { &part.user } else { &part.other };
-            let op = if is_long { format!("op-{seq}") } else { Uuid::now_v7().to_string() };
-            Entry::message(part.conversation, *seq, *seq, sender.clone(), op, text.to_owned(), said_at(*seq))
+    let batches = places
+        .chunks(BATCH_MESSAGES)
+        .enumerate()
+        .map(|(number, batch)| async move {
+            let is_long = batch.first().is_some_and(|(part, _)| part.user.starts_with(STARTER));
+            // The many messages that nobody reads are short, so that they fit.
+            let text = if is_long { "Hi!" } else { TEXT };
+            let batch = batch.iter().map(|(part, seq)| {
+                let sender = if seq % 3 == 0 { &part.user } else { &part.other };
+                let op = if is_long {
+                    format!("op-{seq}")
+                } else {
+                    Uuid::now_v7().to_string()
+                };
+                Entry::message(
+                    part.conversation,
+                    *seq,
+                    *seq,
+                    sender.clone(),
+                    op,
+                    text.to_owned(),
+                    said_at(*seq),
+                )
+            });
+            let write_concern = WriteConcern::builder()
+                .w(mongodb::options::Acknowledgment::Nodes(1))
+                .build();
+            entries
+                .insert_many(batch)
+                .ordered(false)
+                .write_concern(write_concern)
+                .await?;
+            if number % TELL_BATCHES == 0 {
+                step.say(format_args!("writing messages, {} of {total}", number * BATCH_MESSAGES));
+            }
+            mongodb::error::Result::Ok(())
         });
-        let write_concern = WriteConcern::builder().w(mongodb::options::Acknowledgment::Nodes(1)).build();
-        entries.insert_many(batch).ordered(false).write_concern(write_concern).await?;
-        if number % TELL_BATCHES == 0 {
-            step.say(format_args!("writing messages, {} of {total}", number * BATCH_MESSAGES));
-        }
-        mongodb::error::Result::Ok(())
-    });
     stream::iter(batches).buffer_unordered(FILLERS).try_collect().await
 }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use chat_client::{ChatClient, Retries, TokenSource};
 use chat_contract::v1::list_messages_request::Position;
 use chat_contract::v1::{
-    ConversationCursor, FeedCursor, ListConversationsRequest, ListMessagesRequest, SendMessageRequest, SendMessageResponse,
-    SyncConversationsRequest,
+    ConversationCursor, FeedCursor, ListConversationsRequest, ListMessagesRequest, SendMessageRequest,
+    SendMessageResponse, SyncConversationsRequest,
 };
 use chat_domain::{ConversationId, UserId};
 use chat_message::SendMessage;
@@ -116,7 +116,10 @@ impl Service {
             function: "the store",
             source,
         };
-        let url = self.settings.require("FUNCTIONS_DATABASE_URL", "a Postgres URL").map_err(fault)?;
+        let url = self
+            .settings
+            .require("FUNCTIONS_DATABASE_URL", "a Postgres URL")
+            .map_err(fault)?;
         let settings = self.settings.clone().with("DATABASE_URL", url);
         Ok(Store {
             postgres: Postgres::new(&settings).map_err(fault)?,
@@ -166,7 +169,10 @@ impl ServiceCaller {
             Subject::ListConversations5k => self.list_conversations(LISTED_OF_MANY).await?,
             Subject::Heartbeat13 | Subject::Heartbeat200 => {
                 let answer = self.client.call(heartbeat(&self.part)).await?;
-                let unchanged = answer.conversations.iter().filter(|sync| !sync.incomplete && !sync.reset);
+                let unchanged = answer
+                    .conversations
+                    .iter()
+                    .filter(|sync| !sync.incomplete && !sync.reset);
                 demand(self.part.named.len(), unchanged.count())?;
             }
             Subject::Heads13 | Subject::Heads200 => {
@@ -188,7 +194,10 @@ impl ServiceCaller {
             page_token: String::new(),
         };
         let answer = self.client.call(request).await?;
-        let shown = answer.conversations.iter().filter(|listed| listed.last_message.is_some());
+        let shown = answer
+            .conversations
+            .iter()
+            .filter(|listed| listed.last_message.is_some());
         demand(page, shown.count())
     }
 }

@@ -3,8 +3,8 @@
 use std::num::TryFromIntError;
 
 use chat_domain::{
-    CONVERSATIONS_MAX, ConversationId, ConversationsToken, DELIVERY_MEMBERS_MAX, PageSize, READ_BUDGET, UNREAD_COUNT_MAX,
-    UserId, WRITE_BUDGET, Window,
+    CONVERSATIONS_MAX, ConversationId, ConversationsToken, DELIVERY_MEMBERS_MAX, PageSize, READ_BUDGET,
+    UNREAD_COUNT_MAX, UserId, WRITE_BUDGET, Window,
 };
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
@@ -589,7 +589,9 @@ impl Postgres {
                 .bind(&seqs)
             })
             .await?;
-        let counted = rows.into_iter().map(|(id, unread)| (id.into(), unread.min(UNREAD_COUNT_MAX)));
+        let counted = rows
+            .into_iter()
+            .map(|(id, unread)| (id.into(), unread.min(UNREAD_COUNT_MAX)));
         Ok(counted.collect())
     }
 
