@@ -48,6 +48,7 @@ async fn both_members_get_a_message_as_it_was_answered_to_its_sender() {
         .postgres()
         .remove_friend(&user("alice"), &user("bob"))
         .await
+        .unwrap()
         .unwrap();
     for caller in ["alice", "bob"] {
         for sent in [&first, &reply] {

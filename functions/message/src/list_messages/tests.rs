@@ -82,6 +82,7 @@ async fn messages_are_listed_as_they_were_answered_to_their_senders() {
         .postgres()
         .remove_friend(&user("alice"), &user("bob"))
         .await
+        .unwrap()
         .unwrap();
     let operation: ListMessages = scene.fixture.operation();
     for caller in ["alice", "bob"] {

@@ -319,6 +319,7 @@ async fn former_friends_cannot_send_but_a_repeat_still_gets_its_answer() {
         .postgres()
         .remove_friend(&user("bob"), &user("alice"))
         .await
+        .unwrap()
         .unwrap();
 
     for sender in ["alice", "bob"] {
@@ -351,6 +352,7 @@ async fn former_friends_get_the_answers_of_all_that_they_had_sent() {
         .postgres()
         .remove_friend(&user("bob"), &user("alice"))
         .await
+        .unwrap()
         .unwrap();
 
     for (op, first) in firsts.into_iter().enumerate() {
@@ -382,6 +384,7 @@ async fn a_place_taken_as_friends_is_of_no_use_afterwards() {
         .postgres()
         .remove_friend(&user("bob"), &user("alice"))
         .await
+        .unwrap()
         .unwrap();
 
     let send: SendMessage = fixture.operation();
@@ -606,6 +609,7 @@ async fn once_a_removal_has_answered_no_new_send_gets_a_place() {
         .postgres()
         .remove_friend(&user("bob"), &user("alice"))
         .await
+        .unwrap()
         .unwrap();
     let head = fixture
         .postgres()
