@@ -77,7 +77,11 @@ impl FeedPlan {
             cursor: Some(FeedCursor {
                 epoch: self.epoch,
                 revision,
-                listing_through: if revision < self.listing_through { self.listing_through } else { 0 },
+                listing_through: if revision < self.listing_through {
+                    self.listing_through
+                } else {
+                    0
+                },
             }),
             reset: self.reset,
             changes: rows.into_iter().map(change).collect(),
@@ -122,7 +126,10 @@ mod tests {
     #[test]
     fn an_empty_cursor_lists_all_that_is() {
         let plan = plan(0, 0, 0);
-        assert_eq!((plan.read(), plan.reset, plan.starts_over()), (Some((0, 500)), false, true));
+        assert_eq!(
+            (plan.read(), plan.reset, plan.starts_over()),
+            (Some((0, 500)), false, true)
+        );
     }
 
     #[test]

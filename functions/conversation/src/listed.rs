@@ -33,10 +33,8 @@ pub(crate) async fn complete(
         .map(|row| (row.conversation.conversation, row.newest_seq))
         .collect();
     let unsettled: Vec<SeqRange> = rows.iter().filter_map(unsettled).collect();
-    let (previews, present) = tokio::try_join!(
-        timeline.list_previews(&newest),
-        timeline.list_present_seqs(&unsettled)
-    )?;
+    let (previews, present) =
+        tokio::try_join!(timeline.list_previews(&newest), timeline.list_present_seqs(&unsettled))?;
     let mut previews: BTreeMap<ConversationId, PreviewEntry> = by_conversation(previews);
     let mut seal: BTreeSet<ConversationId> = rows.iter().filter(|row| is_stale(row, &previews)).map(id).collect();
 
@@ -120,3 +118,6 @@ fn missing(range: SeqRange, present: Option<&Vec<i64>>) -> Option<Missing> {
         seqs,
     })
 }
+
+#[cfg(test)]
+mod tests;

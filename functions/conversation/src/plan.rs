@@ -38,6 +38,8 @@ pub(crate) struct Plan {
 struct Step {
     asked: Cursor,
     row: SyncRow,
+    /// The newest seq at the row's revision, however much later it was counted.
+    head_seq: i64,
     /// What to read from the client's cursor on; none for a client that starts over.
     stretch: Option<Stretch>,
 }
@@ -63,7 +65,12 @@ impl Plan {
             allocated_at: row.allocated_at,
             now: self.now,
         });
-        self.steps.push(Step { asked, row, stretch });
+        self.steps.push(Step {
+            head_seq: row.conversation.counted_seq,
+            asked,
+            row,
+            stretch,
+        });
     }
 
     /// Shares what one answer may bring among the conversations: those that want little get it, the others alike, so that
@@ -141,14 +148,14 @@ impl Plan {
     ) -> Vec<ConversationSync> {
         let mut bytes_left = SYNC_BYTES_MAX;
         let epoch = self.epoch;
-        let answer = |Step { asked, row, stretch }: Step| {
-            let id = row.conversation.conversation;
-            match stretch {
+        let answer = |step: Step| {
+            let id = step.row.conversation.conversation;
+            match step.stretch {
                 Some(stretch) => {
                     let walk = walks.remove(&id).unwrap_or_else(|| stretch.walk(Vec::new()));
-                    continued(row, walk, quoted, &mut bytes_left, epoch)
+                    continued(step, walk, quoted, &mut bytes_left, epoch)
                 }
-                None => started_over(asked, row, closed.get(&id).copied(), epoch),
+                None => started_over(step, closed.get(&id).copied(), epoch),
             }
         };
         self.steps.into_iter().map(answer).collect()
@@ -156,16 +163,17 @@ impl Plan {
 }
 
 /// The answer for a conversation that the client starts over.
-fn started_over(asked: Cursor, row: SyncRow, closed: Option<Closed>, epoch: i64) -> ConversationSync {
+fn started_over(step: Step, closed: Option<Closed>, epoch: i64) -> ConversationSync {
     match closed {
         Some(Closed {
             through, is_done: true, ..
         }) => ConversationSync {
             reset: true,
-            ..synced(row, through, Vec::new(), epoch)
+            ..synced(step, through, Vec::new(), epoch)
         },
         // There is more to make sure of than one call may: the client asks again as it did.
         _ => {
+            let asked = step.asked;
             let cursor = ConversationCursor {
                 conversation_id: asked.conversation.to_string(),
                 joined_revision: asked.joined_revision,
@@ -176,7 +184,7 @@ fn started_over(asked: Cursor, row: SyncRow, closed: Option<Closed>, epoch: i64)
                 cursor: Some(cursor),
                 incomplete: true,
                 cursor_seq: 0,
-                ..synced(row, 0, Vec::new(), epoch)
+                ..synced(step, 0, Vec::new(), epoch)
             }
         }
     }
@@ -184,7 +192,7 @@ fn started_over(asked: Cursor, row: SyncRow, closed: Option<Closed>, epoch: i64)
 
 /// The answer for a conversation that goes on from the client's cursor: what fits of the walk.
 fn continued(
-    row: SyncRow,
+    step: Step,
     walk: Walk<Entry>,
     quoted: &[PreviewEntry],
     bytes_left: &mut usize,
@@ -207,10 +215,10 @@ fn continued(
     let through = before + i64::try_from(fitting).unwrap_or(0);
     let cut = through < walked_through;
     let retry_after = retry_after.or((!abandoned.is_empty()).then_some(CLOSING_RETRY_AFTER));
-    let changes = changes(entries, quoted, &row);
+    let changes = changes(entries, quoted, &step.row);
     ConversationSync {
         retry_after: retry_after.filter(|_| !cut).map(Into::into),
-        ..synced(row, through, changes, epoch)
+        ..synced(step, through, changes, epoch)
     }
 }
 
@@ -226,7 +234,8 @@ fn weight(entry: &Entry) -> usize {
 }
 
 /// The answer for a conversation at a revision.
-fn synced(row: SyncRow, through: i64, changes: Vec<Change>, epoch: i64) -> ConversationSync {
+fn synced(step: Step, through: i64, changes: Vec<Change>, epoch: i64) -> ConversationSync {
+    let Step { head_seq, row, .. } = step;
     let conversation = row.conversation;
     let newest_seq = changes.iter().rev().find_map(|change| match &change.kind {
         Some(change::Kind::MessageSent(message)) => Some(message.seq),
@@ -246,7 +255,7 @@ fn synced(row: SyncRow, through: i64, changes: Vec<Change>, epoch: i64) -> Conve
         revision: conversation.revision,
         // At the head, everything that was handed out is known to the client.
         cursor_seq: if at_head {
-            conversation.counted_seq
+            head_seq
         } else {
             newest_seq.unwrap_or_default()
         },

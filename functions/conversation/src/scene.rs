@@ -1,34 +1,271 @@
-//! What the tests of several operations on conversations need: messages with a place, many conversations, and a look at
-//! what Postgres is doing.
+//! What the tests of several operations on conversations need: messages and places without one, many conversations, and a
+//! look at what Postgres is doing.
 
-use chat_contract::v1::Conversation;
-use chat_domain::{ConversationId, excerpt};
-use chat_rpc::{Code, Failure};
-use chat_stores::postgres::{Append, Appended, Place, Postgres};
-use chat_testing::{Fixture, WAIT_MAX, user};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use chat_contract::v1::{Conversation, ConversationCursor, ListConversationsRequest};
+use chat_domain::{ConversationId, MessageId};
+use chat_rpc::{Answer, Code, Failure};
+use chat_sealing::Sealer;
+use chat_stores::Settings;
+use chat_stores::mongo::{Entry, Inserted, MessageEntry, RevisionRange, Timeline};
+use chat_stores::postgres::{Append, Appended, Outcome, Place, Postgres, SealState};
+use chat_testing::{FaultProxy, Fixture, WAIT_MAX, call, user};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Connection, PgConnection};
 
-/// Gives a message its place, as the first half of a send does.
-pub(crate) async fn say(
-    postgres: &Postgres,
-    conversation: ConversationId,
-    sender: &str,
-    op: &str,
-    text: &str,
-) -> Place {
-    let append = Append {
-        conversation,
-        actor: &user(sender),
-        op: &op.parse().unwrap(),
-        excerpt: Some(&excerpt(text)),
-        after: 0,
-        floor_revision: 0,
-        floor_seq: 0,
-    };
-    match postgres.append(&append).await.unwrap() {
-        Appended::Placed(place) => place,
-        refused => panic!("{sender} cannot send: {refused:?}"),
+use crate::ListConversations;
+
+/// The stores, for what no operation does. A send is done in its two halves.
+pub(crate) struct Stores {
+    pub(crate) postgres: Postgres,
+    pub(crate) timeline: Timeline,
+}
+
+impl Stores {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            postgres: Postgres::new(settings).unwrap(),
+            timeline: Timeline::new(settings).unwrap(),
+        }
     }
+
+    pub(crate) fn sealer(&self) -> Sealer<'_> {
+        Sealer {
+            postgres: &self.postgres,
+            timeline: &self.timeline,
+        }
+    }
+
+    /// Asks the sequencer for a place.
+    pub(crate) async fn append(&self, conversation: ConversationId, sender: &str, op: &str, read_seq: i64) -> Appended {
+        let append = Append {
+            conversation,
+            actor: &user(sender),
+            op_id_hash: &hash(op),
+            content_hash: &[0; 32],
+            is_message: true,
+            after: 0,
+            floor_revision: 0,
+            floor_seq: 0,
+            read_seq,
+        };
+        self.postgres.append(&append).await.unwrap()
+    }
+
+    /// Takes a place, as the first half of a send does.
+    pub(crate) async fn place(&self, conversation: ConversationId, sender: &str, op: &str) -> Place {
+        match self.append(conversation, sender, op, 0).await.outcome {
+            Outcome::Placed(place) => place,
+            refused => panic!("{sender} cannot send: {refused:?}"),
+        }
+    }
+
+    /// Writes a message in its place, as the second half of a send does.
+    pub(crate) async fn write(
+        &self,
+        conversation: ConversationId,
+        sender: &str,
+        op: &str,
+        text: &str,
+        place: &Place,
+    ) -> Inserted {
+        let entry = entry(conversation, sender, op, text, place);
+        self.timeline.add(&entry).await.unwrap()
+    }
+
+    /// Sends a message.
+    pub(crate) async fn say(&self, conversation: ConversationId, sender: &str, op: &str, text: &str) -> Place {
+        let place = self.place(conversation, sender, op).await;
+        assert_eq!(
+            self.write(conversation, sender, op, text, &place).await,
+            Inserted::Written
+        );
+        place
+    }
+
+    /// Writes messages of alice in these places, whatever the sequencer has handed out: each seq is its revision.
+    pub(crate) async fn write_at(&self, conversation: ConversationId, places: &[i64], at: DateTime<Utc>) {
+        for some in places.chunks(20) {
+            let writes = some.iter().map(|place| {
+                let place = Place {
+                    revision: *place,
+                    messages_after: *place,
+                    allocated_at: at,
+                    members: Vec::new(),
+                };
+                async move {
+                    let op = format!("filled-{}", place.revision);
+                    self.write(conversation, "alice", &op, &op, &place).await
+                }
+            });
+            let written = futures::future::join_all(writes).await;
+            assert!(written.iter().all(|written| *written == Inserted::Written));
+        }
+    }
+
+    /// All that the timeline has of a conversation.
+    pub(crate) async fn history(&self, conversation: ConversationId) -> Vec<Entry> {
+        let all = RevisionRange {
+            conversation,
+            after: 0,
+            through: i64::MAX,
+        };
+        self.timeline
+            .list_revisions(&[all])
+            .await
+            .unwrap()
+            .remove(&conversation)
+            .unwrap_or_default()
+    }
+
+    pub(crate) async fn seal_state(&self, conversation: ConversationId) -> SealState {
+        self.postgres.lookup_seal(conversation).await.unwrap().unwrap()
+    }
+}
+
+/// A conversation of alice and bob, with the stores under it.
+pub(crate) struct Scene {
+    pub(crate) fixture: Fixture,
+    pub(crate) stores: Stores,
+    pub(crate) conversation: ConversationId,
+    pub(crate) epoch: i64,
+}
+
+impl Scene {
+    pub(crate) async fn new() -> Self {
+        let fixture = Fixture::new().await;
+        let conversation = fixture.open_direct("alice", "bob").await;
+        let stores = Stores::new(fixture.settings());
+        let state = stores.postgres.list_for_sync(&user("alice"), &[]).await;
+        Self {
+            conversation,
+            epoch: state.unwrap().epoch,
+            stores,
+            fixture,
+        }
+    }
+
+    pub(crate) async fn place(&self, sender: &str, op: &str) -> Place {
+        self.stores.place(self.conversation, sender, op).await
+    }
+
+    pub(crate) async fn write(&self, sender: &str, op: &str, text: &str, place: &Place) -> Inserted {
+        self.stores.write(self.conversation, sender, op, text, place).await
+    }
+
+    pub(crate) async fn say(&self, sender: &str, op: &str, text: &str) -> Place {
+        self.stores.say(self.conversation, sender, op, text).await
+    }
+
+    pub(crate) async fn age(&self, seconds: i64) {
+        age(&self.fixture, self.conversation, seconds).await;
+    }
+
+    pub(crate) async fn set_head(&self, head: i64, seconds: i64) {
+        set_head(&self.fixture, self.conversation, head, seconds).await;
+    }
+
+    /// Where a client is that has everything up to a revision.
+    pub(crate) fn cursor(&self, revision: i64) -> ConversationCursor {
+        ConversationCursor {
+            conversation_id: self.conversation.to_string(),
+            joined_revision: 0,
+            revision,
+            epoch: self.epoch,
+        }
+    }
+}
+
+/// A message in a place.
+fn entry(conversation: ConversationId, sender: &str, op: &str, text: &str, place: &Place) -> MessageEntry {
+    MessageEntry {
+        message: MessageId::generate(),
+        conversation,
+        revision: place.revision,
+        seq: place.messages_after,
+        sender: user(sender),
+        op: op.parse().unwrap(),
+        op_hash: [0; 32],
+        text: text.to_owned(),
+        reply_to: None,
+        allocated_at: place.allocated_at,
+        state_revision: place.revision,
+    }
+}
+
+/// A hash of an operation's id, of which eight bytes count.
+fn hash(op: &str) -> [u8; 32] {
+    let mut hasher = DefaultHasher::new();
+    op.hash(&mut hasher);
+    let bytes = hasher.finish().to_be_bytes();
+    let mut hash = [0; 32];
+    hash[..8].copy_from_slice(&bytes);
+    hash
+}
+
+/// Some seconds ago, in whole milliseconds as places have it.
+pub(crate) fn ago(seconds: i64) -> DateTime<Utc> {
+    let at = Utc::now() - TimeDelta::seconds(seconds);
+    DateTime::from_timestamp_millis(at.timestamp_millis()).unwrap()
+}
+
+/// Lets the newest place be as old as if so much time had passed: after 10 s its writer has abandoned it, and with -60 it
+/// and what follows stay young for as long as any test takes.
+pub(crate) async fn age(fixture: &Fixture, conversation: ConversationId, seconds: i64) {
+    sqlx::query(
+        "UPDATE conversations SET allocated_at = allocated_at - make_interval(secs => $2) WHERE conversation_id = $1",
+    )
+    .bind(conversation.uuid())
+    .bind(f64::from(i32::try_from(seconds).unwrap()))
+    .execute(&mut fixture.connect_postgres().await)
+    .await
+    .unwrap();
+}
+
+/// Lets the sequencer have handed out this many places, each a message's, the newest of them some seconds ago.
+pub(crate) async fn set_head(fixture: &Fixture, conversation: ConversationId, head: i64, seconds: i64) {
+    sqlx::query(
+        "UPDATE conversations SET revision = $2, message_count = $2, allocated_at = $3, last_activity_at = $3
+         WHERE conversation_id = $1",
+    )
+    .bind(conversation.uuid())
+    .bind(head)
+    .bind(ago(seconds))
+    .execute(&mut fixture.connect_postgres().await)
+    .await
+    .unwrap();
+}
+
+/// The seqs of a conversation that count nowhere.
+pub(crate) async fn uncounted(fixture: &Fixture, conversation: ConversationId) -> Vec<i64> {
+    sqlx::query_scalar("SELECT uncounted_above($1, 0)")
+        .bind(conversation.uuid())
+        .fetch_one(&mut fixture.connect_postgres().await)
+        .await
+        .unwrap()
+}
+
+/// How many calls a store got, not counting the statements that a connection prepares at first use.
+pub(crate) fn calls(proxy: &FaultProxy) -> u64 {
+    let operations = proxy.counts().operations.into_iter();
+    let calls = operations.filter(|(operation, _)| !operation.starts_with("prepare"));
+    calls.map(|(_, times)| times).sum()
+}
+
+/// Everything on the first page of a caller's list, and what is to be sealed afterwards.
+pub(crate) async fn list(operation: &ListConversations, caller: &str) -> (Vec<Conversation>, Vec<ConversationId>) {
+    let request = ListConversationsRequest {
+        page_size: 100,
+        ..ListConversationsRequest::default()
+    };
+    let Answer {
+        response,
+        notices,
+        seal,
+    } = call(operation, caller, request).await.expect("the page is read");
+    assert_eq!(notices, [], "nobody is told");
+    (response.conversations, seal)
 }
 
 /// Gives a user so many direct conversations, past the operations. Seven at a time were last active at the same moment.
@@ -45,9 +282,20 @@ pub(crate) async fn fill(fixture: &Fixture, of: &str, conversations: i64) {
                  FROM generate_series(1, $2) n
              ) others
              RETURNING conversation_id, low_user_id, high_user_id
+         ), before AS (SELECT coalesce(max(revision), 0) AS revision FROM feeds WHERE user_id = $1),
+         counted AS (
+             INSERT INTO feeds AS f (user_id, revision, conversation_count) VALUES ($1, $2, $2)
+             ON CONFLICT (user_id) DO UPDATE SET
+                 revision = f.revision + EXCLUDED.revision,
+                 conversation_count = f.conversation_count + EXCLUDED.conversation_count
+         ), others AS (
+             INSERT INTO feeds (user_id, revision, conversation_count)
+             SELECT CASE WHEN low_user_id = $1 THEN high_user_id ELSE low_user_id END, 1, 1 FROM made
+             ON CONFLICT DO NOTHING
          )
-         INSERT INTO members (conversation_id, user_id, joined_revision, joined_seq)
-         SELECT conversation_id, unnest(ARRAY[low_user_id, high_user_id]), 0, 0 FROM made",
+         INSERT INTO members (conversation_id, user_id, joined_revision, visible_from_seq, feed_revision)
+         SELECT conversation_id, member, 0, 0, CASE WHEN member = $1 THEN before.revision + n ELSE 1 END
+         FROM (SELECT *, row_number() OVER () AS n FROM made) made, before, unnest(ARRAY[low_user_id, high_user_id]) member",
     )
     .bind(of)
     .bind(conversations)

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use chat_contract::v1::{SyncConversationsRequest, SyncConversationsResponse};
 use chat_domain::{ConversationId, SEALED_PER_CALL_MAX, SYNC_CURSORS_MAX, UserId, VOIDS_MAX, Violation};
 use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
-use chat_sealing::{Closed, Sealer, Walk};
+use chat_sealing::{Closed, RestartBudget, Sealer, Walk};
 use chat_stores::mongo::{Entry, EntryKind, MessageEntry, Timeline};
 use chat_stores::postgres::{FeedRow, Postgres, SealState, SyncRow};
 use chat_stores::{Settings, SettingsError, StoreError};
@@ -105,7 +105,7 @@ impl SyncConversations {
         if starts.is_empty() {
             return Ok(BTreeMap::new());
         }
-        self.sealer().restart(starts).await
+        self.sealer().restart(starts, RestartBudget::default()).await
     }
 
     /// Walks what was read; where that meets abandoned gaps, closes them, reads again and walks again.

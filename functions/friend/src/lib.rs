@@ -20,3 +20,6 @@ pub const FUNCTIONS: &[Function] = &[
     Function::operation::<RequestFriend>(),
     Function::operation::<RespondToFriendRequest>(),
 ];
+
+#[cfg(test)]
+mod races;

@@ -38,7 +38,9 @@ pub(crate) fn friend_changed(caller: &UserId, other: &UserId, friendship: &Frien
 pub(crate) fn too_many_friends() -> Failure {
     Failure::resource_exhausted(
         "FRIEND_LIMIT",
-        format!("you have {FRIENDS_MAX} friends and open requests of yours, the most that are allowed; remove some first"),
+        format!(
+            "you have {FRIENDS_MAX} friends and open requests of yours, the most that are allowed; remove some first"
+        ),
     )
     .with_metadata("limit", FRIENDS_MAX.to_string())
 }

@@ -51,7 +51,11 @@ impl Operation for ListMessages {
         parts.hide(&membership);
         let asked = page;
         let page = page.within(&membership, &parts);
-        if page != asked {
+        // The page may have been read before a message was written that the seal vouches for.
+        let is_early = page
+            .missing(&parts, &membership, 0)
+            .is_some_and(|(lowest, _)| lowest <= membership.closed_seq);
+        if page != asked || is_early {
             parts = self.read(conversation, page).await?;
             parts.hide(&membership);
         }
@@ -99,9 +103,11 @@ impl ListMessages {
         membership: &Membership,
         parts: &mut Parts,
     ) -> Result<Option<i64>, Failure> {
+        // What was sent since must not push out what is read again.
+        let page = page.up_to_head(membership);
         let mut waits = PAGE_WAITS.iter();
         let mut has_closed = false;
-        while let Some((lowest, greatest)) = page.missing(parts, membership) {
+        while let Some((lowest, greatest)) = page.missing(parts, membership, membership.closed_seq) {
             let stretch = self
                 .stretch_around(conversation, membership, parts, lowest, greatest)
                 .await?;
@@ -153,7 +159,9 @@ impl ListMessages {
         let nearest = async |at_hand: Option<MessageEntry>, range| match at_hand {
             Some(message) => Ok(Some(message)),
             None => {
-                let found = self.timeline.list_messages(conversation, range, 1, Consistency::Majority);
+                let found = self
+                    .timeline
+                    .list_messages(conversation, range, 1, Consistency::Majority);
                 found.await.map(|mut messages| messages.pop())
             }
         };
@@ -206,9 +214,8 @@ impl Parts {
             .below
             .last()
             .is_some_and(|newest| newest.revision > membership.revision);
-        let shows = |message: &MessageEntry| {
-            message.revision <= membership.revision && membership.window.shows(message.seq)
-        };
+        let shows =
+            |message: &MessageEntry| message.revision <= membership.revision && membership.window.shows(message.seq);
         self.below.retain(shows);
         self.above.retain(shows);
     }
@@ -263,28 +270,37 @@ impl Page {
     /// The page as it has to be read for this member: from the edge of their window, and up to the head that authorised the
     /// read where sends got in between the two reads and pushed what it should show out of it.
     fn within(self, membership: &Membership, parts: &Parts) -> Self {
-        let below = self.below.map(|(range, limit)| match range {
-            HistoryRange::Before(seq) if parts.is_displaced => {
-                (HistoryRange::Before(seq.min(membership.message_count + 1)), limit)
-            }
-            range => (range, limit),
-        });
+        let page = if parts.is_displaced {
+            self.up_to_head(membership)
+        } else {
+            self
+        };
         let above = self.above.map(|(range, limit)| match range {
             HistoryRange::After(seq) => (HistoryRange::After(seq.max(membership.window.edge())), limit),
             HistoryRange::Before(_) => (range, limit),
         });
-        Self { below, above, ..self }
+        Self { above, ..page }
     }
 
-    /// The lowest and the greatest seq of the page's stretch that no message has, as far as that says something: those up to
-    /// the seal and those that are known to be uncounted will never come.
-    fn missing(self, parts: &Parts, membership: &Membership) -> Option<(i64, i64)> {
+    /// The page as far as the head that authorised the read.
+    fn up_to_head(self, membership: &Membership) -> Self {
+        let below = self.below.map(|(range, limit)| match range {
+            HistoryRange::Before(seq) => (HistoryRange::Before(seq.min(membership.message_count + 1)), limit),
+            HistoryRange::After(_) => (range, limit),
+        });
+        Self { below, ..self }
+    }
+
+    /// The lowest and the greatest seq above `settled` of the page's stretch that no message has, but for those that are known
+    /// to be uncounted, which will never come.
+    fn missing(self, parts: &Parts, membership: &Membership, settled: i64) -> Option<(i64, i64)> {
         let mut missing: Option<(i64, i64)> = None;
         let mut note = |from: i64, through: i64, present: &[MessageEntry]| {
-            let from = from.max(membership.closed_seq).max(through - MISSING_MAX);
+            let from = from.max(settled).max(through - MISSING_MAX);
             let mut present = present.iter().map(|message| message.seq).peekable();
             let mut uncounted = membership.uncounted.iter().copied().peekable();
-            for seq in from + 1..=through {
+            // A client may name any seq: nothing comes after the greatest.
+            for seq in from.saturating_add(1)..=through.min(membership.message_count) {
                 while present.next_if(|at| *at < seq).is_some() {}
                 while uncounted.next_if(|at| *at < seq).is_some() {}
                 if present.peek() != Some(&seq) && uncounted.peek() != Some(&seq) {
@@ -298,7 +314,11 @@ impl Page {
             let lower = surplus.checked_sub(1).and_then(|last| parts.below.get(last));
             let from = lower.map_or(membership.window.edge(), |message| message.seq);
             let newest = parts.below.last().map_or(from, |message| message.seq);
-            let through = if self.leads_down { membership.message_count.min(seq - 1) } else { newest };
+            let through = if self.leads_down {
+                membership.message_count.min(seq - 1)
+            } else {
+                newest
+            };
             note(from, through, &parts.below);
         }
         if let Some((HistoryRange::After(seq), limit)) = self.above {
@@ -311,7 +331,9 @@ impl Page {
     /// Puts the page together, up to this revision when that is not all of it. Answers the messages and whether there may be
     /// more before and after them.
     fn answer(self, parts: Parts, membership: &Membership, through: Option<i64>) -> (Vec<MessageEntry>, bool, bool) {
-        let Parts { mut below, mut above, .. } = parts;
+        let Parts {
+            mut below, mut above, ..
+        } = parts;
         let has_more_before = match self.below {
             Some((_, limit)) => {
                 let surplus = below.len().saturating_sub(limit);

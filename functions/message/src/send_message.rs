@@ -118,7 +118,10 @@ impl SendMessage {
             target => fields.take("reply_to_message_id", target.parse().map(Some)),
         };
         let read_seq = if request.read_seq < 0 {
-            Err(Violation::new(format!("is {}; it must not be negative", request.read_seq)))
+            Err(Violation::new(format!(
+                "is {}; it must not be negative",
+                request.read_seq
+            )))
         } else {
             Ok(request.read_seq)
         };
@@ -139,12 +142,7 @@ impl SendMessage {
     }
 
     /// Says it, or finds what was said. `read` is where the sender's read position stands, when others are to be told.
-    async fn send(
-        &self,
-        sender: &UserId,
-        draft: &Draft,
-        read: &mut Option<ReadPosition>,
-    ) -> Result<Sent, Failure> {
+    async fn send(&self, sender: &UserId, draft: &Draft, read: &mut Option<ReadPosition>) -> Result<Sent, Failure> {
         if draft.retry
             && let Some(sent) = self.find(sender, draft, read).await?
         {
@@ -165,29 +163,36 @@ impl SendMessage {
         read: &mut Option<ReadPosition>,
     ) -> Result<Option<Sent>, Failure> {
         let (membership, first) = tokio::try_join!(
-            self.postgres.lookup_membership(draft.conversation, sender),
+            self.postgres.charge_membership(draft.conversation, sender),
             self.lookup_first(sender, draft),
         )?;
-        let membership = membership.ok_or_else(Failure::conversation_not_found)?;
+        let membership = membership?.ok_or_else(Failure::conversation_not_found)?;
         let Some(first) = first else { return Ok(None) };
-        if draft.read_seq > 0 {
-            let read_seq = draft.read_seq.min(first.seq - 1).max(1);
+        let read_seq = draft.read_seq.min(first.seq - 1);
+        if read_seq > 0 {
             let marked = self
                 .postgres
                 .mark_conversation_read(draft.conversation, sender, read_seq)
                 .await??;
-            *read = marked.filter(|position| position.announce);
+            *read = marked.filter(|position| position.announce).or(read.take());
         }
         let elsewhere = view::quoted_elsewhere(std::iter::once(&first));
         let target = Target {
             quoted: self.timeline.list_quoted(&elsewhere).await?.pop(),
             window: membership.window,
         };
-        self.repeated(draft, first, None, membership.members, target).await.map(Some)
+        self.repeated(draft, first, None, membership.members, target)
+            .await
+            .map(Some)
     }
 
     /// Reads the message to reply to. A caller who may not see the conversation learns nothing about its messages.
-    async fn target(&self, sender: &UserId, conversation: ConversationId, target: MessageId) -> Result<Target, Failure> {
+    async fn target(
+        &self,
+        sender: &UserId,
+        conversation: ConversationId,
+        target: MessageId,
+    ) -> Result<Target, Failure> {
         let ids = [target];
         let (membership, found) = tokio::try_join!(
             self.postgres.lookup_membership(conversation, sender),
@@ -241,7 +246,8 @@ impl SendMessage {
                 Outcome::Placed(place) => place,
                 Outcome::NotFound => return Err(Failure::conversation_not_found()),
                 Outcome::Limited(limited) => return Err(limited.into()),
-                Outcome::Reused => return Err(reused()),
+                // The sequencer remembers what was last asked for, which may have been refused; the timeline, what was said.
+                Outcome::Reused => return self.find(sender, draft, read).await?.ok_or_else(reused),
                 Outcome::CannotSend { held } => return self.refused(sender, draft, held, target).await,
             };
             let message = MessageEntry {

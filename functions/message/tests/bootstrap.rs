@@ -21,7 +21,7 @@ use chat_contract::Rpc;
 use chat_contract::v1::{LiveEvent, Message, SendMessageRequest, SendMessageResponse, live_event};
 use chat_domain::ConversationId;
 use chat_stores::dynamo::{Connection, Registration, Registry, TicketId};
-use chat_stores::mongo::{HistoryRange, Timeline};
+use chat_stores::mongo::{Consistency, HistoryRange, Timeline};
 use chat_testing::{Fixture, FunctionProcess, Seen, WAIT_MAX, function_command, http_event, user};
 use chrono::Utc;
 use serde_json::{Value, json};
@@ -114,7 +114,7 @@ async fn the_program_answers_with_what_is_durable_then_delivers_then_asks_for_mo
     );
     let timeline = Timeline::new(fixture.settings()).unwrap();
     let kept = timeline
-        .list_messages(conversation, HistoryRange::After(0), 10)
+        .list_messages(conversation, HistoryRange::After(0), 10, Consistency::Majority)
         .await
         .unwrap();
     assert_eq!(kept.len(), 1);
@@ -133,6 +133,7 @@ async fn the_program_answers_with_what_is_durable_then_delivers_then_asks_for_mo
             revision: 1,
             previous_revision: 0,
             event: Some(live_event::Event::MessageSent(sent)),
+            ..LiveEvent::default()
         }
     );
     assert!(function.seen_already().is_none());
@@ -172,6 +173,7 @@ async fn a_missing_or_broken_setting_is_one_line_and_exit_code_1() {
             "send-message: MONGODB_URI is not set; set it to a MongoDB URI",
         ),
         ("LIVE_TABLE", "", "send-message: LIVE_TABLE is not set; set it to "),
+        ("CONTENT_KEY", "", "send-message: CONTENT_KEY is not set; set it to "),
     ] {
         let settings = fixture.settings().clone().with(name, value);
         let output = function_command(Path::new(PROGRAM), &settings)

@@ -288,6 +288,7 @@ async fn large_and_old_events_become_pokes() {
         revision,
         previous_revision: 0,
         event: Some(Event::Poke(Poke {})),
+        ..LiveEvent::default()
     };
     assert_eq!(
         fixture.posts(),

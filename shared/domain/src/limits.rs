@@ -100,7 +100,7 @@ pub const HOLE_AGE_MAX: Duration = Duration::from_secs(3);
 
 /// Members of a conversation that an answer names, at most.
 pub const MEMBERS_SHOWN_MAX: usize = 100;
-/// Members that are notified with the answer of a write, at most; more go through a queue.
+/// Users that one notice goes to, at most; one for more is dropped, and logged as an error.
 pub const DELIVERY_MEMBERS_MAX: usize = 100;
 /// Bytes of one push, at most; a larger event becomes a poke.
 pub const PUSH_BYTES_MAX: usize = 32 * 1024;

@@ -123,13 +123,19 @@ pub(crate) async fn perform<O: Operation>(
         after_answer,
     } = admitted;
     let deadline = Instant::from_std(context.deadline());
-    let mut call = Box::pin(run(operation, context, request, after_answer));
+    let mut call = Box::pin(run(operation, context, request, after_answer.clone()));
     if let Ok(result) = timeout_at(answer_by, &mut call).await {
+        let told = result.as_ref().err().map(told_of::<O>).unwrap_or_default();
+        if let Some(after_answer) = after_answer
+            && !told.is_empty()
+        {
+            after_answer.leave(std::future::ready(told).boxed());
+        }
         return result;
     }
     if let Some(unfinished) = unfinished {
         // Its lines in the log are of the same call.
-        let rest = finish(call, deadline).in_current_span();
+        let rest = finish::<O>(call, deadline).in_current_span();
         unfinished.leave(Box::pin(rest));
     }
     Err(too_late())
@@ -150,15 +156,7 @@ async fn run<O: Operation>(
             "the service has a defect; the call may have had an effect",
         ));
     };
-    let mut answer = match result {
-        Ok(answer) => answer,
-        Err(failure) => {
-            if let Some(after_answer) = after_answer.filter(|_| O::DELIVERS && !failure.notices().is_empty()) {
-                after_answer.leave(std::future::ready(failure.notices().to_vec()).boxed());
-            }
-            return Err(failure);
-        }
-    };
+    let mut answer = result?;
     if let Some(after_answer) = after_answer
         && !answer.seal.is_empty()
     {
@@ -180,8 +178,20 @@ async fn run<O: Operation>(
     Ok(answer)
 }
 
+/// Of what a call did that failed all the same, whom to tell.
+fn told_of<O: Operation>(failure: &Failure) -> Vec<Notice> {
+    if O::DELIVERS {
+        failure.notices().to_vec()
+    } else {
+        Vec::new()
+    }
+}
+
 /// Takes a call to its end that has been answered already.
-async fn finish<R>(call: impl Future<Output = Result<Answer<R>, Failure>>, deadline: Instant) -> Vec<Notice> {
+async fn finish<O: Operation>(
+    call: impl Future<Output = Result<Answer<<O::Request as Rpc>::Response>, Failure>>,
+    deadline: Instant,
+) -> Vec<Notice> {
     match timeout_at(deadline, call).await {
         Ok(Ok(answer)) => {
             tracing::info!(code = "OK", "call finished after its client had stopped waiting");
@@ -190,7 +200,7 @@ async fn finish<R>(call: impl Future<Output = Result<Answer<R>, Failure>>, deadl
         Ok(Err(failure)) => {
             let (code, reason) = (code_name(failure.code()), failure.reason());
             tracing::info!(code, reason, "call finished after its client had stopped waiting");
-            Vec::new()
+            told_of::<O>(&failure)
         }
         Err(_elapsed) => {
             tracing::warn!("call was cut off at the function's deadline");

@@ -15,7 +15,8 @@ mod walk;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_domain::{
-    ConversationId, RESTART_PLACES_MAX, RESTART_PLACES_READ_MAX, SEAL_EVERY, SEAL_PLACES_MAX, SEALED_PER_CALL_MAX, VOIDS_MAX,
+    ConversationId, RESTART_PLACES_MAX, RESTART_PLACES_READ_MAX, SEAL_EVERY, SEAL_PLACES_MAX, SEALED_PER_CALL_MAX,
+    VOIDS_MAX,
 };
 use chat_stores::StoreError;
 use chat_stores::mongo::{PlaceEntry, SeqRange, Timeline};
@@ -32,6 +33,24 @@ const KEPT_STEP: i64 = 1_000;
 /// Whether the sender of this place makes sure, after the answer, that those before are taken.
 pub fn is_due(revision: i64) -> bool {
     revision % SEAL_EVERY == 0
+}
+
+/// How many places one restart looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct RestartBudget {
+    /// How many it counts, at most.
+    pub counted: i64,
+    /// How many it reads one by one, at most, where some turned out to be missing.
+    pub read: i64,
+}
+
+impl Default for RestartBudget {
+    fn default() -> Self {
+        Self {
+            counted: RESTART_PLACES_MAX,
+            read: RESTART_PLACES_READ_MAX,
+        }
+    }
 }
 
 /// Seals conversations.
@@ -93,12 +112,13 @@ impl Sealer<'_> {
     pub async fn restart(
         &self,
         mut starts: Vec<(ConversationId, SealState)>,
+        budget: RestartBudget,
     ) -> Result<BTreeMap<ConversationId, Closed>, StoreError> {
         starts.sort_by_key(|(_, state)| state.revision - state.closed_revision);
         let mut closed: BTreeMap<ConversationId, Closed> = BTreeMap::new();
         let mut counted: Vec<(ConversationId, SealState, SeqRange)> = Vec::new();
         let mut read: Vec<(ConversationId, SealState)> = Vec::new();
-        let mut left = RESTART_PLACES_MAX;
+        let mut left = budget.counted;
         for (conversation, state) in starts {
             let open = state.revision - state.closed_revision;
             closed.insert(
@@ -157,7 +177,7 @@ impl Sealer<'_> {
             }
         }
 
-        let mut left = RESTART_PLACES_READ_MAX;
+        let mut left = budget.read;
         for (conversation, state) in read {
             let stretch = (state.revision - state.closed_revision).min(left);
             left -= stretch;
@@ -218,7 +238,8 @@ impl Sealer<'_> {
         }
         Ok(Closed {
             through: walk.through,
-            is_done: is_whole || walk.retry_after.is_some(),
+            // At the end of a stretch that ends below the head, nothing tells how old a gap is.
+            is_done: is_whole || (walk.retry_after.is_some() && stretch.through == state.revision),
             had_gaps: true,
         })
     }
@@ -259,7 +280,10 @@ fn uncounted(after: i64, through: i64, places: &[PlaceEntry]) -> Vec<i64> {
         .collect();
     let lifted_over = through - after - UNCOUNTED_MAX;
     if lifted_over > 0 {
-        tracing::error!(seqs = lifted_over, "a stretch of seqs was never handed out; the oldest of them stay counted");
+        tracing::error!(
+            seqs = lifted_over,
+            "a stretch of seqs was never handed out; the oldest of them stay counted"
+        );
     }
     let after = after.max(through - UNCOUNTED_MAX);
     (after + 1..=through).filter(|seq| !stored.contains(seq)).collect()

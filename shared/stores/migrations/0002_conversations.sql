@@ -81,15 +81,16 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT set_bit(repeat('0', 1024)::bit(1024), (p_seq % 1024)::int, 1)
 $$;
 
--- How many messages of others a member has above p_base, where p_through is the newest seq handed out: all seqs less the
--- union of their own and the uncounted ones. p_also_uncounted: further seqs, of which the caller knows that no message has
--- them now.
+-- How many messages of others a member has above p_base and up to p_through: all seqs less the union of their own and the
+-- uncounted ones. More may have been handed out meanwhile, and is left out. p_also_uncounted: further seqs, of which the
+-- caller knows that no message has them now.
 CREATE FUNCTION count_unread(
     p_conversation uuid, p_user text, p_base bigint, p_through bigint, p_also_uncounted bigint[] DEFAULT '{}'
 ) RETURNS bigint
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_chunk     bigint := p_base / 1024;
+    v_end       bigint := p_through / 1024;
     v_own       bigint := 0;
     v_uncounted bigint;
     v_last      own_seqs%ROWTYPE;
@@ -99,20 +100,26 @@ BEGIN
         RETURN 0;
     END IF;
     SELECT * INTO v_last FROM own_seqs o
-    WHERE o.conversation_id = p_conversation AND o.user_id = p_user AND o.chunk >= v_chunk ORDER BY o.chunk DESC LIMIT 1;
+    WHERE o.conversation_id = p_conversation AND o.user_id = p_user AND o.chunk BETWEEN v_chunk AND v_end
+    ORDER BY o.chunk DESC LIMIT 1;
     IF FOUND THEN
         SELECT * INTO v_first FROM own_seqs o
-        WHERE o.conversation_id = p_conversation AND o.user_id = p_user AND o.chunk >= v_chunk ORDER BY o.chunk LIMIT 1;
-        v_own := v_last.own_before + bit_count(v_last.bits) - v_first.own_before
+        WHERE o.conversation_id = p_conversation AND o.user_id = p_user AND o.chunk BETWEEN v_chunk AND v_end
+        ORDER BY o.chunk LIMIT 1;
+        v_own := v_last.own_before
+            + bit_count(CASE WHEN v_last.chunk = v_end THEN v_last.bits & ~ bits_above(p_through) ELSE v_last.bits END)
+            - v_first.own_before
             - CASE WHEN v_first.chunk = v_chunk THEN bit_count(v_first.bits & ~ bits_above(p_base)) ELSE 0 END;
     END IF;
     SELECT coalesce(sum(bit_count(
                CASE WHEN u.chunk = v_chunk THEN u.bits & bits_above(p_base) ELSE u.bits END
+               & CASE WHEN u.chunk = v_end THEN ~ bits_above(p_through) ELSE ~ repeat('0', 1024)::bit(1024) END
                & ~ coalesce(o.bits, repeat('0', 1024)::bit(1024)))), 0)
     INTO v_uncounted
     FROM (
         SELECT s.chunk, bit_or(s.bits) AS bits FROM (
-            SELECT u.chunk, u.bits FROM uncounted u WHERE u.conversation_id = p_conversation AND u.chunk >= v_chunk
+            SELECT u.chunk, u.bits FROM uncounted u
+            WHERE u.conversation_id = p_conversation AND u.chunk BETWEEN v_chunk AND v_end
             UNION ALL
             SELECT s / 1024, bit_of(s) FROM unnest(p_also_uncounted) s WHERE s > p_base AND s <= p_through
         ) s GROUP BY s.chunk
@@ -459,7 +466,7 @@ BEGIN
         RETURNING * INTO v_member;
     END IF;
     read_seq := v_member.read_seq;
-    announce := read_seq = least(p_read_seq, counted_seq);
+    announce := read_seq > 0 AND read_seq = least(p_read_seq, counted_seq);
     at := clock_timestamp();
     v_base := greatest(read_seq, v_member.caught_up_seq, v_member.visible_from_seq);
     unread_count := count_unread(p_conversation, p_actor, v_base, counted_seq);

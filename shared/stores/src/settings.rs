@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 /// The settings of a function: the environment on Lambda, a map elsewhere.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct Settings(BTreeMap<String, String>);
 
 /// A setting that is missing or of the wrong form. Its text never shows the value, which may be a secret.
@@ -30,6 +30,13 @@ pub enum SettingsError {
         /// What is wrong, without the value.
         problem: String,
     },
+}
+
+/// The names alone: values may be secrets.
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 impl Settings {

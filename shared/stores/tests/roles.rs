@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use chat_rpc::{Code, Failure};
-use chat_stores::postgres::{MigrateError, Postgres, make_roles, migrate, migrate_database};
+use chat_stores::postgres::{FriendRequested, MigrateError, Postgres, make_roles, migrate, migrate_database};
 use chat_stores::{Settings, StoreErrorKind};
 use chat_testing::{Fixture, user};
 use sqlx::postgres::PgConnectOptions;
@@ -260,22 +260,45 @@ async fn health_is_up_or_not_and_sees_nothing() {
     }
 }
 
-/// The functions of the schema that are not as they must be.
+/// The functions of the schema that are not as they must be: what changes something for others runs as the owner on a fixed
+/// search path; what only reads runs as its caller; what neither does is called by nobody but the owner.
 const UNSAFE: &str = "SELECT oid::regprocedure::text FROM pg_proc p
     WHERE pronamespace = 'public'::regnamespace AND prokind IN ('f', 'p')
       AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e')
-      AND NOT (prosecdef
-               AND EXISTS (SELECT FROM unnest(proconfig) c WHERE c = 'search_path=public, pg_temp')
-               AND has_function_privilege('chat_test_functions', oid, 'EXECUTE')
-               AND NOT EXISTS (SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0))";
+      AND ((prosecdef AND NOT EXISTS (SELECT FROM unnest(proconfig) c WHERE c = 'search_path=public, pg_temp'))
+           OR has_function_privilege('chat_test_functions', oid, 'EXECUTE') <> (prosecdef OR provolatile <> 'v')
+           OR EXISTS (SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0))
+    ORDER BY 1";
 
 #[tokio::test]
-async fn every_function_runs_as_the_owner_with_a_fixed_search_path_and_not_for_everybody() {
+async fn what_changes_something_runs_as_the_owner_on_a_fixed_search_path_or_is_called_by_nobody_else() {
     let fixture = Fixture::new().await;
     let mut owner = fixture.connect_postgres().await;
-    let all = "SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace";
-    assert!(texts(&mut owner, all).await.len() >= 4);
+    for kind in [
+        "prosecdef",
+        "NOT prosecdef AND provolatile <> 'v'",
+        "NOT prosecdef AND provolatile = 'v'",
+    ] {
+        let all = format!("SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND {kind}");
+        assert!(texts(&mut owner, &all).await.len() >= 2, "{kind}");
+    }
     assert_eq!(texts(&mut owner, UNSAFE).await, <[String; 0]>::default());
+
+    let mut functions = connect(fixture.settings(), OWNER).await;
+    for (statement, expected) in [
+        ("SELECT charge('alice', 'read', 1, 1)", ""),
+        ("SELECT budget_wait('alice', 'read', 1)", ""),
+        ("SELECT * FROM friendship_of('alice', 'bob', 'ok')", ""),
+        ("SELECT use_budget('alice', 'read', 1)", FORBIDDEN),
+        ("SELECT lock_feeds(ARRAY['alice'])", FORBIDDEN),
+        ("SELECT set_friend_side('alice', 'bob', 'accepted', now())", FORBIDDEN),
+        (
+            "SELECT * FROM set_friendship('alice', 'bob', 'accepted', 'accepted')",
+            FORBIDDEN,
+        ),
+    ] {
+        assert_eq!(refusal(&mut functions, statement).await, expected, "{statement}");
+    }
 }
 
 #[tokio::test]
@@ -283,31 +306,64 @@ async fn what_an_author_forgot_is_made_up_for() {
     let fixture = Fixture::new().await;
     let mut owner = fixture.connect_postgres().await;
     for statement in [
-        "CREATE FUNCTION plain(a int, b text DEFAULT 'x') RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE FUNCTION helps(a int, b text DEFAULT 'x') RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE FUNCTION shared() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "GRANT EXECUTE ON FUNCTION shared TO PUBLIC, chat_test_functions, chat_test_health",
+        "CREATE FUNCTION looks() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM users'",
+        "CREATE FUNCTION counts(a int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT a + 1'",
+        "CREATE FUNCTION acts() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT current_user::text'",
         "CREATE FUNCTION elsewhere() RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = public AS 'SELECT 1'",
-        "CREATE PROCEDURE \"Quoted name\"() LANGUAGE sql AS 'SELECT 1'",
+        "CREATE PROCEDURE \"Quoted name\"() LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
+        "CREATE PROCEDURE \"Quoted helper\"() LANGUAGE sql AS 'SELECT 1'",
         "CREATE TABLE \"Quoted table\" (id int GENERATED ALWAYS AS IDENTITY)",
         "GRANT ALL ON \"Quoted table\" TO PUBLIC, chat_test_functions",
         "GRANT CREATE ON SCHEMA public TO chat_test_functions, chat_test_health",
     ] {
         execute(&mut owner, statement).await.unwrap();
     }
-    // Before anything is made up for: a new function and table already have the rights, and PUBLIC has none.
+    // Before it was looked at: nobody calls what is new unless somebody says so.
     let mut functions = connect(fixture.settings(), OWNER).await;
-    assert_eq!(refusal(&mut functions, "SELECT plain(1)").await, "");
+    for new in ["helps(1)", "looks()", "counts(1)", "acts()", "elsewhere()"] {
+        assert_eq!(
+            refusal(&mut functions, &format!("SELECT {new}")).await,
+            FORBIDDEN,
+            "{new}"
+        );
+    }
+    assert_eq!(refusal(&mut functions, "SELECT shared()").await, "");
     assert_eq!(
-        refusal(&mut connect(fixture.settings(), HEALTH).await, "SELECT public.plain(1)").await,
-        FORBIDDEN
+        texts(&mut owner, UNSAFE).await,
+        [
+            "\"Quoted name\"()",
+            "acts()",
+            "counts(integer)",
+            "elsewhere()",
+            "looks()",
+            "shared()"
+        ]
     );
-    assert_eq!(texts(&mut owner, UNSAFE).await.len(), 3);
 
     migrate_database(fixture.owner_settings()).await.unwrap();
 
     assert_eq!(texts(&mut owner, UNSAFE).await, <[String; 0]>::default());
-    assert_eq!(
-        refusal(&mut functions, "SELECT plain(1), elsewhere() FROM \"Quoted table\"").await,
-        ""
-    );
+    let called = "SELECT looks(), counts(1), acts(), elsewhere() FROM \"Quoted table\"; CALL \"Quoted name\"()";
+    assert_eq!(refusal(&mut functions, called).await, "");
+    for helper in ["SELECT helps(1)", "SELECT shared()", "CALL \"Quoted helper\"()"] {
+        assert_eq!(refusal(&mut functions, helper).await, FORBIDDEN, "{helper}");
+    }
+    let owners_name = texts(&mut owner, "SELECT current_user::text").await;
+    assert_eq!(texts(&mut functions, "SELECT acts()").await, owners_name);
+    let path =
+        "SELECT array_to_string(proconfig, ' ') FROM pg_proc WHERE proname IN ('acts', 'elsewhere', 'Quoted name')";
+    assert_eq!(texts(&mut owner, path).await, ["search_path=public, pg_temp"; 3]);
+    let mut health = connect(fixture.settings(), HEALTH).await;
+    for new in ["looks()", "counts(1)", "acts()", "shared()"] {
+        assert_eq!(
+            refusal(&mut health, &format!("SELECT public.{new}")).await,
+            FORBIDDEN,
+            "{new}"
+        );
+    }
     assert_eq!(
         refusal(&mut functions, "INSERT INTO \"Quoted table\" DEFAULT VALUES").await,
         FORBIDDEN
@@ -568,7 +624,8 @@ async fn a_lock_that_somebody_else_keeps_is_answered_with_when_to_come_back_and_
     let proxies = fixture.with_proxies().await;
     let postgres = Postgres::new(proxies.settings()).unwrap();
     let (alice, bob) = (user("alice"), user("bob"));
-    postgres.request_friend(&alice, &bob).await.unwrap().unwrap();
+    let asked = postgres.request_friend(&alice, &bob).await.unwrap().unwrap();
+    assert!(matches!(asked, FriendRequested::Done(_)), "{asked:?}");
     let mut other = fixture.connect_postgres().await;
     let tables = tables(&mut other).await.join(", ");
     execute(
@@ -599,5 +656,6 @@ async fn a_lock_that_somebody_else_keeps_is_answered_with_when_to_come_back_and_
     assert_eq!(failure.retry_after(), Some(Duration::from_secs(1)));
 
     execute(&mut other, "ROLLBACK").await.unwrap();
-    postgres.request_friend(&bob, &alice).await.unwrap().unwrap();
+    let met = postgres.request_friend(&bob, &alice).await.unwrap().unwrap();
+    assert!(matches!(met, FriendRequested::Done(_)), "{met:?}");
 }

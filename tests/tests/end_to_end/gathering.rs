@@ -321,8 +321,9 @@ struct Stored {
 async fn stored(mongo: &mongodb::Database, talk: &Talk) -> Vec<Stored> {
     let id: uuid::Uuid = talk.id.parse().unwrap();
     let filter = doc! { "conversation_id": bson::Uuid::from_bytes(id.into_bytes()), "kind": "message" };
-    let found = mongo.collection::<bson::Document>("timeline").find(filter);
-    let found = found
+    let timeline = mongo.collection::<bson::Document>("timeline");
+    let found = timeline
+        .find(filter)
         .sort(doc! { "seq": 1 })
         .read_concern(mongodb::options::ReadConcern::majority())
         .await

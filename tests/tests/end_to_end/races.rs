@@ -85,6 +85,24 @@ impl Talk {
         answer
     }
 
+    /// The answer of a call that its function may have given up on, as writes do that hear nothing for 4 s: that of its
+    /// repeat then.
+    async fn answered(
+        &self,
+        client: &ChatClient,
+        op: &str,
+        text: &str,
+        first: Result<SendMessageResponse, CallError>,
+    ) -> SendMessageResponse {
+        match first {
+            Ok(answer) => answer,
+            Err(error) => {
+                assert_eq!(error.outcome(), Outcome::Unknown);
+                self.send(client, "bob", op, text).await.unwrap()
+            }
+        }
+    }
+
     async fn sent(&self, client: &ChatClient, sender: &str, op: &str, text: &str) -> Message {
         self.send(client, sender, op, text).await.unwrap().message.unwrap()
     }
@@ -227,7 +245,7 @@ async fn a_writer_that_wakes_after_its_place_was_voided_takes_a_new_one() {
         talk.both_see(|timeline| timeline.voids().eq([1])).await;
         held.release();
     });
-    let late = late.unwrap();
+    let late = talk.answered(&bob, "b1", "overslept", late).await;
     assert_eq!((late.deduplicated, late.message.unwrap().revision), (false, 3));
     talk.both_end_with(&["meanwhile", "overslept"], &[1]).await;
 }
@@ -264,18 +282,19 @@ async fn a_postgres_connection_that_is_cut_before_the_answer_costs_no_place() {
     let talk = Talk::begin(&stack).await;
     let bob = once(&stack, "bob");
     talk.sent(&bob, "bob", "b0", "warm").await;
-    let cut = |text: &str| {
-        let filter = Filter::operation(APPEND).containing(text);
+    // Of an operation, Postgres is told hashes only; nobody but bob asks.
+    let cut = || {
+        let filter = Filter::operation(APPEND).containing("bob");
         faults.databases.postgres.cut_before_answer(filter)
     };
 
     // Once: the function asks again by itself, and nobody notices.
-    let first = cut("unnoticed");
+    let first = cut();
     talk.sent(&bob, "bob", "unnoticed", "one").await;
     first.happened().await;
 
     // Twice: the function gives up, and the caller repeats.
-    let cuts = [cut("noticed-too"), cut("noticed-too")];
+    let cuts = [cut(), cut()];
     let lost = talk.send(&bob, "bob", "noticed-too", "two").await;
     assert_eq!(outcome(&lost), Outcome::Unknown);
     for cut in cuts {
@@ -285,7 +304,7 @@ async fn a_postgres_connection_that_is_cut_before_the_answer_costs_no_place() {
     assert_eq!((answer.deduplicated, answer.message.unwrap().revision), (false, 3));
 
     // A client with retries does that by itself.
-    let cuts = [cut("retried"), cut("retried")];
+    let cuts = [cut(), cut()];
     let sent = talk.sent(&stack.client("bob"), "bob", "retried", "three").await;
     for cut in cuts {
         cut.happened().await;
@@ -493,19 +512,23 @@ async fn what_a_hole_hides_is_not_shown_by_history_as_the_end() {
             conversation_id: talk.id.clone(),
             ..ListMessagesRequest::default()
         };
-        let texts = |messages: &[Message]| messages.iter().map(|it| it.text.clone()).collect::<Vec<_>>();
-        assert_eq!(texts(&alice.call(page).await.unwrap().messages), ["quick"]);
+        let page = alice.call(page).await.unwrap();
+        assert_eq!((page.messages, page.has_more_after), (Vec::new(), true));
         late.wait_until(PATIENCE, |state| state.syncs() > 0).await.unwrap();
         held.release();
         let state = late.wait_until(PATIENCE, |state| {
             let timeline = state.conversation(&talk.id);
-            timeline.is_some_and(|timeline| timeline.is_whole() && timeline.cursor().revision == 2)
+            timeline.is_some_and(|timeline| timeline.is_whole() && timeline.cursor().revision >= 2)
         });
         talk.checker
             .observe("late", state.await.unwrap().conversation(&talk.id).unwrap());
     });
-    assert_eq!(slow.unwrap().message.unwrap().revision, 1);
-    talk.both_end_with(&["slow", "quick"], &[]).await;
+    let slow = talk.answered(&bob, "b1", "slow", slow).await;
+    // On a slow machine, its place was closed meanwhile.
+    match slow.message.unwrap().revision {
+        1 => talk.both_end_with(&["slow", "quick"], &[]).await,
+        _ => talk.both_end_with(&["quick", "slow"], &[1]).await,
+    }
 }
 
 /// Longer than it takes until a hole is closed.

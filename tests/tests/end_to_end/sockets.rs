@@ -7,7 +7,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chat_client::contract::v1::live_event::Event;
 use chat_client::contract::v1::{CreateLiveTicketRequest, CreateLiveTicketResponse, LiveEvent, SendMessageRequest};
 use chat_client::timeline::Timeline;
-use chat_client::{ChatClient, Code, FollowOptions, Follower, LiveConnection, LiveOptions, Retries, State};
+use chat_client::{ChatClient, Code, FollowOptions, Follower, History, LiveConnection, LiveOptions, Retries, State};
 use chat_message::SendMessage;
 use chat_stores::dynamo::{Connection, Registry};
 use chat_testing::{call, user};
@@ -373,6 +373,7 @@ fn patient() -> FollowOptions {
             pause: Duration::from_millis(20),
             pause_max: Duration::from_millis(100),
         },
+        history: History::Newest,
         ..FollowOptions::default()
     }
 }

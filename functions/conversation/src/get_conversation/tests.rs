@@ -3,11 +3,11 @@
 use chat_contract::v1::{Conversation, ConversationKind, LastMessage, Member};
 use chat_domain::ConversationId;
 use chat_rpc::Code;
-use chat_stores::mongo::Timeline;
+use chat_stores::mongo::EntryKind;
 use chat_testing::{Fixture, call, call_without_token, user};
 
 use super::*;
-use crate::scene::{assert_not_found, bad_fields, read_positions, say};
+use crate::scene::{Scene, assert_not_found, bad_fields, calls, read_positions};
 
 fn request(conversation: &(impl ToString + ?Sized)) -> GetConversationRequest {
     GetConversationRequest {
@@ -39,7 +39,7 @@ async fn a_fresh_conversation_is_empty_for_both() {
         kind: ConversationKind::Direct.into(),
         members: vec![member("alice"), member("bob")],
         revision: 0,
-        message_count: 0,
+        counted_seq: 0,
         unread_count: 0,
         last_message: None,
         created_at: seen.created_at,
@@ -52,70 +52,90 @@ async fn a_fresh_conversation_is_empty_for_both() {
 
 #[tokio::test]
 async fn messages_are_unread_to_the_other_only_and_the_newest_is_the_preview() {
-    let fixture = Fixture::new().await;
-    let operation: GetConversation = fixture.operation();
-    let conversation = fixture.open_direct("alice", "bob").await;
-    let postgres = fixture.postgres();
-    say(&postgres, conversation, "alice", "a1", "one").await;
-    let place = say(&postgres, conversation, "alice", "a2", &"two\n".repeat(50)).await;
+    let scene = Scene::new().await;
+    let operation: GetConversation = scene.fixture.operation();
+    scene.say("alice", "a1", "one").await;
+    let place = scene.say("alice", "a2", &"two\n".repeat(50)).await;
 
-    let seen = get(&operation, "bob", conversation).await;
-    assert_eq!((seen.revision, seen.message_count, seen.unread_count), (2, 2, 2));
+    let seen = get(&operation, "bob", scene.conversation).await;
+    assert_eq!((seen.revision, seen.counted_seq, seen.unread_count), (2, 2, 2));
+    let message = scene.stores.history(scene.conversation).await.pop().unwrap();
+    let EntryKind::Message(message) = message.kind else {
+        panic!("{message:?}")
+    };
     let preview = LastMessage {
         seq: 2,
         sender_id: "alice".to_owned(),
         excerpt: "two ".repeat(35),
         sent_at: Some(place.allocated_at.into()),
+        message_id: message.message.to_string(),
     };
     assert_eq!(seen.last_message, Some(preview));
     assert_eq!(seen.last_activity_at, Some(place.allocated_at.into()));
 
-    let own = get(&operation, "alice", conversation).await;
+    let own = get(&operation, "alice", scene.conversation).await;
     assert_eq!(own.unread_count, 0);
     let rest = Conversation { unread_count: 2, ..own };
     assert_eq!(rest, seen, "all else is the same for both");
 }
 
 #[tokio::test]
-async fn who_answers_has_seen_what_came_before_without_having_marked_it() {
-    let fixture = Fixture::new().await;
-    let operation: GetConversation = fixture.operation();
-    let conversation = fixture.open_direct("alice", "bob").await;
-    let postgres = fixture.postgres();
-    say(&postgres, conversation, "alice", "a1", "one").await;
-    say(&postgres, conversation, "bob", "b1", "two").await;
-    assert_eq!(get(&operation, "alice", conversation).await.unread_count, 1);
-    assert_eq!(get(&operation, "bob", conversation).await.unread_count, 0);
+async fn who_answers_unseen_messages_has_not_read_them() {
+    let scene = Scene::new().await;
+    let operation: GetConversation = scene.fixture.operation();
+    for op in ["b1", "b2", "b3"] {
+        scene.say("bob", op, "x").await;
+    }
+    scene.say("alice", "a1", "hello").await;
+    assert_eq!(get(&operation, "alice", scene.conversation).await.unread_count, 3);
+    assert_eq!(get(&operation, "bob", scene.conversation).await.unread_count, 1);
 
-    postgres
-        .mark_conversation_read(conversation, &user("alice"), 2)
-        .await
-        .unwrap();
-    say(&postgres, conversation, "bob", "b2", "three").await;
-    let seen = get(&operation, "alice", conversation).await;
+    // How far they have read may come with what they say.
+    let appended = scene.stores.append(scene.conversation, "alice", "a2", 2).await;
+    assert_eq!(
+        appended.read.map(|read| (read.read_seq, read.unread_count)),
+        Some((2, 1))
+    );
+    let seen = get(&operation, "alice", scene.conversation).await;
     assert_eq!(seen.unread_count, 1);
     assert_eq!(read_positions(&seen), [("alice", 2), ("bob", 0)]);
 }
 
 #[tokio::test]
-async fn a_place_that_was_closed_counts_until_it_is_read_past() {
-    let fixture = Fixture::new().await;
-    let operation: GetConversation = fixture.operation();
-    let conversation = fixture.open_direct("alice", "bob").await;
-    let postgres = fixture.postgres();
-    let place = say(&postgres, conversation, "alice", "a1", "never written").await;
-    let timeline = Timeline::new(fixture.settings()).unwrap();
-    timeline.close(&[(conversation, place.revision)]).await.unwrap();
+async fn what_was_never_stored_is_neither_unread_nor_shown() {
+    let scene = Scene::new().await;
+    let operation: GetConversation = scene.fixture.operation();
+    scene.say("alice", "a1", "stored").await;
+    let place = scene.place("alice", "a2").await;
+    for closed in [false, true] {
+        if closed {
+            let places = [(scene.conversation, place.revision)];
+            scene.stores.timeline.close(&places).await.unwrap();
+        }
+        let seen = get(&operation, "bob", scene.conversation).await;
+        assert_eq!((seen.revision, seen.counted_seq, seen.unread_count), (2, 2, 1));
+        assert_eq!(seen.last_message.unwrap().excerpt, "stored");
+    }
+}
 
-    let seen = get(&operation, "bob", conversation).await;
-    assert_eq!((seen.message_count, seen.unread_count), (1, 1));
-    let read = postgres
-        .mark_conversation_read(conversation, &user("bob"), seen.message_count)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(read.unread_count, 0);
-    assert_eq!(get(&operation, "bob", conversation).await.unread_count, 0);
+#[tokio::test]
+async fn a_preview_is_the_beginning_of_its_text_cut_between_characters() {
+    let scene = Scene::new().await;
+    let operation: GetConversation = scene.fixture.operation();
+    for (op, text, excerpt) in [
+        ("1", "\u{e9}".repeat(141), "\u{e9}".repeat(140)),
+        ("2", "\u{1f980}".repeat(140), "\u{1f980}".repeat(140)),
+        (
+            "3",
+            format!("{}\u{1f980}b", "a".repeat(139)),
+            format!("{}\u{1f980}", "a".repeat(139)),
+        ),
+        ("4", "one\ntwo".to_owned(), "one two".to_owned()),
+    ] {
+        scene.say("alice", op, &text).await;
+        let seen = get(&operation, "bob", scene.conversation).await;
+        assert_eq!(seen.last_message.unwrap().excerpt, excerpt);
+    }
 }
 
 #[tokio::test]
@@ -124,11 +144,8 @@ async fn a_conversation_outlives_the_friendship() {
     let operation: GetConversation = fixture.operation();
     let conversation = fixture.open_direct("alice", "bob").await;
     let before = get(&operation, "bob", conversation).await;
-    fixture
-        .postgres()
-        .remove_friend(&user("alice"), &user("bob"))
-        .await
-        .unwrap();
+    let removed = fixture.postgres().remove_friend(&user("alice"), &user("bob")).await;
+    assert!(removed.unwrap().is_ok());
     assert_eq!(get(&operation, "bob", conversation).await, before);
 }
 
@@ -175,16 +192,24 @@ async fn a_call_without_a_token_is_refused() {
 }
 
 #[tokio::test]
-async fn reading_a_conversation_costs_one_round_trip() {
-    let fixture = Fixture::new().await;
-    let conversation = fixture.open_direct("alice", "bob").await;
-    let proxies = fixture.with_proxies().await;
+async fn reading_a_conversation_costs_a_round_trip_of_each_store_and_another_where_something_is_missing() {
+    let scene = Scene::new().await;
+    let proxies = scene.fixture.with_proxies().await;
     let operation: GetConversation = proxies.operation();
-    get(&operation, "alice", conversation).await;
-    proxies.postgres.reset_counts();
-
-    get(&operation, "alice", conversation).await;
-
-    assert_eq!(proxies.postgres.counts().round_trips, 1);
-    assert_eq!(proxies.mongo.counts().connections_opened, 0);
+    let costs = async || {
+        proxies.postgres.reset_counts();
+        proxies.mongo.reset_counts();
+        get(&operation, "bob", scene.conversation).await;
+        (calls(&proxies.postgres), calls(&proxies.mongo))
+    };
+    costs().await;
+    assert_eq!(costs().await, (1, 0), "nothing was said");
+    scene.say("alice", "1", "x").await;
+    // The preview and what is not sealed are asked for side by side.
+    assert_eq!(costs().await, (1, 2));
+    scene.place("alice", "2").await;
+    assert_eq!(costs().await, (2, 3));
+    scene.age(10).await;
+    scene.stores.sealer().seal(scene.conversation).await.unwrap();
+    assert_eq!(costs().await, (1, 1), "sealed: the preview alone");
 }

@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 
 use super::*;
 use crate::GetConversation;
-use crate::scene::{bad_fields, fill, say, until_alone};
+use crate::scene::{Scene, Stores, bad_fields, calls, fill, list as list_first, until_alone};
 
 fn request(page_size: i32, page_token: &str) -> ListConversationsRequest {
     ListConversationsRequest {
@@ -55,7 +55,8 @@ async fn walk(list: &ListConversations, caller: &str, page_size: i32) -> Vec<Con
 async fn the_newest_activity_comes_first_and_what_is_said_moves_to_the_front() {
     let fixture = Fixture::new().await;
     let list: ListConversations = fixture.operation();
-    let postgres = fixture.postgres();
+    let stores = Stores::new(fixture.settings());
+    let postgres = &stores.postgres;
     let bob = fixture.open_direct("alice", "bob").await;
     let carol = fixture.open_direct("carol", "alice").await;
     let dave = fixture.open_direct("alice", "dave").await;
@@ -67,22 +68,24 @@ async fn the_newest_activity_comes_first_and_what_is_said_moves_to_the_front() {
     assert_eq!(all, strings(&[bob, carol, dave]).into_iter().collect());
     assert_eq!(next, "");
 
-    say(&postgres, carol, "alice", "a1", "to carol").await;
+    stores.say(carol, "alice", "a1", "to carol").await;
     let order = async || ids(&page(call(&list, "alice", request(0, "")).await).0);
     let last_said = order().await;
     assert_eq!(last_said[0], carol.to_string());
-    say_later(&fixture, bob, "bob").await;
+    say_later(&fixture, &stores, bob, "bob").await;
     assert_eq!(order().await[..2], strings(&[bob, carol]));
 
     // Reading is no activity, nor is the end of the friendship.
-    postgres.mark_conversation_read(carol, &user("carol"), 1).await.unwrap();
-    postgres.remove_friend(&user("alice"), &user("dave")).await.unwrap();
+    let marked = postgres.mark_conversation_read(carol, &user("carol"), 1).await;
+    assert!(marked.unwrap().unwrap().is_some());
+    let removed = postgres.remove_friend(&user("alice"), &user("dave")).await;
+    assert!(removed.unwrap().is_ok());
     assert_eq!(order().await, strings(&[bob, carol, dave]));
 }
 
 /// Says something a second after everything else in the conversation's database, without waiting for it.
-async fn say_later(fixture: &Fixture, conversation: ConversationId, sender: &str) {
-    say(&fixture.postgres(), conversation, sender, "later", "hello").await;
+async fn say_later(fixture: &Fixture, stores: &Stores, conversation: ConversationId, sender: &str) {
+    stores.say(conversation, sender, "later", "hello").await;
     sqlx::query(
         "UPDATE conversations SET last_activity_at = (SELECT max(last_activity_at) FROM conversations) + interval '1 second'
          WHERE conversation_id = $1",
@@ -98,16 +101,17 @@ async fn each_conversation_is_as_it_is_when_read_alone() {
     let fixture = Fixture::new().await;
     let list: ListConversations = fixture.operation();
     let get: GetConversation = fixture.operation();
-    let postgres = fixture.postgres();
+    let stores = Stores::new(fixture.settings());
     for other in ["bob", "carol", "Dave"] {
         let conversation = fixture.open_direct("alice", other).await;
-        say(&postgres, conversation, other, "1", &format!("I am {other}")).await;
-        say(&postgres, conversation, other, "2", "still there?").await;
+        stores.say(conversation, other, "1", &format!("I am {other}")).await;
+        stores.say(conversation, other, "2", "still there?").await;
         if other == "bob" {
-            postgres
+            let marked = stores
+                .postgres
                 .mark_conversation_read(conversation, &user("alice"), 1)
-                .await
-                .unwrap();
+                .await;
+            assert!(marked.unwrap().unwrap().is_some());
         }
     }
 
@@ -203,25 +207,26 @@ async fn a_foreign_page_token_is_refused_and_a_forged_one_shows_nothing_of_other
     let fixture = Fixture::new().await;
     let list: ListConversations = fixture.operation();
     fill(&fixture, "m", 3).await;
+    let id = ConversationId::generate();
     for foreign in [
-        "x",
-        "1",
-        ".a",
-        "1.",
-        "1.a b",
-        "-1.a",
-        "-8000000000000000000.a",
-        "99999999999999999999.a",
-        &"9".repeat(600),
+        "x".to_owned(),
+        "1".to_owned(),
+        "1.a".to_owned(),
+        "u.alice".to_owned(),
+        format!(".{id}"),
+        format!("-1.{id}"),
+        format!("01.{id}"),
+        format!("99999999999999999999.{id}"),
+        "9".repeat(600),
     ] {
-        let failure = call(&list, "m", request(0, foreign)).await.unwrap_err();
+        let failure = call(&list, "m", request(0, &foreign)).await.unwrap_err();
         assert_eq!(bad_fields(&failure), ["page_token"]);
     }
     // Times that no row has.
-    for (forged, expected) in [("0.a", 0), ("8000000000000000000.'OR'1'='1", 3)] {
-        let (own, _) = page(call(&list, "m", request(0, forged)).await);
+    for (forged, expected) in [(format!("0.{id}"), 0), (format!("8000000000000000.{id}"), 3)] {
+        let (own, _) = page(call(&list, "m", request(0, &forged)).await);
         assert_eq!(own.len(), expected, "{forged}");
-        let (nobody, _) = page(call(&list, "nobody", request(0, forged)).await);
+        let (nobody, _) = page(call(&list, "nobody", request(0, &forged)).await);
         assert_eq!(nobody, []);
     }
 }
@@ -237,19 +242,121 @@ async fn a_call_without_a_token_is_refused() {
 }
 
 #[tokio::test]
-async fn listing_costs_one_postgres_round_trip_and_never_asks_mongo() {
-    let fixture = Fixture::new().await;
-    fill(&fixture, "m", 101).await;
-    let proxies = fixture.with_proxies().await;
+async fn listing_costs_a_round_trip_of_each_store_and_another_where_something_is_missing() {
+    let scene = Scene::new().await;
+    let carol = scene.fixture.open_direct("carol", "bob").await;
+    for conversation in [scene.conversation, carol] {
+        for op in ["1", "2"] {
+            scene.stores.say(conversation, "bob", op, "x").await;
+        }
+        scene.stores.sealer().seal(conversation).await.unwrap();
+    }
+    let proxies = scene.fixture.with_proxies().await;
     let list: ListConversations = proxies.operation();
-    let (_, next) = page(call(&list, "m", request(50, "")).await);
-    proxies.postgres.reset_counts();
+    let costs = async |caller: &str| {
+        proxies.postgres.reset_counts();
+        proxies.mongo.reset_counts();
+        let (_, seal) = list_first(&list, caller).await;
+        (calls(&proxies.postgres), calls(&proxies.mongo), seal)
+    };
+    costs("bob").await;
+    assert_eq!(costs("bob").await, (1, 1, vec![]));
+    assert_eq!(costs("alice").await, (1, 1, vec![]));
+    // Not sealed: what counts is looked up beside the previews.
+    scene.say("bob", "3", "x").await;
+    assert_eq!(costs("bob").await, (1, 1, vec![]));
+    assert_eq!(costs("alice").await, (1, 2, vec![]));
+    // Being written: the message below is looked for, and what is unread is counted again for whom it would be.
+    scene.place("bob", "4").await;
+    assert_eq!(costs("bob").await, (1, 2, vec![scene.conversation]));
+    assert_eq!(costs("alice").await, (2, 3, vec![scene.conversation]));
+}
 
-    page(call(&list, "m", request(100, "")).await);
-    page(call(&list, "m", request(100, &next)).await);
+#[tokio::test]
+async fn a_list_heals_what_it_finds_and_nothing_stays_of_a_message_that_was_never_stored() {
+    let scene = Scene::new().await;
+    let carol = scene.fixture.open_direct("alice", "carol").await;
+    let list: ListConversations = scene.fixture.operation();
+    let first = scene.say("bob", "1", "one").await;
+    scene.stores.say(carol, "carol", "1", "from carol").await;
+    // Later than the message of carol, so that it moves the conversation up.
+    let lost = scene.place("bob", "2").await;
+    scene.age(-60).await;
+    say_later_without_message(&scene).await;
 
-    assert_eq!(proxies.postgres.counts().round_trips, 2);
-    assert_eq!(proxies.mongo.counts().connections_opened, 0);
+    let ((before, seal), order) = (list_first(&list, "alice").await, strings(&[scene.conversation, carol]));
+    assert_eq!((ids(&before), &seal), (order, &vec![scene.conversation]));
+    assert_eq!((before[0].unread_count, before[0].counted_seq), (1, 2));
+    assert_eq!(before[0].last_message.as_ref().unwrap().excerpt, "one");
+    list.seal(seal.clone()).await;
+    assert_eq!(list_first(&list, "alice").await.1, seal, "a young place stays open");
+
+    scene.age(70).await;
+    list.seal(seal).await;
+    let (after, seal) = list_first(&list, "alice").await;
+    assert_eq!((ids(&after), seal), (strings(&[carol, scene.conversation]), vec![]));
+    assert_eq!(after[1].last_activity_at, Some(first.allocated_at.into()));
+    assert_eq!((after[1].unread_count, after[1].counted_seq), (1, 2));
+    let late = scene.write("bob", "2", "late", &lost).await;
+    assert_eq!(late, chat_stores::mongo::Inserted::Taken);
+    // The next message moves it up again.
+    say_later(&scene.fixture, &scene.stores, scene.conversation, "bob").await;
+    assert_eq!(list_first(&list, "alice").await.0[0].unread_count, 2);
+}
+
+/// Lets the newest place of alice and bob be later than all else.
+async fn say_later_without_message(scene: &Scene) {
+    sqlx::query(
+        "UPDATE conversations SET last_activity_at = last_activity_at + interval '1 s' WHERE conversation_id = $1",
+    )
+    .bind(scene.conversation.uuid())
+    .execute(&mut scene.fixture.connect_postgres().await)
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn where_nothing_was_ever_stored_the_conversation_stands_where_it_was_opened() {
+    let scene = Scene::new().await;
+    let list: ListConversations = scene.fixture.operation();
+    scene.place("bob", "1").await;
+    scene.place("bob", "2").await;
+    say_later_without_message(&scene).await;
+    scene.age(10).await;
+    let (_, seal) = list_first(&list, "alice").await;
+    list.seal(seal).await;
+    let (listed, seal) = list_first(&list, "alice").await;
+    assert_eq!((listed[0].last_activity_at, seal), (listed[0].created_at, vec![]));
+    assert_eq!((listed[0].unread_count, &listed[0].last_message), (0, &None));
+}
+
+#[tokio::test]
+async fn who_lists_too_often_is_told_when_to_come_again() {
+    let fixture = Fixture::new().await;
+    let settings = fixture.settings().clone().with("USER_BUDGET_FACTOR", "0.001");
+    let list = ListConversations::new(&settings).unwrap();
+    for _ in 0..6 {
+        assert_eq!(list_first(&list, "alice").await, (vec![], vec![]));
+    }
+    let failure = call(&list, "alice", request(0, "")).await.unwrap_err();
+    assert_eq!(
+        (failure.code(), failure.reason()),
+        (Code::ResourceExhausted, "RATE_LIMITED")
+    );
+    let wait = failure.retry_after().unwrap();
+    assert!(!wait.is_zero() && wait <= std::time::Duration::from_secs(5), "{wait:?}");
+    // Nobody else is kept.
+    assert_eq!(list_first(&list, "bob").await.0, []);
+}
+
+#[tokio::test]
+async fn five_thousand_conversations_come_in_pages() {
+    let fixture = Fixture::new().await;
+    let list: ListConversations = fixture.operation();
+    fill(&fixture, "m", 5_000).await;
+    let all = walk(&list, "m", 100).await;
+    let distinct: BTreeSet<String> = ids(&all).into_iter().collect();
+    assert_eq!((all.len(), distinct.len()), (5_000, 5_000));
 }
 
 /// How many rows of `members` Postgres reads for one page, by its own count.
@@ -275,11 +382,13 @@ async fn member_rows_read(fixture: &Fixture, watch: &mut PgConnection, page_size
 async fn members_are_read_for_the_answered_conversations_only() {
     let fixture = Fixture::new().await;
     fill(&fixture, "m", 1_000).await;
+    // Of others: enough for Postgres not to read the whole table.
+    fill(&fixture, "n", 10_000).await;
     let mut watch = fixture.connect_postgres().await;
     for page_size in [1, 100] {
         let rows = member_rows_read(&fixture, &mut watch, page_size).await;
-        // To sort them: the user's own rows, or, when Postgres prefers that, the whole table. To answer: two of each on
-        // the page, and of the one after it. The planner looks at a few more. Those of all would be 2,000 more.
+        // To sort them: the user's own rows, twice in some plans. To answer: two of each on the page, and of the one after
+        // it. The planner looks at a few more. Those of all would be 2,000 more.
         let most = 2_000 + 2 * i64::from(page_size + 1) + 50;
         assert!(rows >= 1_000 && rows <= most, "{rows} for {page_size}");
     }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use chat_rpc::Code;
-use chat_stores::mongo::Timeline;
+use chat_contract::v1::{LiveEvent, ReadPositionMoved, live_event};
+use chat_rpc::{Code, Notice};
 use chat_testing::{Called, Filter, Fixture, call, call_without_token, user};
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::scene::{assert_not_found, bad_fields, say};
+use crate::scene::{Stores, age, assert_not_found, bad_fields};
 
 fn request(conversation: &(impl ToString + ?Sized), read_seq: i64) -> MarkConversationReadRequest {
     MarkConversationReadRequest {
@@ -28,9 +28,9 @@ fn marked(called: Called<MarkConversationRead>) -> (i64, i64, usize) {
 }
 
 async fn say_many(fixture: &Fixture, conversation: ConversationId, sender: &str, messages: usize) {
-    let postgres = fixture.postgres();
+    let stores = Stores::new(fixture.settings());
     for message in 0..messages {
-        say(&postgres, conversation, sender, &format!("{sender}-{message}"), "x").await;
+        stores.place(conversation, sender, &format!("{sender}-{message}")).await;
     }
 }
 
@@ -40,7 +40,7 @@ async fn stored(fixture: &Fixture, conversation: ConversationId) -> Vec<i64> {
         .postgres()
         .lookup_conversation(conversation, &user("alice"))
         .await;
-    let members = row.unwrap().unwrap().members;
+    let members = row.unwrap().unwrap().conversation.members;
     members.into_iter().map(|member| member.read_seq).collect()
 }
 
@@ -56,36 +56,37 @@ async fn a_position_moves_and_both_hear_of_it_but_only_the_reader_how_many_are_l
     let expected = MarkConversationReadResponse {
         read_seq: 2,
         unread_count: 1,
+        counted_seq: 3,
     };
     assert_eq!(answer.response, expected);
     let at = answer.notices[0].occurred_at;
-    let notice = |recipient: &str, unread_count| Notice {
+    let notice = |recipient: &str, unread_count, counted_seq| Notice {
         recipients: vec![user(recipient)],
         event: LiveEvent {
             conversation_id: conversation.to_string(),
-            revision: 0,
-            previous_revision: 0,
             event: Some(live_event::Event::ReadPositionMoved(ReadPositionMoved {
                 user_id: "bob".to_owned(),
                 read_seq: 2,
                 unread_count,
+                counted_seq,
             })),
+            ..LiveEvent::default()
         },
         occurred_at: at,
     };
-    assert_eq!(answer.notices, [notice("bob", Some(1)), notice("alice", None)]);
+    assert_eq!(answer.notices, [notice("bob", Some(1), 3), notice("alice", None, 0)]);
     assert_eq!(stored(&fixture, conversation).await, [0, 2]);
 }
 
 #[tokio::test]
-async fn a_repeat_changes_nothing_and_a_position_never_moves_back() {
+async fn a_repeat_changes_nothing_and_is_told_again_and_a_position_never_moves_back() {
     let fixture = Fixture::new().await;
     let mark: MarkConversationRead = fixture.operation();
     let conversation = fixture.open_direct("alice", "bob").await;
     say_many(&fixture, conversation, "alice", 3).await;
 
     assert_eq!(marked(call(&mark, "bob", request(&conversation, 2)).await), (2, 1, 2));
-    assert_eq!(marked(call(&mark, "bob", request(&conversation, 2)).await), (2, 1, 0));
+    assert_eq!(marked(call(&mark, "bob", request(&conversation, 2)).await), (2, 1, 2));
     assert_eq!(marked(call(&mark, "bob", request(&conversation, 1)).await), (2, 1, 0));
     assert_eq!(marked(call(&mark, "bob", request(&conversation, 3)).await), (3, 0, 2));
     assert_eq!(stored(&fixture, conversation).await, [0, 3]);
@@ -106,10 +107,12 @@ async fn a_position_never_passes_the_newest_message() {
         marked(call(&mark, "bob", request(&conversation, i64::MAX)).await),
         (2, 0, 2)
     );
-    assert_eq!(marked(call(&mark, "bob", request(&conversation, 3)).await), (2, 0, 0));
+    assert_eq!(marked(call(&mark, "bob", request(&conversation, 3)).await), (2, 0, 2));
 
     say_many(&fixture, conversation, "bob", 1).await;
-    say(&fixture.postgres(), conversation, "alice", "last", "x").await;
+    Stores::new(fixture.settings())
+        .place(conversation, "alice", "last")
+        .await;
     assert_eq!(marked(call(&mark, "bob", request(&conversation, 1)).await), (2, 1, 0));
 }
 
@@ -124,15 +127,61 @@ async fn ones_own_messages_are_not_unread_but_can_be_marked() {
 }
 
 #[tokio::test]
-async fn a_closed_place_leaves_no_badge_once_all_is_marked() {
+async fn own_messages_among_those_of_others_are_not_unread_wherever_the_mark_is() {
+    let fixture = Fixture::new().await;
+    let mark: MarkConversationRead = fixture.operation();
+    let conversation = fixture.open_direct("alice", "bob").await;
+    say_many(&fixture, conversation, "alice", 2).await;
+    say_many(&fixture, conversation, "bob", 2).await;
+    let stores = Stores::new(fixture.settings());
+    stores.place(conversation, "alice", "last").await;
+    for (read_seq, unread) in [(1, 2), (2, 1), (3, 1), (4, 1), (5, 0)] {
+        let expected = (read_seq, unread, 2);
+        assert_eq!(
+            marked(call(&mark, "bob", request(&conversation, read_seq)).await),
+            expected
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_place_that_was_closed_is_not_unread_once_that_is_reported() {
     let fixture = Fixture::new().await;
     let mark: MarkConversationRead = fixture.operation();
     let conversation = fixture.open_direct("alice", "bob").await;
     say_many(&fixture, conversation, "alice", 3).await;
-    let timeline = Timeline::new(fixture.settings()).unwrap();
-    timeline.close(&[(conversation, 2), (conversation, 3)]).await.unwrap();
-    // The conversation's message count, as ListConversations and sync tell it.
-    assert_eq!(marked(call(&mark, "bob", request(&conversation, 3)).await), (3, 0, 2));
+    age(&fixture, conversation, 10).await;
+    Stores::new(fixture.settings())
+        .sealer()
+        .seal(conversation)
+        .await
+        .unwrap();
+    assert_eq!(marked(call(&mark, "bob", request(&conversation, 1)).await), (1, 0, 2));
+}
+
+#[tokio::test]
+async fn who_marks_too_often_is_told_when_to_come_again() {
+    let fixture = Fixture::new().await;
+    let conversation = fixture.open_direct("alice", "bob").await;
+    say_many(&fixture, conversation, "alice", 3).await;
+    let settings = fixture.settings().clone().with("USER_BUDGET_FACTOR", "0.001");
+    let mark = MarkConversationRead::new(&settings).unwrap();
+    for read_seq in [1, 2] {
+        assert_eq!(
+            marked(call(&mark, "bob", request(&conversation, read_seq)).await).0,
+            read_seq
+        );
+    }
+    let failure = call(&mark, "bob", request(&conversation, 3)).await.unwrap_err();
+    assert_eq!(
+        (failure.code(), failure.reason()),
+        (Code::ResourceExhausted, "RATE_LIMITED")
+    );
+    assert!(failure.retry_after().is_some_and(|wait| !wait.is_zero()));
+    assert_eq!(stored(&fixture, conversation).await, [0, 2]);
+    // A stranger learns nothing, whatever is left to them.
+    let failure = call(&mark, "mallory", request(&conversation, 3)).await.unwrap_err();
+    assert_not_found([failure]);
 }
 
 #[tokio::test]

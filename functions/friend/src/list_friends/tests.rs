@@ -1,14 +1,16 @@
 //! What listing friends answers, on a real database.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use chat_domain::DisplayName;
+use chat_contract::v1::Friend;
+use chat_domain::{DisplayName, READ_BUDGET};
 use chat_rpc::Code;
 use chat_stores::postgres::ProfileUpdate;
 use chat_testing::{Called, Fixture, call, call_without_token, user};
 
 use super::*;
-use crate::notice::tests::assert_fields;
+use crate::notice::tests::{ask, assert_exhausted, assert_fields, fill, with_budget};
 
 use FriendState::{Accepted, RequestReceived, RequestSent, Unspecified};
 
@@ -30,28 +32,6 @@ fn others(friends: &[Friend]) -> Vec<&str> {
     friends.iter().map(|friend| friend.user_id.as_str()).collect()
 }
 
-async fn ask(fixture: &Fixture, from: &str, to: &str) {
-    let asked = fixture.postgres().request_friend(&user(from), &user(to)).await;
-    assert!(asked.unwrap().is_some_and(|(_, changed)| changed));
-}
-
-/// Gives a user so many friends, past the operation: many of them changed at the same time, some on either side of the
-/// user's id.
-async fn fill(fixture: &Fixture, of: &str, friends: i64) {
-    let mut connection = fixture.connect_postgres().await;
-    sqlx::query(
-        "INSERT INTO friendships (low_user_id, high_user_id, requested_by, accepted, updated_at)
-         SELECT least($1, other COLLATE \"C\"), greatest($1, other COLLATE \"C\"), $1, true,
-                timestamptz '2026-01-01' + n / 7 * interval '1 microsecond'
-         FROM (SELECT n, CASE WHEN n % 2 = 0 THEN 'a-' ELSE 'Z-' END || n AS other FROM generate_series(1, $2) n) made",
-    )
-    .bind(of)
-    .bind(friends)
-    .execute(&mut connection)
-    .await
-    .unwrap();
-}
-
 /// Pages through everything; asserts that every page but the last is full.
 async fn walk(list: &ListFriends, caller: &str, page_size: i32) -> Vec<Friend> {
     let (mut all, mut token) = (Vec::new(), String::new());
@@ -68,11 +48,11 @@ async fn walk(list: &ListFriends, caller: &str, page_size: i32) -> Vec<Friend> {
 }
 
 #[tokio::test]
-async fn friends_and_requests_come_most_recently_changed_first_with_their_profiles() {
+async fn friends_and_requests_come_by_user_id_with_their_profiles() {
     let fixture = Fixture::new().await;
     let list: ListFriends = fixture.operation();
-    fixture.befriend("alice", "bob").await;
     ask(&fixture, "alice", "carol").await;
+    fixture.befriend("alice", "bob").await;
     ask(&fixture, "Zed", "alice").await;
     fixture.befriend("bob", "carol").await;
     let name = ProfileUpdate {
@@ -87,19 +67,27 @@ async fn friends_and_requests_come_most_recently_changed_first_with_their_profil
         .iter()
         .map(|friend| (friend.user_id.as_str(), friend.state()))
         .collect();
+    // By their bytes.
     assert_eq!(
         seen,
-        [("Zed", RequestReceived), ("carol", RequestSent), ("bob", Accepted)]
+        [("Zed", RequestReceived), ("bob", Accepted), ("carol", RequestSent)]
     );
-    assert_eq!(friends[2].profile, profile.map(view::profile));
-    assert_eq!((&friends[0].profile, &friends[1].profile), (&None, &None));
+    assert_eq!(friends[1].profile, profile.unwrap().map(view::profile));
+    assert_eq!((&friends[0].profile, &friends[2].profile), (&None, &None));
     assert!(friends.iter().all(|friend| friend.updated_at.is_some()));
     assert_eq!(next, "");
 
-    // A change moves to the front.
-    ask(&fixture, "carol", "alice").await;
+    // A change moves nobody, and what ended is not there.
+    ask(&fixture, "dave", "alice").await;
+    fixture.befriend("carol", "alice").await;
+    fixture
+        .postgres()
+        .remove_friend(&user("bob"), &user("alice"))
+        .await
+        .unwrap()
+        .unwrap();
     let (friends, _) = page(call(&list, "alice", ListFriendsRequest::default()).await);
-    assert_eq!(others(&friends), ["carol", "Zed", "bob"]);
+    assert_eq!(others(&friends), ["Zed", "carol", "dave"]);
 }
 
 #[tokio::test]
@@ -122,16 +110,12 @@ async fn only_those_in_the_wanted_state_are_listed() {
 async fn paging_through_everything_loses_and_doubles_nothing() {
     let fixture = Fixture::new().await;
     let list: ListFriends = fixture.operation();
-    fill(&fixture, "m", 230).await;
+    fill(&fixture, "m", 230, "accepted", "accepted").await;
     for page_size in [1, 7, 10, 100] {
         let all = walk(&list, "m", page_size).await;
         let distinct: BTreeSet<&str> = others(&all).into_iter().collect();
         assert_eq!((all.len(), distinct.len()), (230, 230), "{page_size}");
-        let order: Vec<_> = all
-            .iter()
-            .map(|friend| (friend.updated_at.map(|at| (at.seconds, at.nanos)), &friend.user_id))
-            .collect();
-        assert!(order.is_sorted_by(|one, next| one > next), "{page_size}");
+        assert!(others(&all).is_sorted(), "{page_size}");
     }
 }
 
@@ -139,7 +123,7 @@ async fn paging_through_everything_loses_and_doubles_nothing() {
 async fn page_sizes_are_clamped_and_negative_ones_refused() {
     let fixture = Fixture::new().await;
     let list: ListFriends = fixture.operation();
-    fill(&fixture, "m", 101).await;
+    fill(&fixture, "m", 101, "accepted", "accepted").await;
     for (asked, expected) in [(0, 50), (1, 1), (100, 100), (101, 100), (i32::MAX, 100)] {
         let (friends, next) = page(call(&list, "m", request(Unspecified, asked, "")).await);
         assert_eq!(friends.len(), expected);
@@ -157,7 +141,7 @@ async fn page_sizes_are_clamped_and_negative_ones_refused() {
 async fn a_full_last_page_says_that_it_is_the_last() {
     let fixture = Fixture::new().await;
     let list: ListFriends = fixture.operation();
-    fill(&fixture, "m", 100).await;
+    fill(&fixture, "m", 100, "accepted", "accepted").await;
     let (friends, next) = page(call(&list, "m", request(Unspecified, 100, "")).await);
     assert_eq!((friends.len(), next.as_str()), (100, ""));
 }
@@ -166,31 +150,100 @@ async fn a_full_last_page_says_that_it_is_the_last() {
 async fn a_foreign_page_token_is_refused_and_a_forged_one_shows_nothing_of_others() {
     let fixture = Fixture::new().await;
     let list: ListFriends = fixture.operation();
-    fill(&fixture, "m", 3).await;
+    fill(&fixture, "m", 3, "accepted", "accepted").await;
     for foreign in [
         "x",
-        "1",
-        ".a",
-        "1.",
-        "1.a b",
-        "1.' OR true --",
-        "-1.a",
-        "-8000000000000000000.a",
-        "99999999999999999999.a",
-        &"9".repeat(600),
+        "a-2",
+        "u",
+        "u.",
+        "u.a b",
+        "u.\n",
+        "u.å",
+        "U.a",
+        "1.a",
+        "1700000000000000.a-2",
+        "u.' OR true --",
+        &format!("u.{}", "9".repeat(600)),
     ] {
         assert_fields::<ListFriends>(
             call(&list, "m", request(Unspecified, 0, foreign)).await,
             &["page_token"],
         );
     }
-    // Times that no row has.
-    for (forged, expected) in [("0.a", 0), ("8000000000000000000.a", 3)] {
+    // Users who are not there, or of others.
+    for (forged, expected) in [("u.A", 3), ("u.Z-2", 2), ("u.zzz", 0)] {
         let (own, _) = page(call(&list, "m", request(Unspecified, 0, forged)).await);
         assert_eq!(own.len(), expected, "{forged}");
         let (nobody, _) = page(call(&list, "nobody", request(Unspecified, 0, forged)).await);
         assert_eq!(nobody, []);
     }
+}
+
+/// Another order of numbers below a prime.
+fn shuffled(n: u32) -> u32 {
+    n * 37 % 101
+}
+
+#[tokio::test]
+async fn whoever_is_there_all_the_while_is_met_once_however_others_change() {
+    let fixture = Arc::new(Fixture::new().await);
+    let list: ListFriends = fixture.operation();
+    // 101 who asked `m`, of whom most are answered meanwhile; between them others come and go.
+    fill(&fixture, "m", 101, "received", "sent").await;
+    let stay: Vec<String> = (1..=101)
+        .map(|n| format!("{}{n}", if n % 2 == 0 { "a-" } else { "Z-" }))
+        .collect();
+    let changing = {
+        let (fixture, stay) = (Arc::clone(&fixture), stay.clone());
+        tokio::spawn(async move {
+            let postgres = fixture.postgres();
+            for n in 0..99 {
+                let other = user(&stay[shuffled(n) as usize]);
+                postgres
+                    .respond_to_friend_request(&user("m"), &other, true)
+                    .await
+                    .unwrap()
+                    .unwrap();
+                // Ahead of the reader and behind.
+                let passing = user(&format!("{}{n}", if n % 2 == 0 { "Z-5x" } else { "a-5x" }));
+                postgres.request_friend(&passing, &user("m")).await.unwrap().unwrap();
+                if n % 3 != 0 {
+                    postgres.remove_friend(&user("m"), &passing).await.unwrap().unwrap();
+                }
+            }
+        })
+    };
+    let mut walks = 0;
+    while walks < 3 || !changing.is_finished() {
+        let all = walk(&list, "m", 9).await;
+        let mut met: BTreeMap<&str, u32> = BTreeMap::new();
+        for other in others(&all) {
+            *met.entry(other).or_default() += 1;
+        }
+        assert!(met.values().all(|times| *times == 1), "{met:?}");
+        assert!(stay.iter().all(|other| met.contains_key(other.as_str())), "{met:?}");
+        assert!(others(&all).is_sorted());
+        walks += 1;
+    }
+    changing.await.unwrap();
+}
+
+#[tokio::test]
+async fn who_lists_too_often_is_told_when_to_go_on() {
+    let fixture = Fixture::new().await;
+    fixture.befriend("alice", "bob").await;
+    // Two at once.
+    let factor = 2.0 / f64::from(READ_BUDGET.at_once);
+    let list: ListFriends = with_budget(&fixture, &factor.to_string());
+    for _ in 0..2 {
+        page(call(&list, "alice", ListFriendsRequest::default()).await);
+    }
+    let refused = call(&list, "alice", ListFriendsRequest::default()).await;
+    let wait = assert_exhausted::<ListFriends>(refused, "RATE_LIMITED").unwrap();
+    assert!(wait.as_secs() < 15 && !wait.is_zero(), "{wait:?}");
+    // Each has a budget of their own, and of another class.
+    page(call(&list, "bob", ListFriendsRequest::default()).await);
+    ask(&fixture, "alice", "carol").await;
 }
 
 #[tokio::test]
@@ -218,7 +271,7 @@ async fn a_call_without_a_token_is_refused() {
 #[tokio::test]
 async fn listing_costs_one_round_trip() {
     let fixture = Fixture::new().await;
-    fill(&fixture, "m", 101).await;
+    fill(&fixture, "m", 101, "accepted", "accepted").await;
     let proxies = fixture.with_proxies().await;
     let list: ListFriends = proxies.operation();
     let (_, next) = page(call(&list, "m", ListFriendsRequest::default()).await);

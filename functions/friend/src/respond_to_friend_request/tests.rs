@@ -1,14 +1,20 @@
 //! What answering a friend request does, alone and in races, on a real database.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use chat_contract::v1::Friend;
-use chat_rpc::Code;
+use chat_contract::v1::{Friend, FriendState};
+use chat_domain::{FRIENDS_MAX, INVITE_BUDGET};
+use chat_rpc::{Code, Notice};
 use chat_stores::postgres::FriendshipState;
 use chat_testing::{Called, Fixture, call, call_without_token, user};
+use tokio::task::JoinSet;
 
 use super::*;
-use crate::notice::tests::{Told, assert_fields, bad_others, both, stand, told};
+use crate::notice::tests::{
+    Told, ask, assert_exhausted, assert_feeds_are_right, assert_fields, bad_others, both, feed, fill, stand, told,
+    with_budget,
+};
 
 use FriendRequestAnswer::{Accept, Decline};
 
@@ -19,60 +25,73 @@ fn request(user_id: &str, answer: FriendRequestAnswer) -> RespondToFriendRequest
     }
 }
 
-fn answered(called: Called<RespondToFriendRequest>) -> (Friend, Vec<Told>) {
+fn taken(called: Called<RespondToFriendRequest>) -> (Friend, Vec<Notice>) {
     let answer = called.expect("the answer is taken");
-    let told = told(&answer.notices);
-    (answer.response.friend.expect("an answer has a friend"), told)
+    (answer.response.friend.expect("an answer has a friend"), answer.notices)
 }
 
-async fn ask(fixture: &Fixture, from: &str, to: &str) {
-    let asked = fixture.postgres().request_friend(&user(from), &user(to)).await;
-    assert!(asked.unwrap().is_some_and(|(_, changed)| changed));
+fn answered(called: Called<RespondToFriendRequest>) -> (Friend, Vec<Told>) {
+    let (friend, notices) = taken(called);
+    (friend, told(&notices))
 }
 
 #[tokio::test]
-async fn accepting_makes_friends_and_repeating_it_changes_nothing() {
+async fn accepting_makes_friends_and_repeating_it_tells_both_again() {
     let fixture = Fixture::new().await;
     let respond: RespondToFriendRequest = fixture.operation();
     ask(&fixture, "bob", "alice").await;
 
-    let (friend, told) = answered(call(&respond, "alice", request("bob", Accept)).await);
+    let (friend, notices) = taken(call(&respond, "alice", request("bob", Accept)).await);
     assert_eq!(
         (friend.user_id.as_str(), friend.state()),
         ("bob", FriendState::Accepted)
     );
-    assert_eq!(told, both("alice", FriendState::Accepted, "bob", FriendState::Accepted));
+    let accepted = FriendState::Accepted;
+    assert_eq!(told(&notices), both("alice", accepted, "bob", accepted));
     assert_eq!(stand(&fixture, "alice", "bob").await, Some(FriendshipState::Accepted));
 
-    let (repeat, told) = answered(call(&respond, "alice", request("bob", Accept)).await);
-    assert_eq!((repeat, told), (friend.clone(), vec![]));
+    let repeat = taken(call(&respond, "alice", request("bob", Accept)).await);
+    assert_eq!(repeat, (friend.clone(), notices));
     // The one who asked may say yes as well: it is so already.
     let (theirs, told) = answered(call(&respond, "bob", request("alice", Accept)).await);
     assert_eq!(
         (theirs.user_id.as_str(), theirs.state(), theirs.updated_at),
-        ("alice", FriendState::Accepted, friend.updated_at)
+        ("alice", accepted, friend.updated_at)
     );
-    assert_eq!(told, []);
+    assert_eq!(told, both("bob", accepted, "alice", accepted));
+    assert_eq!(feed(&fixture, "alice").await, (2, 1, 0));
+    assert_eq!(feed(&fixture, "bob").await, (2, 1, 0));
+    assert_feeds_are_right(&fixture).await;
 }
 
 #[tokio::test]
-async fn declining_drops_the_request_and_repeating_it_changes_nothing() {
+async fn declining_drops_the_request_and_repeating_it_tells_both_again() {
     let fixture = Fixture::new().await;
     let respond: RespondToFriendRequest = fixture.operation();
     ask(&fixture, "bob", "alice").await;
 
-    let (friend, told) = answered(call(&respond, "alice", request("bob", Decline)).await);
+    let (friend, notices) = taken(call(&respond, "alice", request("bob", Decline)).await);
     let gone = FriendState::Unspecified;
     assert_eq!((friend.user_id.as_str(), friend.state()), ("bob", gone));
-    assert_eq!(told, both("alice", gone, "bob", gone));
+    assert_eq!(told(&notices), both("alice", gone, "bob", gone));
     assert_eq!(stand(&fixture, "alice", "bob").await, None);
 
-    let (repeat, told) = answered(call(&respond, "alice", request("bob", Decline)).await);
-    assert_eq!((repeat.state(), told), (gone, vec![]));
+    let repeat = taken(call(&respond, "alice", request("bob", Decline)).await);
+    assert_eq!(repeat, (friend, notices));
+    assert_eq!(feed(&fixture, "bob").await, (2, 0, 0));
     // The other may ask again.
     ask(&fixture, "bob", "alice").await;
     let (friend, _) = answered(call(&respond, "alice", request("bob", Accept)).await);
     assert_eq!(friend.state(), FriendState::Accepted);
+    assert_feeds_are_right(&fixture).await;
+}
+
+#[tokio::test]
+async fn declining_a_stranger_tells_nobody_anything() {
+    let fixture = Fixture::new().await;
+    let respond: RespondToFriendRequest = fixture.operation();
+    let (friend, told) = answered(call(&respond, "alice", request("bob", Decline)).await);
+    assert_eq!((friend.state(), told), (FriendState::Unspecified, vec![]));
 }
 
 #[tokio::test]
@@ -101,16 +120,24 @@ async fn nobody_can_accept_what_was_not_asked_of_them() {
 }
 
 #[tokio::test]
-async fn declining_ones_own_request_leaves_it() {
+async fn declining_ones_own_request_leaves_it_and_answers_how_the_two_stand() {
     let fixture = Fixture::new().await;
     let respond: RespondToFriendRequest = fixture.operation();
     ask(&fixture, "bob", "alice").await;
-    let (_, told) = answered(call(&respond, "bob", request("alice", Decline)).await);
-    assert_eq!(told, []);
+    let (friend, told) = answered(call(&respond, "bob", request("alice", Decline)).await);
+    assert_eq!(
+        (friend.user_id.as_str(), friend.state()),
+        ("alice", FriendState::RequestSent)
+    );
+    assert_eq!(
+        told,
+        both("bob", FriendState::RequestSent, "alice", FriendState::RequestReceived)
+    );
     assert_eq!(
         stand(&fixture, "bob", "alice").await,
         Some(FriendshipState::RequestSent)
     );
+    assert_eq!(feed(&fixture, "bob").await, (1, 1, 0));
 }
 
 #[tokio::test]
@@ -141,20 +168,104 @@ async fn accepting_and_removing_at_once_end_without_a_friendship_or_before_one()
             postgres.remove_friend(&from_id, &to_id)
         );
 
-        let removed_at = removed
-            .unwrap()
-            .expect("there was something to remove, whoever came first");
+        let removed = removed.unwrap().unwrap();
         match accepted {
             // The friendship was made, and then ended.
             Ok(answer) => {
                 assert_eq!(told(&answer.notices).len(), 2);
-                assert!(answer.notices.iter().all(|notice| notice.occurred_at < removed_at));
+                assert!(
+                    answer
+                        .notices
+                        .iter()
+                        .all(|notice| notice.occurred_at < removed.updated_at)
+                );
             }
             // The request was gone.
             Err(failure) => assert_eq!(failure.reason(), "FRIEND_REQUEST_NOT_FOUND"),
         }
         assert_eq!(stand(&fixture, &from, &to).await, None);
     }
+    assert_feeds_are_right(&fixture).await;
+}
+
+#[tokio::test]
+async fn accepting_takes_a_place_among_the_callers_5000_and_none_of_the_other() {
+    let fixture = Fixture::new().await;
+    let respond: RespondToFriendRequest = fixture.operation();
+    fill(&fixture, "m", FRIENDS_MAX - 1, "accepted", "accepted").await;
+    // Whom `m` asked needs no further place of `m`.
+    ask(&fixture, "m", "carol").await;
+    ask(&fixture, "bob", "m").await;
+
+    let called = call(&respond, "m", request("bob", Accept)).await;
+    assert!(called.as_ref().unwrap_err().to_string().contains("5000"));
+    assert_exhausted::<RespondToFriendRequest>(called, "FRIEND_LIMIT");
+    assert_eq!(feed(&fixture, "m").await.1, FRIENDS_MAX);
+    assert_eq!(feed(&fixture, "bob").await, (1, 1, 0), "the request stays");
+
+    let (friend, _) = answered(call(&respond, "carol", request("m", Accept)).await);
+    assert_eq!(friend.state(), FriendState::Accepted);
+    // Who is full may decline.
+    let (friend, _) = answered(call(&respond, "m", request("bob", Decline)).await);
+    assert_eq!(friend.state(), FriendState::Unspecified);
+    assert_feeds_are_right(&fixture).await;
+}
+
+#[tokio::test]
+async fn racing_answers_do_not_pass_the_friend_limit() {
+    let fixture = Arc::new(Fixture::new().await);
+    fill(&fixture, "m", FRIENDS_MAX - 2, "accepted", "accepted").await;
+    // On either side of `m`.
+    let askers: Vec<String> = (0..4).flat_map(|n| [format!("b-{n}"), format!("z-{n}")]).collect();
+    for asker in &askers {
+        ask(&fixture, asker, "m").await;
+    }
+    let mut callers = JoinSet::new();
+    for asker in askers {
+        let fixture = Arc::clone(&fixture);
+        callers.spawn(async move {
+            let respond: RespondToFriendRequest = fixture.operation();
+            call(&respond, "m", request(&asker, Accept)).await
+        });
+    }
+    let (accepted, refused): (Vec<_>, Vec<_>) = callers.join_all().await.into_iter().partition(Result::is_ok);
+    assert_eq!((accepted.len(), refused.len()), (2, 6));
+    for called in refused {
+        assert_exhausted::<RespondToFriendRequest>(called, "FRIEND_LIMIT");
+    }
+    let (_, friends, requests) = feed(&fixture, "m").await;
+    assert_eq!((friends, requests), (FRIENDS_MAX, 6));
+    assert_feeds_are_right(&fixture).await;
+}
+
+#[tokio::test]
+async fn who_answers_too_often_is_told_when_to_go_on_and_nothing_is_done() {
+    let fixture = Fixture::new().await;
+    // Two at once.
+    let respond: RespondToFriendRequest = with_budget(&fixture, "0.02");
+    let refill = INVITE_BUDGET.refill * 50;
+    for asker in ["bob", "carol", "dave"] {
+        ask(&fixture, asker, "alice").await;
+    }
+    answered(call(&respond, "alice", request("bob", Accept)).await);
+    answered(call(&respond, "alice", request("carol", Decline)).await);
+
+    let before = feed(&fixture, "alice").await;
+    for (other, answer) in [
+        ("dave", Accept),
+        ("dave", Decline),
+        ("bob", Accept),
+        ("nobody", Decline),
+    ] {
+        let called = call(&respond, "alice", request(other, answer)).await;
+        let wait = assert_exhausted::<RespondToFriendRequest>(called, "RATE_LIMITED").unwrap();
+        assert!(wait <= refill && wait > refill - Duration::from_secs(60), "{wait:?}");
+    }
+    assert_eq!(feed(&fixture, "alice").await, before);
+    assert_eq!(
+        stand(&fixture, "dave", "alice").await,
+        Some(FriendshipState::RequestSent)
+    );
 }
 
 #[tokio::test]

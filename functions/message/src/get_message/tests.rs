@@ -8,7 +8,7 @@ use chat_testing::{Filter, call, call_without_token, user};
 
 use super::*;
 use crate::SendMessage;
-use crate::scene::{Scene, assert_not_found, bad_fields};
+use crate::scene::{Scene, assert_not_found, bad_fields, change_text};
 
 fn request(conversation: &(impl ToString + ?Sized), message: &(impl ToString + ?Sized)) -> GetMessageRequest {
     GetMessageRequest {
@@ -24,6 +24,7 @@ async fn send(scene: &Scene, sender: &str, op: &str, reply_to: &str) -> Message 
         client_message_id: op.to_owned(),
         text: format!("{op} ☀\n"),
         reply_to_message_id: reply_to.to_owned(),
+        ..SendMessageRequest::default()
     };
     call(&send, sender, request).await.unwrap().response.message.unwrap()
 }
@@ -47,6 +48,7 @@ async fn both_members_get_a_message_as_it_was_answered_to_its_sender() {
         .postgres()
         .remove_friend(&user("alice"), &user("bob"))
         .await
+        .unwrap()
         .unwrap();
     for caller in ["alice", "bob"] {
         for sent in [&first, &reply] {
@@ -166,4 +168,23 @@ async fn both_databases_are_asked_once_and_at_the_same_time() {
 
     assert_eq!(proxies.postgres.counts().round_trips, 1);
     assert_eq!(proxies.mongo.counts().round_trips, 1);
+}
+
+#[tokio::test]
+async fn a_quote_says_what_its_target_says_now_and_costs_one_round_trip_to_mongo_more() {
+    let scene = Scene::new("").await;
+    let first = send(&scene, "alice", "first", "").await;
+    let reply = send(&scene, "bob", "reply", &first.message_id).await;
+    change_text(&scene.fixture, &first, "changed").await;
+    let proxies = scene.fixture.with_proxies().await;
+    let get: GetMessage = proxies.operation();
+    for round in 0..2 {
+        proxies.mongo.reset_counts();
+        let answer = call(&get, "alice", request(&scene.conversation, &reply.message_id))
+            .await
+            .unwrap();
+        let quote = answer.response.message.unwrap().reply_to.unwrap().quote.unwrap();
+        assert_eq!((quote.sender_id.as_str(), quote.excerpt.as_str()), ("alice", "changed"));
+        assert_eq!(proxies.mongo.counts().round_trips, 2, "{round}");
+    }
 }

@@ -1,14 +1,19 @@
 //! Which page of history is answered and what it costs, on real databases.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use bson::{Document, doc};
 use chat_contract::v1::{Message, SendMessageRequest};
 use chat_rpc::Code;
+use chat_stores::mongo::Slot;
 use chat_testing::{Filter, Proxies, call, call_without_token, user};
 use futures::TryStreamExt;
+use tokio::task::JoinSet;
 
 use super::*;
 use crate::SendMessage;
-use crate::scene::{Scene, assert_not_found, bad_fields};
+use crate::scene::{Scene, assert_not_found, bad_fields, change_text, die_with_a_place, say, sent};
 
 use Position::{AfterSeq, AroundSeq, BeforeSeq};
 
@@ -21,6 +26,7 @@ fn request(
         conversation_id: conversation.to_string(),
         position: position.into(),
         page_size,
+        restart_revision: 0,
     }
 }
 
@@ -66,6 +72,7 @@ async fn messages_are_listed_as_they_were_answered_to_their_senders() {
             client_message_id: text[..3].to_owned(),
             text: text.to_owned(),
             reply_to_message_id: said.first().map(|first| first.message_id.clone()).unwrap_or_default(),
+            ..SendMessageRequest::default()
         };
         said.extend(call(&send, sender, request).await.unwrap().response.message);
     }
@@ -75,6 +82,7 @@ async fn messages_are_listed_as_they_were_answered_to_their_senders() {
         .postgres()
         .remove_friend(&user("alice"), &user("bob"))
         .await
+        .unwrap()
         .unwrap();
     let operation: ListMessages = scene.fixture.operation();
     for caller in ["alice", "bob"] {
@@ -359,6 +367,7 @@ async fn everything_that_a_page_needs_is_asked_for_at_the_same_time() {
 async fn history_is_read_by_the_index_of_seqs_and_no_further_than_the_page() {
     let places: String = (0..300).map(|place| if place % 10 == 3 { 'v' } else { 'm' }).collect();
     let scene = Scene::new(&places).await;
+    scene.seal().await;
     let mongo = scene.mongo().await;
     // The database keeps a profile of every call that it gets.
     mongo.run_command(doc! { "profile": 2 }).await.unwrap();
@@ -376,7 +385,8 @@ async fn history_is_read_by_the_index_of_seqs_and_no_further_than_the_page() {
         .try_collect()
         .await
         .unwrap();
-    assert_eq!(finds.len(), 5);
+    // Each twice, as there are closed places.
+    assert_eq!(finds.len(), 10);
     for find in finds {
         assert_eq!(
             find.get_str("planSummary").unwrap(),
@@ -410,4 +420,339 @@ async fn a_dead_database_is_unavailable() {
     );
     proxies.postgres.accept();
     assert_eq!(list(&operation, &scene, None, 0).await.messages.len(), 1);
+}
+
+#[tokio::test]
+async fn pages_upwards_end_below_a_place_that_is_being_written() {
+    let scene = Scene::young("mmhmm").await;
+    assert_pages(
+        &scene,
+        &[
+            (None, 9, &[1, 2], false, true),
+            (None, 3, &[2], true, true),
+            (None, 2, &[], true, true),
+            (None, 1, &[5], true, false),
+            (Some(AfterSeq(0)), 9, &[1, 2], false, true),
+            (Some(AfterSeq(1)), 1, &[2], true, true),
+            (Some(AfterSeq(2)), 1, &[], true, true),
+            (Some(AfterSeq(3)), 9, &[4, 5], true, false),
+        ],
+    )
+    .await;
+    assert_eq!(scene.slot(3).await, Slot::Free);
+    scene.write(3).await;
+    assert_pages(
+        &scene,
+        &[
+            (None, 9, &[1, 2, 3, 4, 5], false, false),
+            (Some(AfterSeq(2)), 1, &[3], true, true),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_page_looks_again_four_times_before_it_ends_below_a_place() {
+    let scene = Scene::young("mhm").await;
+    let proxies = scene.fixture.with_proxies().await;
+    let operation: ListMessages = proxies.operation();
+    let page = list(&operation, &scene, None, 9).await;
+    assert_eq!((seqs(&page.messages), page.has_more_after), (vec![1], true));
+    // The page; then what stands in the places, and the page again, after each wait; and the places for the last time.
+    let finds = proxies.mongo.counts().operations.get("find timeline").copied();
+    assert_eq!(finds, Some(1 + 2 * 3 + 1));
+}
+
+#[tokio::test]
+async fn a_message_that_comes_while_a_page_waits_is_shown() {
+    for (position, expected) in [
+        (None, vec![1, 2, 3]),
+        (Some(AfterSeq(1)), vec![2, 3]),
+        (Some(BeforeSeq(3)), vec![1, 2]),
+        (Some(AroundSeq(2)), vec![1, 2, 3]),
+    ] {
+        let scene = Scene::young("mhm").await;
+        let proxies = scene.fixture.with_proxies().await;
+        let operation: ListMessages = proxies.operation();
+        let places = proxies.mongo.hold(Filter::operation("find").containing("allocated_at"));
+        let conversation = scene.conversation;
+        let reading = tokio::spawn(async move { call(&operation, "bob", request(&conversation, position, 9)).await });
+        places.caught().await;
+        let page_again = proxies.mongo.hold(Filter::operation("find"));
+        places.release();
+        // What stands in the places was looked at, and the page has waited.
+        page_again.caught().await;
+        scene.write(2).await;
+        page_again.release();
+        let page = reading.await.unwrap().unwrap().response;
+        assert_eq!(
+            (seqs(&page.messages), page.has_more_after),
+            (expected, position == Some(BeforeSeq(3)))
+        );
+        assert_eq!(scene.unread("bob").await, 3);
+    }
+}
+
+#[tokio::test]
+async fn an_abandoned_place_is_closed_and_counts_nowhere_and_the_page_goes_on() {
+    for position in [None, Some(AfterSeq(0)), Some(BeforeSeq(9)), Some(AroundSeq(2))] {
+        let scene = Scene::new("mmhmm").await;
+        assert_eq!((scene.unread("alice").await, scene.unread("bob").await), (5, 5));
+        assert_pages(&scene, &[(position, 9, &[1, 2, 4, 5], false, false)]).await;
+        assert_eq!(scene.slot(3).await, Slot::Void);
+        assert_eq!(scene.sealed().await, (5, 5, vec![3]));
+        assert_eq!((scene.unread("alice").await, scene.unread("bob").await), (4, 4));
+    }
+}
+
+#[tokio::test]
+async fn a_closed_place_that_nobody_has_reported_is_reported_by_the_page_that_walks_over_it() {
+    let scene = Scene::new("mvmm").await;
+    assert_eq!(scene.unread("bob").await, 4);
+    assert_pages(&scene, &[(None, 1, &[4], true, false)]).await;
+    assert_eq!(scene.unread("bob").await, 4, "who does not walk over it does not know");
+    assert_pages(&scene, &[(Some(AfterSeq(0)), 9, &[1, 3, 4], false, false)]).await;
+    assert_eq!(scene.unread("bob").await, 3);
+    let proxies = scene.fixture.with_proxies().await;
+    // It is told once. But who reads a page while it is sealed cannot tell from one look what will never come.
+    assert_eq!(round_trips(&scene, &proxies, None).await, (1, vec![2]));
+}
+
+#[tokio::test]
+async fn pages_downwards_close_a_place_that_they_waited_for() {
+    for (position, expected) in [
+        (BeforeSeq(5), vec![1, 2, 4]),
+        (BeforeSeq(i64::MAX), vec![1, 2, 4, 5]),
+        (AroundSeq(4), vec![1, 2, 4, 5]),
+        (AroundSeq(2), vec![1, 2, 4, 5]),
+    ] {
+        let scene = Scene::young("mmhmm").await;
+        let operation: ListMessages = scene.fixture.operation();
+        let page = list(&operation, &scene, position, 9).await;
+        assert_eq!(seqs(&page.messages), expected, "{position:?}");
+        assert_eq!(scene.slot(3).await, Slot::Void);
+        assert_eq!(scene.unread("bob").await, 4);
+    }
+}
+
+#[tokio::test]
+async fn more_abandoned_places_than_one_page_closes_are_closed_by_the_next_ones() {
+    let scene = Scene::new(&format!("m{}m", "h".repeat(VOIDS_MAX + 1))).await;
+    let operation: ListMessages = scene.fixture.operation();
+    let failure = call(&operation, "bob", request(&scene.conversation, BeforeSeq(i64::MAX), 9))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (failure.code(), failure.reason()),
+        (Code::Unavailable, "TIMELINE_REPAIRING")
+    );
+    let last = i64::try_from(VOIDS_MAX).unwrap() + 3;
+    assert_pages(&scene, &[(Some(BeforeSeq(i64::MAX)), 9, &[1, last], false, false)]).await;
+
+    let scene = Scene::new(&format!("m{}m", "h".repeat(VOIDS_MAX + 1))).await;
+    assert_pages(
+        &scene,
+        &[
+            (Some(AfterSeq(0)), 9, &[1], false, true),
+            (Some(AfterSeq(1)), 9, &[last], true, false),
+        ],
+    )
+    .await;
+    assert_eq!(scene.unread("bob").await, 2);
+}
+
+#[tokio::test]
+async fn messages_above_the_head_displace_nothing_from_a_page_that_is_read_again() {
+    let scene = Scene::young("mmhm").await;
+    let proxies = scene.fixture.with_proxies().await;
+    let operation: ListMessages = proxies.operation();
+    let places = proxies.mongo.hold(Filter::operation("find").containing("allocated_at"));
+    let conversation = scene.conversation;
+    let reading = tokio::spawn(async move { call(&operation, "bob", request(&conversation, None, 2)).await });
+    places.caught().await;
+    // The writer of 3 is done, and others after it, which the head that authorised the page does not cover.
+    for place in [3, 5, 6, 7] {
+        scene.write(place).await;
+    }
+    places.release();
+    let page = reading.await.unwrap().unwrap().response;
+    assert_eq!((seqs(&page.messages), page.has_more_before), (vec![3, 4], true));
+}
+
+#[tokio::test]
+async fn who_follows_by_pages_alone_misses_no_acknowledged_message() {
+    const WRITERS: i64 = 16;
+    const ROUNDS: i64 = 8;
+    let scene = Arc::new(Scene::new("").await);
+    let mut writers = JoinSet::new();
+    for writer in 0..WRITERS {
+        let scene = scene.clone();
+        writers.spawn(async move {
+            let send: SendMessage = scene.fixture.operation();
+            let who = if writer % 2 == 0 { "alice" } else { "bob" };
+            let mut acknowledged = Vec::new();
+            for round in 0..ROUNDS {
+                let op = format!("{writer}-{round}");
+                if (writer + round) % 16 == 5 {
+                    die_with_a_place(&scene.fixture, scene.conversation, who, &op).await;
+                }
+                acknowledged.push(sent(&send, who, say(scene.conversation, &op, "x")).await.seq);
+            }
+            acknowledged
+        });
+    }
+    let operation: ListMessages = scene.fixture.operation();
+    let (mut shown, mut acknowledged): (Vec<i64>, BTreeSet<i64>) = (Vec::new(), BTreeSet::new());
+    let mut pages = 0;
+    loop {
+        while let Some(written) = writers.try_join_next() {
+            acknowledged.extend(written.unwrap());
+        }
+        let are_done = writers.is_empty();
+        let after = shown.last().copied().unwrap_or_default();
+        let page = list(&operation, &scene, AfterSeq(after), 20).await;
+        shown.extend(seqs(&page.messages));
+        pages += 1;
+        if are_done && !page.has_more_after {
+            break;
+        }
+    }
+    assert_eq!(acknowledged.len(), usize::try_from(WRITERS * ROUNDS).unwrap());
+    assert!(shown.is_sorted() && pages > 3, "{pages}: {shown:?}");
+    assert_eq!(shown.into_iter().collect::<BTreeSet<_>>(), acknowledged);
+}
+
+#[tokio::test]
+async fn the_page_of_a_client_that_starts_over_is_read_linearizably() {
+    let scene = Scene::new("mmmm").await;
+    let mongo = scene.mongo().await;
+    mongo.run_command(doc! { "profile": 2 }).await.unwrap();
+    let operation: ListMessages = scene.fixture.operation();
+    for (restart_revision, position) in [(4, None), (0, None), (4, Some(AroundSeq(3)))] {
+        let request = ListMessagesRequest {
+            restart_revision,
+            ..request(&scene.conversation, position, 1)
+        };
+        call(&operation, "bob", request).await.unwrap();
+    }
+    mongo.run_command(doc! { "profile": 0 }).await.unwrap();
+
+    let finds: Vec<Document> = mongo
+        .collection("system.profile")
+        .find(doc! { "command.find": "timeline", "command.limit": { "$exists": true } })
+        .sort(doc! { "ts": 1 })
+        .await
+        .unwrap()
+        .try_collect()
+        .await
+        .unwrap();
+    let levels: Vec<&str> = finds
+        .iter()
+        .map(|find| {
+            find.get_document("command")
+                .unwrap()
+                .get_document("readConcern")
+                .unwrap()
+                .get_str("level")
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(levels, ["linearizable", "majority", "linearizable"]);
+}
+
+#[tokio::test]
+async fn a_quote_says_what_its_target_says_now_and_costs_a_read_only_when_that_is_elsewhere() {
+    let scene = Scene::new("").await;
+    let send: SendMessage = scene.fixture.operation();
+    let first = sent(&send, "alice", say(scene.conversation, "a1", "first")).await;
+    let reply = SendMessageRequest {
+        reply_to_message_id: first.message_id.clone(),
+        ..say(scene.conversation, "b1", "reply")
+    };
+    sent(&send, "bob", reply).await;
+    let proxies = scene.fixture.with_proxies().await;
+    let operation: ListMessages = proxies.operation();
+    for text in ["first", "changed ☀\n"] {
+        if text != first.text {
+            change_text(&scene.fixture, &first, text).await;
+        }
+        // On the page, and elsewhere.
+        for (page_size, round_trips) in [(2, 1), (1, 2), (2, 1)] {
+            list(&operation, &scene, None, page_size).await;
+            proxies.mongo.reset_counts();
+            let page = list(&operation, &scene, None, page_size).await;
+            assert_eq!(proxies.mongo.counts().round_trips, round_trips, "{page_size}");
+            let reply = page.messages.last().unwrap().reply_to.clone().unwrap();
+            assert_eq!(
+                (reply.message_id, reply.seq, reply.unavailable),
+                (first.message_id.clone(), 1, false)
+            );
+            let quote = reply.quote.unwrap();
+            assert_eq!(
+                (quote.sender_id.as_str(), quote.excerpt),
+                ("alice", text.replace('\n', " "))
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_lies_below_a_members_window_is_neither_listed_nor_quoted() {
+    let scene = Scene::new("mmmm").await;
+    let send: SendMessage = scene.fixture.operation();
+    let operation: ListMessages = scene.fixture.operation();
+    let all = list(&operation, &scene, None, 9).await.messages;
+    let reply = SendMessageRequest {
+        reply_to_message_id: all[1].message_id.clone(),
+        ..say(scene.conversation, "a1", "reply")
+    };
+    sent(&send, "alice", reply.clone()).await;
+    sqlx::query("UPDATE members SET visible_from_seq = 2 WHERE user_id = 'bob'")
+        .execute(&mut scene.fixture.connect_postgres().await)
+        .await
+        .unwrap();
+
+    assert_pages(
+        &scene,
+        &[
+            (None, 9, &[3, 4, 5], false, false),
+            (None, 3, &[3, 4, 5], false, false),
+            (Some(AfterSeq(0)), 2, &[3, 4], false, true),
+            (Some(BeforeSeq(3)), 2, &[], false, true),
+            (Some(AroundSeq(3)), 4, &[3, 4], false, true),
+            (Some(AroundSeq(1)), 2, &[3], false, true),
+        ],
+    )
+    .await;
+    let page = list(&operation, &scene, None, 9).await;
+    let shown = page.messages.last().unwrap().reply_to.as_ref().unwrap();
+    assert_eq!((shown.seq, shown.unavailable, &shown.quote), (2, true, &None));
+    let refused = SendMessageRequest {
+        client_message_id: "b1".to_owned(),
+        ..reply
+    };
+    let failure = call(&send, "bob", refused).await.unwrap_err();
+    assert_eq!(failure.reason(), "REPLY_TARGET_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_page_that_was_read_before_its_last_message_was_written_and_sealed_is_read_again() {
+    let scene = Scene::young("mhm").await;
+    let proxies = scene.fixture.with_proxies().await;
+    let operation: ListMessages = proxies.operation();
+    list(&operation, &scene, AfterSeq(2), 9).await;
+    proxies.mongo.reset_counts();
+    let membership = proxies.postgres.hold(Filter::any());
+    let conversation = scene.conversation;
+    let reading = tokio::spawn(async move { call(&operation, "bob", request(&conversation, AfterSeq(0), 9)).await });
+    membership.caught().await;
+    while proxies.mongo.counts().requests == 0 {
+        tokio::task::yield_now().await;
+    }
+    // The page has been read; now its gap is filled, and all is sealed.
+    scene.write(2).await;
+    scene.seal().await;
+    assert_eq!(scene.sealed().await, (3, 3, vec![]));
+    membership.release();
+    assert_eq!(seqs(&reading.await.unwrap().unwrap().response.messages), [1, 2, 3]);
 }

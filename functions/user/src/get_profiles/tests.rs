@@ -21,7 +21,14 @@ async fn introduce(fixture: &Fixture, users: impl IntoIterator<Item = String>) {
             display_name: Some(DisplayName::parse(&format!("I am {id}")).unwrap()),
             avatar_url: None,
         };
-        assert!(postgres.upsert_profile(&user(&id), &update).await.unwrap().is_some());
+        assert!(
+            postgres
+                .upsert_profile(&user(&id), &update)
+                .await
+                .unwrap()
+                .unwrap()
+                .is_some()
+        );
     }
 }
 

@@ -1,9 +1,11 @@
 //! What setting a profile does, on a real database.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chat_contract::FieldMask;
 use chat_contract::v1::Profile;
+use chat_domain::WRITE_BUDGET;
 use chat_rpc::Code;
 use chat_testing::{Called, Fixture, call, call_without_token, user};
 use tokio::task::JoinSet;
@@ -218,7 +220,7 @@ async fn a_lost_answer_is_asked_for_again_unnoticed() {
 
     let cut = proxies
         .postgres
-        .cut_before_answer(chat_testing::Filter::operation("INSERT INTO users"));
+        .cut_before_answer(chat_testing::Filter::operation("upsert_profile("));
     let answered = profile(call(&upsert, "alice", request("Alice", "", &[])).await);
     cut.happened().await;
 
@@ -227,4 +229,58 @@ async fn a_lost_answer_is_asked_for_again_unnoticed() {
         stored(&fixture, "alice").await,
         Some(("Alice".to_owned(), String::new()))
     );
+}
+
+#[tokio::test]
+async fn who_writes_too_often_is_told_when_to_go_on_and_nothing_is_written() {
+    let fixture = Fixture::new().await;
+    // Two at once, and one more every ten seconds.
+    let factor = 2.0 / f64::from(WRITE_BUDGET.at_once);
+    let settings = fixture
+        .settings()
+        .clone()
+        .with("USER_BUDGET_FACTOR", factor.to_string());
+    let upsert = UpsertProfile::new(&settings).unwrap();
+    let made = profile(call(&upsert, "alice", request("Alice", AVATAR, &[])).await);
+    // A repeat is charged as well.
+    assert_eq!(
+        profile(call(&upsert, "alice", request("Alice", AVATAR, &[])).await),
+        made
+    );
+
+    for attempt in [request("Al", "", &[]), request("Alice", AVATAR, &[])] {
+        let failure = call(&upsert, "alice", attempt).await.unwrap_err();
+        assert_eq!(
+            (failure.code(), failure.reason()),
+            (Code::ResourceExhausted, "RATE_LIMITED")
+        );
+        let wait = failure.retry_after().unwrap();
+        assert!(!wait.is_zero() && wait <= Duration::from_secs(10), "{wait:?}");
+    }
+    assert_eq!(
+        stored(&fixture, "alice").await,
+        Some(("Alice".to_owned(), AVATAR.to_owned()))
+    );
+    // Each has a budget of their own; a refused first profile is charged, too.
+    for _ in 0..2 {
+        assert_eq!(
+            refused(call(&upsert, "bob", request("", AVATAR, &["avatar_url"])).await),
+            ["display_name"]
+        );
+    }
+    let failure = call(&upsert, "bob", request("Bob", "", &[])).await.unwrap_err();
+    assert_eq!(failure.reason(), "RATE_LIMITED");
+    assert_eq!(stored(&fixture, "bob").await, None);
+
+    // When it has refilled, there is one more.
+    sqlx::query("UPDATE budgets SET used_until = used_until - interval '10 seconds' WHERE user_id = 'alice'")
+        .execute(&mut fixture.connect_postgres().await)
+        .await
+        .unwrap();
+    assert_eq!(
+        profile(call(&upsert, "alice", request("Al", "", &[])).await).display_name,
+        "Al"
+    );
+    let failure = call(&upsert, "alice", request("Alice", "", &[])).await.unwrap_err();
+    assert_eq!(failure.reason(), "RATE_LIMITED");
 }

@@ -1,20 +1,27 @@
-//! An operation that says back what it was told, and waits and notifies bob when it is told to.
+//! An operation that says back what it was told, and waits, notifies bob and seals when it is told to.
+
+use std::sync::Mutex;
 
 use chat_contract::v1::{LiveEvent, Message, SendMessageRequest, SendMessageResponse};
+use chat_domain::ConversationId;
 use chat_rpc::{Answer, CallContext, Failure, Notice, Operation};
 use chat_runtime::{Settings, SettingsError};
 use chrono::DateTime;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-pub(crate) struct Echo;
+#[derive(Default)]
+pub(crate) struct Echo {
+    /// Where sealing is to be seen.
+    sealing: Mutex<String>,
+}
 
 impl Operation for Echo {
     type Request = SendMessageRequest;
     const DELIVERS: bool = true;
 
     fn new(_settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self)
+        Ok(Self::default())
     }
 
     async fn call(
@@ -31,24 +38,39 @@ impl Operation for Echo {
             message: Some(message),
             deduplicated: false,
         };
+        let (said, sealing) = request.text.split_once(" sealing ").unwrap_or((&request.text, ""));
         // Waits until whoever listens there closes the connection.
-        if let Some(address) = request.text.strip_prefix("notify after ") {
+        if let Some(address) = said.strip_prefix("notify after ") {
             let gone = |_| Failure::unavailable("NOBODY_THERE", "nobody listens there");
             let mut gate = TcpStream::connect(address).await.map_err(gone)?;
             gate.read_to_end(&mut Vec::new()).await.map_err(gone)?;
         }
-        match request.text.split(' ').next().unwrap_or_default() {
-            "notify" => Ok(Answer::new(response).notify(Notice {
-                recipients: vec![
-                    "bob"
-                        .parse()
-                        .map_err(|_| Failure::internal("NO_BOB", "bob is no user id"))?,
-                ],
-                event: LiveEvent::default(),
-                occurred_at: DateTime::UNIX_EPOCH,
-            })),
-            "panic" => panic!("a secret"),
-            _ => Ok(response.into()),
+        let notice = Notice {
+            recipients: vec![
+                "bob"
+                    .parse()
+                    .map_err(|_| Failure::internal("NO_BOB", "bob is no user id"))?,
+            ],
+            event: LiveEvent::default(),
+            occurred_at: DateTime::UNIX_EPOCH,
+        };
+        let mut answer = Answer::new(response);
+        if !sealing.is_empty() {
+            *self.sealing.lock().unwrap() = sealing.to_owned();
+            answer.seal = vec![ConversationId::generate()];
         }
+        match said.split(' ').next().unwrap_or_default() {
+            "notify" => Ok(answer.notify(notice)),
+            "tell" => Err(Failure::failed_precondition("TOLD", "bob is told all the same").notify(notice)),
+            "panic" => panic!("a secret"),
+            _ => Ok(answer),
+        }
+    }
+
+    async fn seal(&self, conversations: Vec<ConversationId>) {
+        assert_eq!(conversations.len(), 1);
+        let address = self.sealing.lock().unwrap().clone();
+        assert_ne!(address, "nowhere", "a panic does no harm");
+        let _ = TcpStream::connect(address).await;
     }
 }

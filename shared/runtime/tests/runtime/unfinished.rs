@@ -106,3 +106,70 @@ async fn the_rest_of_a_call_ends_with_the_invocations_time() {
     );
     assert!(registry.is_none());
 }
+
+/// Waits for an arrival at `to`, having turned away whatever arrives at the registry until then.
+async fn turning_away(registry: &Arrivals, to: &Arrivals) -> TcpStream {
+    loop {
+        tokio::select! {
+            arrived = to.next() => return arrived,
+            turned_away = registry.next() => drop(turned_away),
+        }
+    }
+}
+
+#[tokio::test]
+async fn sealing_comes_after_the_answer_and_after_delivery() {
+    let [gate, registry, sealing] = [(); 3].map(|()| Arrivals::listen());
+    let (gate, registry, sealing) = tokio::join!(gate, registry, sealing);
+    let at_once = events::grpc_web(&format!("notify sealing 127.0.0.1:{}", sealing.port()));
+    let mut late = impatient(&gate);
+    let body = format!(
+        "notify after 127.0.0.1:{} sealing 127.0.0.1:{}",
+        gate.port(),
+        sealing.port()
+    );
+    late["body"] = events::grpc_web(&body)["body"].clone();
+    for (event, code) in [(at_once, 0), (late, 4)] {
+        let invocation = invoke(&registry, &event, WAIT_MAX).await;
+        assert_eq!(gateway::Answer::of(&invocation.response).grpc_status(), code);
+        assert!(registry.is_none() && sealing.is_none(), "the answer comes first");
+        let seen = async {
+            if code != 0 {
+                let held = gate.next().await;
+                assert!(registry.is_none() && sealing.is_none(), "the call comes next");
+                drop(held);
+            }
+            let delivery = registry.next().await;
+            assert!(sealing.is_none(), "delivery comes next");
+            drop(delivery);
+            turning_away(&registry, &sealing).await
+        };
+        tokio::join!(seen, invocation.after_answer);
+    }
+}
+
+#[tokio::test]
+async fn a_panic_while_sealing_does_no_harm() {
+    let registry = Arrivals::listen().await;
+    let mut environment = Function::operation::<Echo>()
+        .environment(&settings(registry.port()))
+        .unwrap();
+    for text in ["hi sealing nowhere", "hi"] {
+        let event = events::grpc_web(text).to_string();
+        let invoked = environment
+            .invoke(event.as_bytes(), Instant::now() + WAIT_MAX)
+            .await
+            .unwrap();
+        assert_eq!(gateway::Answer::of(&invoked.response).grpc_status(), 0);
+        invoked.after_answer.await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_refused_call_did_all_the_same_is_told_after_its_answer() {
+    let registry = Arrivals::listen().await;
+    let invocation = invoke(&registry, &events::grpc_web("tell"), Duration::from_secs(2)).await;
+    assert_eq!(gateway::Answer::of(&invocation.response).grpc_status(), 9);
+    assert!(registry.is_none());
+    let (_silent, ()) = tokio::join!(registry.next(), invocation.after_answer);
+}

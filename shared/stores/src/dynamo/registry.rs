@@ -40,6 +40,14 @@ const PATIENCE: Patience = Patience {
     operation: Duration::from_millis(1_500),
     attempts: 3,
 };
+
+/// The table is made while the local stack starts, on a machine that may be busy with that.
+const MAKING_PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(2),
+    attempt: Duration::from_secs(10),
+    operation: Duration::from_secs(30),
+    attempts: 3,
+};
 /// The longest that a look-up of connections takes, all of its reads and waits together. It happens after an answer, and the
 /// environment is busy until it ends; clients recover by syncing.
 const LOOK_UP_DURATION_MAX: Duration = Duration::from_millis(1_500);
@@ -488,6 +496,11 @@ impl Registry {
         }
     }
 
+    /// A client for making the table, for which nobody waits who could come back.
+    fn maker(&self) -> Client {
+        Client::new(&self.aws.sdk_config(self.endpoint.as_deref(), MAKING_PATIENCE))
+    }
+
     /// Makes the table, if it is not there, and waits until it can be used. For the local stack and for tests; a
     /// deployment makes its own by its template, in the same shape.
     pub async fn create_table(&self) -> Result<(), StoreError> {
@@ -503,8 +516,8 @@ impl Registry {
             .key_type(KeyType::Hash)
             .build()
             .map_err(corrupt)?;
-        let created = self
-            .client()
+        let client = self.maker();
+        let created = client
             .create_table()
             .table_name(&self.table)
             .billing_mode(BillingMode::PayPerRequest)
@@ -519,13 +532,13 @@ impl Registry {
         {
             return Err(store_error(ACTION, error));
         }
-        self.wait_until_active(ACTION).await?;
-        self.expire_items(ACTION).await
+        self.wait_until_active(&client, ACTION).await?;
+        self.expire_items(&client, ACTION).await
     }
 
-    async fn wait_until_active(&self, action: &'static str) -> Result<(), StoreError> {
+    async fn wait_until_active(&self, client: &Client, action: &'static str) -> Result<(), StoreError> {
         for _ in 0..TABLE_POLLS_MAX {
-            let answer = self.client().describe_table().table_name(&self.table).send().await;
+            let answer = client.describe_table().table_name(&self.table).send().await;
             match answer {
                 Ok(answer) => {
                     if answer.table.and_then(|table| table.table_status) == Some(TableStatus::Active) {
@@ -545,9 +558,8 @@ impl Registry {
         Err(StoreError::new(StoreErrorKind::Timeout, STORE, action, problem))
     }
 
-    async fn expire_items(&self, action: &'static str) -> Result<(), StoreError> {
-        let present = self
-            .client()
+    async fn expire_items(&self, client: &Client, action: &'static str) -> Result<(), StoreError> {
+        let present = client
             .describe_time_to_live()
             .table_name(&self.table)
             .send()
@@ -562,7 +574,7 @@ impl Registry {
             .enabled(true)
             .build()
             .map_err(|error| StoreError::new(StoreErrorKind::Corrupt, STORE, action, error))?;
-        self.client()
+        client
             .update_time_to_live()
             .table_name(&self.table)
             .time_to_live_specification(specification)

@@ -59,11 +59,17 @@ const DUPLICATE_KEY: i32 = 11_000;
 const MAX_TIME_EXPIRED: i32 = 50;
 
 /// A handle to the timeline. The client is made at first use.
-#[derive(Debug)]
 pub struct Timeline {
     uri: String,
     database: String,
     collection: OnceCell<Collection<RawDocumentBuf>>,
+}
+
+/// Never shows how to log in.
+impl std::fmt::Debug for Timeline {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Timeline").finish_non_exhaustive()
+    }
 }
 
 /// What became of a write.

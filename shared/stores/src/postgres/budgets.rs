@@ -111,7 +111,6 @@ mod tests {
         for bad in ["0", "-1", "x", "NaN", "inf", "1e300"] {
             let error = budgets(bad).unwrap_err();
             assert!(error.to_string().starts_with("USER_BUDGET_FACTOR is not a number"), "{error}");
-            assert!(!error.to_string().contains(&format!(" {bad} ")));
         }
     }
 }

@@ -269,12 +269,19 @@ pub(super) use members_by_keys;
 /// service with the very same calls made bare.
 pub const APPEND: &str = "SELECT * FROM append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 
+/// What a member, $2, may read of a conversation, $1.
+macro_rules! membership {
+    () => {
+        "c.revision, c.message_count, m.visible_from_seq, c.closed_seq,
+         CASE WHEN c.uncounted_seq > c.closed_seq THEN uncounted_above(c.conversation_id, c.closed_seq) END AS uncounted,
+         c.allocated_at, clock_timestamp() AS now, ARRAY[c.low_user_id, c.high_user_id] AS member_ids
+         FROM members m JOIN conversations c USING (conversation_id)
+         WHERE m.conversation_id = $1 AND m.user_id = $2"
+    };
+}
+
 /// The statement of [`Postgres::lookup_membership`].
-pub const LOOKUP_MEMBERSHIP: &str = "SELECT c.revision, c.message_count, m.visible_from_seq, c.closed_seq,
-        CASE WHEN c.uncounted_seq > c.closed_seq THEN uncounted_above(c.conversation_id, c.closed_seq) END AS uncounted,
-        c.allocated_at, clock_timestamp() AS now, ARRAY[c.low_user_id, c.high_user_id] AS member_ids
-    FROM members m JOIN conversations c USING (conversation_id)
-    WHERE m.conversation_id = $1 AND m.user_id = $2";
+pub const LOOKUP_MEMBERSHIP: &str = concat!("SELECT ", membership!());
 
 /// The statement of [`Postgres::list_conversations`]. What costs is looked up for the conversations of the page only. The
 /// array keeps the planner from reading all conversations there are.
@@ -386,6 +393,28 @@ struct RawMembership {
     allocated_at: DateTime<Utc>,
     now: DateTime<Utc>,
     member_ids: Vec<String>,
+}
+
+#[derive(FromRow)]
+struct RawChargedMembership {
+    wait_us: i64,
+    #[sqlx(flatten)]
+    membership: RawMembership,
+}
+
+impl From<RawMembership> for Membership {
+    fn from(row: RawMembership) -> Self {
+        Self {
+            revision: row.revision,
+            message_count: row.message_count,
+            window: Window::above(row.visible_from_seq),
+            closed_seq: row.closed_seq,
+            uncounted: row.uncounted.unwrap_or_default(),
+            allocated_at: row.allocated_at,
+            now: row.now,
+            members: row.member_ids,
+        }
+    }
 }
 
 #[derive(FromRow)]
@@ -511,16 +540,33 @@ impl Postgres {
                     .bind(user.as_str())
             })
             .await?;
-        Ok(row.map(|row| Membership {
-            revision: row.revision,
-            message_count: row.message_count,
-            window: Window::above(row.visible_from_seq),
-            closed_seq: row.closed_seq,
-            uncounted: row.uncounted.unwrap_or_default(),
-            allocated_at: row.allocated_at,
-            now: row.now,
-            members: row.member_ids,
-        }))
+        Ok(row.map(Into::into))
+    }
+
+    /// Reads the same for a call that writes, or tells others again what it wrote, and takes it out of the user's budget. Who
+    /// is not a member is charged nothing.
+    pub async fn charge_membership(
+        &self,
+        conversation: ConversationId,
+        user: &UserId,
+    ) -> Result<Result<Option<Membership>, OutOfBudget>, StoreError> {
+        let charge = self.budgets.charge(WRITE_BUDGET);
+        let row: Option<RawChargedMembership> = self
+            .fetch_optional("look up a membership and charge a call", || {
+                sqlx::query_as(concat!(
+                    "SELECT charge($2, 'write', $3, $4) AS wait_us, ",
+                    membership!()
+                ))
+                .bind(conversation.uuid())
+                .bind(user.as_str())
+                .bind(charge.call_us)
+                .bind(charge.burst_us)
+            })
+            .await?;
+        Ok(match row {
+            Some(row) if row.wait_us > 0 => Err(OutOfBudget::after(row.wait_us)),
+            row => Ok(row.map(|row| row.membership.into())),
+        })
     }
 
     /// Lists the conversations of a user, newest activity first.

@@ -1,8 +1,8 @@
 //! The users of the database, so that what answers the internet holds as few rights as it can.
 //!
 //! - The *owner* (`DATABASE_URL`) makes and owns everything. Only `migrate` has its password.
-//! - *functions* (`FUNCTIONS_DATABASE_URL`) may connect, read the schema's tables, and execute its functions, which run
-//!   with the owner's rights and a fixed search path. Whatever changes data is therefore one of those.
+//! - *functions* (`FUNCTIONS_DATABASE_URL`) may connect, read the schema's tables, and execute its functions. Those that
+//!   change something run with the owner's rights and a fixed search path; those that only read, with the caller's.
 //! - *health* (`HEALTH_DATABASE_URL`) may connect.
 //!
 //! Roles belong to a cluster, rights to a database: a role is made once, and every database grants for itself. What is

@@ -45,7 +45,7 @@ pub struct Shown {
 /// What a client showed at one moment.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Observation {
-    /// The messages, in the order in which they were shown.
+    /// The messages, in the order in which they were shown: above the cursor as well, where some may be missing yet.
     pub messages: Vec<Shown>,
     /// Whether older messages exist that it did not show.
     pub has_older: bool,

@@ -164,7 +164,10 @@ fn no_revision_is_missing(run: &Run<'_>) -> Result<(), String> {
                 _ => {}
             }
         }
-        if let Some(shown) = observation.messages.iter().find(|shown| shown.revision > cursor) {
+    }
+    // Above a gap a client shows what it hears of; in the end there are no gaps.
+    for (client, Observation { messages, cursor, .. }) in &run.finals {
+        if let Some(shown) = messages.iter().find(|shown| shown.revision > *cursor) {
             return Err(format!("{client} was at revision {cursor} and showed {shown}"));
         }
     }
@@ -224,13 +227,38 @@ fn stays(earlier: &Observation, later: &Observation) -> Result<(), String> {
         ));
     }
     match (before.get(after.len()), after.get(before.len())) {
-        (Some(gone), _) => Err(format!("showed {gone}, and later no more")),
-        (_, Some(inserted)) => Err(format!(
-            "showed {inserted} only after it had passed revision {}",
-            earlier.cursor
-        )),
-        _ => Ok(()),
+        (Some(gone), _) => return Err(format!("showed {gone}, and later no more")),
+        (_, Some(inserted)) => {
+            return Err(format!(
+                "showed {inserted} only after it had passed revision {}",
+                earlier.cursor
+            ));
+        }
+        _ => {}
     }
+    ahead_stays(earlier, later, start)
+}
+
+/// What is shown above a gap stays as well; only that others may still come between.
+fn ahead_stays(earlier: &Observation, later: &Observation, start: i64) -> Result<(), String> {
+    let by_seq: HashMap<i64, &Shown> = later.messages.iter().map(|it| (it.seq, it)).collect();
+    let ahead = earlier.messages.iter();
+    for before in ahead.filter(|it| it.seq >= start && it.revision > earlier.cursor) {
+        match by_seq.get(&before.seq) {
+            None => return Err(format!("showed {before}, and later no more")),
+            Some(after) if !is_same(before, after) => {
+                return Err(format!("showed {before}, and later {after} in its place"));
+            }
+            Some(after) if before.state_revision > after.state_revision => {
+                let (from, to) = (before.state_revision, after.state_revision);
+                return Err(format!(
+                    "showed {after} as of revision {to} after having shown it as of {from}"
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether two sights are of one message, in whatever state.

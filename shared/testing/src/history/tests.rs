@@ -189,7 +189,7 @@ fn a_void_where_a_message_is_shown_is_found() {
 }
 
 #[test]
-fn a_message_above_the_cursor_is_found() {
+fn a_message_above_the_cursor_in_the_end_is_found() {
     let checker = HistoryChecker::new();
     checker.observed(
         "bob",
@@ -638,19 +638,19 @@ fn moments_at_which_nothing_changed_are_kept_once() {
 
 #[test]
 fn what_a_timeline_shows_is_observed_once_it_is_loaded() {
-    use chat_client::contract::v1::{Conversation, ConversationCursor, ConversationGained, ListMessagesResponse};
-    let gained = ConversationGained {
-        conversation: Some(Conversation {
-            revision: 1,
-            message_count: 1,
-            ..Conversation::default()
-        }),
+    use chat_client::contract::v1::{Conversation, ConversationCursor, ConversationSync, ListMessagesResponse};
+    let mut timeline = Timeline::new("bob", &Conversation::default());
+    timeline.open();
+    let start = ConversationSync {
         cursor: Some(ConversationCursor {
             revision: 1,
             ..ConversationCursor::default()
         }),
+        reset: true,
+        revision: 1,
+        ..ConversationSync::default()
     };
-    let mut timeline = Timeline::gained("bob", &gained).unwrap();
+    timeline.take_sync(&timeline.cursor(), &start);
     let checker = HistoryChecker::new();
     checker.observe("bob", &timeline);
     assert_eq!(checker.check(), Ok(Summary::default()));
@@ -675,4 +675,102 @@ fn what_a_timeline_shows_is_observed_once_it_is_loaded() {
         (summary.messages, summary.acknowledged, summary.observations),
         (1, 1, 1)
     );
+}
+
+/// Shows the messages with these numbers, knowing all up to a cursor.
+fn ahead(cursor: i64, numbers: &[i64]) -> Observation {
+    Observation {
+        cursor,
+        ..all(numbers.iter().copied().map(shown).collect())
+    }
+}
+
+#[test]
+fn what_is_missing_below_a_message_that_is_shown_above_a_gap_may_come_later() {
+    let checker = HistoryChecker::new();
+    for number in 1..=4 {
+        say(&checker, &shown(number), Told::Unknown);
+    }
+    for observation in [ahead(1, &[1, 4]), ahead(1, &[1, 3, 4]), ahead(4, &[1, 2, 3, 4])] {
+        checker.observed("bob", observation);
+    }
+    checker.check().unwrap();
+}
+
+#[test]
+fn a_message_above_a_gap_that_vanishes_is_found() {
+    let gone = format!("bob showed {}, and later no more", shown(3));
+    let void = Observation {
+        voids: vec![3],
+        ..ahead(3, &[1, 2])
+    };
+    assert_breaks(&shows_then(ahead(1, &[1, 3]), void), STAYS, &gone);
+    // While the gap is still there.
+    let checker = shows_then(ahead(1, &[1, 3]), ahead(1, &[1]));
+    assert_breaks(&checker, STAYS, &gone);
+}
+
+#[test]
+fn a_message_above_a_gap_that_is_replaced_or_goes_back_is_found() {
+    let other = Shown {
+        message_id: "x".into(),
+        ..shown(3)
+    };
+    let edited = Shown {
+        state_revision: 5,
+        text: "edited".into(),
+        ..shown(3)
+    };
+    let with = |message: &Shown| Observation {
+        cursor: 1,
+        ..all(vec![shown(1), message.clone()])
+    };
+    let replaced = shows_then(with(&shown(3)), all(vec![shown(1), shown(2), other.clone()]));
+    let detail = format!("bob showed {}, and later {other} in its place", shown(3));
+    assert_breaks(&replaced, STAYS, &detail);
+    let back = shows_then(with(&edited), all(vec![shown(1), shown(2), shown(3)]));
+    let detail = format!("bob showed {} as of revision 3 after having shown it as of 5", shown(3));
+    assert_breaks(&back, STAYS, &detail);
+}
+
+#[test]
+fn messages_above_a_gap_are_ordered_and_sent_by_somebody_like_all_others() {
+    let cases = [
+        (
+            vec![shown(1), shown(4), shown(3)],
+            "messages are ordered by seq, and each seq is used once",
+        ),
+        (
+            vec![shown(1), shown(4), Shown { seq: 5, ..shown(3) }],
+            "messages are ordered by revision, and each revision is used once",
+        ),
+        (
+            vec![
+                shown(1),
+                shown(3),
+                Shown {
+                    seq: 4,
+                    revision: 4,
+                    ..shown(3)
+                },
+            ],
+            "no message is doubled",
+        ),
+        (vec![shown(1), shown(4)], SENT),
+    ];
+    for (messages, rule) in cases {
+        let checker = HistoryChecker::new();
+        for number in 1..=3 {
+            say(&checker, &shown(number), Told::Unknown);
+        }
+        checker.observed(
+            "bob",
+            Observation {
+                cursor: 1,
+                ..all(messages)
+            },
+        );
+        checker.observed("bob", ahead(4, &[1, 2, 3, 4]));
+        assert_eq!(checker.check().unwrap_err().rule, rule);
+    }
 }

@@ -126,12 +126,18 @@ async fn read_answers(
     shared: &Shared,
 ) -> io::Result<()> {
     let mut buffer = BytesMut::new();
+    let mut forwarded = BytesMut::new();
+    // Whether what is to be forwarded ends in Postgres's error, which goes ahead of the end of its answer: a client would have
+    // its answer before it is counted.
+    let mut is_refused = false;
     loop {
         buffer.reserve(READ_BYTES);
         if server.read_buf(&mut buffer).await? == 0 {
+            if !forwarded.is_empty() {
+                send(&queue, forwarded.freeze(), Direction::ToClient, shared).await?;
+            }
             return Ok(());
         }
-        let mut forwarded = BytesMut::new();
         loop {
             let (bytes, answered) = match shared.protocol {
                 Protocol::Postgres => match postgres::next_answer(&mut buffer)? {
@@ -163,10 +169,13 @@ async fn read_answers(
                 // Before the answer leaves, so that who has it sees it counted.
                 shared.count_answer(number, operation, lock(pending).is_empty());
             }
+            if shared.protocol == Protocol::Postgres {
+                is_refused = postgres::is_error(&bytes);
+            }
             forwarded.extend_from_slice(&bytes);
         }
-        if !forwarded.is_empty() {
-            send(&queue, forwarded.freeze(), Direction::ToClient, shared).await?;
+        if !is_refused && !forwarded.is_empty() {
+            send(&queue, forwarded.split().freeze(), Direction::ToClient, shared).await?;
         }
     }
 }

@@ -125,6 +125,11 @@ pub(super) fn next_answer(buffer: &mut BytesMut) -> io::Result<Option<(Bytes, bo
     Ok(Some((message, ready)))
 }
 
+/// Whether one of the server's messages says that a request failed. More of the answer follows, unless the connection ends.
+pub(super) fn is_error(message: &[u8]) -> bool {
+    message.first() == Some(&b'E')
+}
+
 /// A statement in one short line.
 pub(super) fn summary(text: &str) -> String {
     text.split_whitespace()
