@@ -62,8 +62,10 @@ pub(crate) async fn complete(
     previews.extend(by_conversation(more_previews));
     let counted: BTreeMap<ConversationId, i64> = counted.into_iter().collect();
     for row in &mut rows {
-        if let Some(unread) = counted.get(&id(row)) {
+        let through = missing.iter().find(|missing| missing.conversation == id(row));
+        if let (Some(unread), Some(missing)) = (counted.get(&id(row)), through) {
             row.conversation.unread_count = *unread;
+            row.conversation.counted_seq = missing.through;
         }
     }
     let conversations = rows
@@ -91,7 +93,12 @@ fn by_conversation(previews: Vec<PreviewEntry>) -> BTreeMap<ConversationId, Prev
 /// Whether the list's order knows of another newest message than the timeline.
 fn is_stale(row: &ListedRow, previews: &BTreeMap<ConversationId, PreviewEntry>) -> bool {
     let preview = previews.get(&id(row));
-    preview.map(|preview| preview.allocated_at) != Some(row.conversation.last_activity_at) && row.newest_seq > 0
+    let said_at = match preview {
+        Some(preview) => Some(preview.allocated_at),
+        None if row.newest_seq == 0 => Some(row.conversation.created_at),
+        None => None,
+    };
+    said_at != Some(row.conversation.last_activity_at)
 }
 
 /// The seqs that count as unread and of which only the timeline can tell whether messages have them. More than count exactly
@@ -106,15 +113,17 @@ fn unsettled(row: &ListedRow) -> Option<SeqRange> {
     (conversation.unread_count > 0 && range.after < range.through).then_some(range)
 }
 
-/// The seqs of a range that are not among those present, which are sorted.
+/// The seqs of a range that are not among those present, which are sorted. What is missing at its end may be on its way: then
+/// counting ends below, and who hears of it adds it.
 fn missing(range: SeqRange, present: Option<&Vec<i64>>) -> Option<Missing> {
     let present = present.map_or(&[][..], Vec::as_slice);
-    let seqs: Vec<i64> = (range.after + 1..=range.through)
+    let through = present.last().copied().unwrap_or(range.after);
+    let seqs: Vec<i64> = (range.after + 1..=through)
         .filter(|seq| present.binary_search(seq).is_err())
         .collect();
-    (!seqs.is_empty()).then_some(Missing {
+    (through < range.through || !seqs.is_empty()).then_some(Missing {
         conversation: range.conversation,
-        through: range.through,
+        through,
         seqs,
     })
 }

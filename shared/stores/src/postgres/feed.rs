@@ -168,12 +168,7 @@ impl Postgres {
 
     /// Reads a page of a user's feed above a revision, in order: one more than a page has, so that it can be told whether
     /// there are more. What had ended by `listing_through` is left out.
-    pub async fn list_feed(
-        &self,
-        user: &UserId,
-        after: i64,
-        listing_through: i64,
-    ) -> Result<Vec<FeedRow>, StoreError> {
+    pub async fn list_feed(&self, user: &UserId, after: i64, listing_through: i64) -> Result<Vec<FeedRow>, StoreError> {
         const ACTION: &str = "read a user's feed";
         let rows_max = limit(FEED_PAGE_SIZE + 1)?;
         let rows: Vec<RawFeed> = self
