@@ -62,10 +62,8 @@ pub(crate) async fn complete(
     previews.extend(by_conversation(more_previews));
     let counted: BTreeMap<ConversationId, i64> = counted.into_iter().collect();
     for row in &mut rows {
-        let through = missing.iter().find(|missing| missing.conversation == id(row));
-        if let (Some(unread), Some(missing)) = (counted.get(&id(row)), through) {
+        if let Some(unread) = counted.get(&id(row)) {
             row.conversation.unread_count = *unread;
-            row.conversation.counted_seq = missing.through;
         }
     }
     let conversations = rows
@@ -113,17 +111,15 @@ fn unsettled(row: &ListedRow) -> Option<SeqRange> {
     (conversation.unread_count > 0 && range.after < range.through).then_some(range)
 }
 
-/// The seqs of a range that are not among those present, which are sorted. What is missing at its end may be on its way: then
-/// counting ends below, and who hears of it adds it.
+/// The seqs of a range that are not among those present, which are sorted.
 fn missing(range: SeqRange, present: Option<&Vec<i64>>) -> Option<Missing> {
     let present = present.map_or(&[][..], Vec::as_slice);
-    let through = present.last().copied().unwrap_or(range.after);
-    let seqs: Vec<i64> = (range.after + 1..=through)
+    let seqs: Vec<i64> = (range.after + 1..=range.through)
         .filter(|seq| present.binary_search(seq).is_err())
         .collect();
-    (through < range.through || !seqs.is_empty()).then_some(Missing {
+    (!seqs.is_empty()).then_some(Missing {
         conversation: range.conversation,
-        through,
+        through: range.through,
         seqs,
     })
 }

@@ -62,7 +62,7 @@ impl Operation for Echo {
         };
         let mut answer = Answer::new(response);
         if !sealing.is_empty() {
-            *self.sealing() = sealing.to_owned();
+            sealing.clone_into(&mut self.sealing());
             answer.seal = vec![ConversationId::generate()];
         }
         match said.split(' ').next().unwrap_or_default() {
