@@ -102,7 +102,7 @@ mod tests {
         let old = frame(&notice, now() + PUSH_AGE_MAX + Duration::from_millis(1)).unwrap();
         assert_eq!(
             old,
-            r#"{"conversationId":"conversation","revision":"7","poke":{},"feedRevision":"9"}"#
+            r#"{"conversationId":"conversation","revision":"7","feedRevision":"9","poke":{}}"#
         );
     }
 

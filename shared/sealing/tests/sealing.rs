@@ -1,4 +1,9 @@
 //! What sealing closes, keeps and reports, on real databases.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that unwraps or indexes fails where it should, also in its helpers"
+)]
 
 use std::collections::BTreeSet;
 

@@ -602,10 +602,10 @@ async fn everyone_shows_the_same_history_whatever_fails() {
     }
 
     // Who only paged has seen every message that is stored.
-    let seen = pager.await.unwrap();
+    let by_pages = pager.await.unwrap();
     let crowds = stored(&mongo, crowd).await;
     let expected: Vec<(i64, String)> = crowds.into_iter().map(|message| (message.seq, message.id)).collect();
-    assert_eq!(seen, expected);
+    assert_eq!(by_pages, expected);
 
     for talk in talks.iter() {
         judge_lists(&stack, &mongo, talk).await;
