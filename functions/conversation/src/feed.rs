@@ -43,7 +43,8 @@ impl FeedPlan {
                 listing_through,
                 head: head.revision,
                 reset: false,
-                starts_over: false,
+                // Page by page, a listing costs what its start costs.
+                starts_over: revision < listing_through,
             };
         }
         Self {
@@ -153,6 +154,6 @@ mod tests {
     fn a_listing_goes_on_below_the_floor() {
         let plan = plan(7, 50, 450);
         assert_eq!((plan.read(), plan.reset), (Some((50, 450)), false));
-        assert!(!plan.starts_over());
+        assert!(plan.starts_over());
     }
 }

@@ -1,7 +1,7 @@
 //! Lists the caller's conversations, newest activity first.
 
 use chat_contract::v1::{ListConversationsRequest, ListConversationsResponse};
-use chat_domain::{ConversationId, ConversationsToken, PageSize};
+use chat_domain::{ConversationId, ConversationsToken, PageSize, SEALED_PER_CALL_MAX};
 use chat_rpc::{Answer, CallContext, Failure, Fields, Operation};
 use chat_sealing::Sealer;
 use chat_stores::mongo::Timeline;
@@ -48,7 +48,7 @@ impl Operation for ListConversations {
             conversations: listed.conversations,
             next_page_token: page.next.map(|token| token.to_string()).unwrap_or_default(),
         });
-        answer.seal = listed.seal;
+        answer.seal = listed.seal.into_iter().take(SEALED_PER_CALL_MAX).collect();
         Ok(answer)
     }
 

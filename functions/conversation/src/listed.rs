@@ -91,7 +91,12 @@ fn by_conversation(previews: Vec<PreviewEntry>) -> BTreeMap<ConversationId, Prev
 /// Whether the list's order knows of another newest message than the timeline.
 fn is_stale(row: &ListedRow, previews: &BTreeMap<ConversationId, PreviewEntry>) -> bool {
     let preview = previews.get(&id(row));
-    preview.map(|preview| preview.allocated_at) != Some(row.conversation.last_activity_at) && row.newest_seq > 0
+    let said_at = match preview {
+        Some(preview) => Some(preview.allocated_at),
+        None if row.newest_seq == 0 => Some(row.conversation.created_at),
+        None => None,
+    };
+    said_at != Some(row.conversation.last_activity_at)
 }
 
 /// The seqs that count as unread and of which only the timeline can tell whether messages have them. More than count exactly

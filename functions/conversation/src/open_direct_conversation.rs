@@ -47,6 +47,8 @@ impl Operation for OpenDirectConversation {
             .await?
             .ok_or_else(Failure::conversation_not_found)?;
         let occurred_at = row.conversation.created_at;
+        // What the caller has read of what was said meanwhile is nobody else's business.
+        let is_new = opened.created && row.conversation.revision == 0;
         let conversation = view::conversation(row.conversation);
         let answer = Answer::new(OpenDirectConversationResponse {
             conversation: Some(conversation.clone()),
@@ -54,7 +56,7 @@ impl Operation for OpenDirectConversation {
         });
         // By a repeat again: the first call may have died before it could tell. What has become of the conversation since is
         // not the same for both, so a repeat tells only where in their feed it is.
-        let event = if opened.created {
+        let event = if is_new {
             live_event::Event::ConversationOpened(ConversationOpened {
                 conversation: Some(conversation.clone()),
             })

@@ -164,29 +164,28 @@ impl Plan {
 
 /// The answer for a conversation that the client starts over.
 fn started_over(step: Step, closed: Option<Closed>, epoch: i64) -> ConversationSync {
-    match closed {
-        Some(Closed {
-            through, is_done: true, ..
-        }) => ConversationSync {
+    if let Some(Closed {
+        through, is_done: true, ..
+    }) = closed
+    {
+        return ConversationSync {
             reset: true,
             ..synced(step, through, Vec::new(), epoch)
-        },
-        // There is more to make sure of than one call may: the client asks again as it did.
-        _ => {
-            let asked = step.asked;
-            let cursor = ConversationCursor {
-                conversation_id: asked.conversation.to_string(),
-                joined_revision: asked.joined_revision,
-                revision: asked.revision,
-                epoch: asked.epoch,
-            };
-            ConversationSync {
-                cursor: Some(cursor),
-                incomplete: true,
-                cursor_seq: 0,
-                ..synced(step, 0, Vec::new(), epoch)
-            }
-        }
+        };
+    }
+    // There is more to make sure of than one call may: the client asks again as it did.
+    let asked = step.asked;
+    let cursor = ConversationCursor {
+        conversation_id: asked.conversation.to_string(),
+        joined_revision: asked.joined_revision,
+        revision: asked.revision,
+        epoch: asked.epoch,
+    };
+    ConversationSync {
+        cursor: Some(cursor),
+        incomplete: true,
+        cursor_seq: 0,
+        ..synced(step, 0, Vec::new(), epoch)
     }
 }
 

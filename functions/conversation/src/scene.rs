@@ -206,6 +206,10 @@ fn hash(op: &str) -> [u8; 32] {
 
 /// Some seconds ago, in whole milliseconds as places have it.
 pub(crate) fn ago(seconds: i64) -> DateTime<Utc> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what is to be old is old by the clock of this machine"
+    )]
     let at = Utc::now() - TimeDelta::seconds(seconds);
     DateTime::from_timestamp_millis(at.timestamp_millis()).unwrap()
 }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chat_contract::v1::{SyncConversationsRequest, SyncConversationsResponse};
-use chat_domain::{ConversationId, SEALED_PER_CALL_MAX, SYNC_CURSORS_MAX, UserId, VOIDS_MAX, Violation};
+use chat_domain::{ConversationId, SYNC_CURSORS_MAX, UserId, VOIDS_MAX, Violation};
 use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
 use chat_sealing::{Closed, RestartBudget, Sealer, Walk};
 use chat_stores::mongo::{Entry, EntryKind, MessageEntry, Timeline};
@@ -172,7 +172,7 @@ impl SyncConversations {
             })
         });
         let walked_over = walked_over.map(|(conversation, _)| conversation);
-        let walked_over: Vec<ConversationId> = walked_over.take(SEALED_PER_CALL_MAX).collect();
+        let walked_over: Vec<ConversationId> = walked_over.collect();
         self.sealer().seal_all(&walked_over).await;
         let had_gaps = closed.iter().filter(|(_, closed)| closed.had_gaps).map(|(id, _)| *id);
         let changed: Vec<ConversationId> = walked_over.into_iter().chain(had_gaps).collect();

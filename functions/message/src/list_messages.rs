@@ -154,16 +154,16 @@ impl ListMessages {
         greatest: i64,
     ) -> Result<Stretch, StoreError> {
         let at_hand = || parts.below.iter().chain(&parts.above);
-        let below = at_hand().filter(|message| message.seq < lowest).next_back().cloned();
+        let below = at_hand().rfind(|message| message.seq < lowest).cloned();
         let above = at_hand().find(|message| message.seq > greatest).cloned();
-        let nearest = async |at_hand: Option<MessageEntry>, range| match at_hand {
-            Some(message) => Ok(Some(message)),
-            None => {
-                let found = self
-                    .timeline
-                    .list_messages(conversation, range, 1, Consistency::Majority);
-                found.await.map(|mut messages| messages.pop())
+        let nearest = async |at_hand: Option<MessageEntry>, range| {
+            if at_hand.is_some() {
+                return Ok(at_hand);
             }
+            let found = self
+                .timeline
+                .list_messages(conversation, range, 1, Consistency::Majority);
+            found.await.map(|mut messages| messages.pop())
         };
         let (below, above) = tokio::try_join!(
             nearest(below, HistoryRange::Before(lowest)),
@@ -334,17 +334,14 @@ impl Page {
         let Parts {
             mut below, mut above, ..
         } = parts;
-        let has_more_before = match self.below {
-            Some((_, limit)) => {
-                let surplus = below.len().saturating_sub(limit);
-                below.drain(..surplus);
-                surplus > 0
-            }
+        let has_more_before = if let Some((_, limit)) = self.below {
+            let surplus = below.len().saturating_sub(limit);
+            below.drain(..surplus);
+            surplus > 0
+        } else {
             // Whatever is at or below the seq where the page starts.
-            None => {
-                let edge = membership.window.edge();
-                matches!(self.above, Some((HistoryRange::After(seq), _)) if seq > edge && membership.message_count > edge)
-            }
+            let edge = membership.window.edge();
+            matches!(self.above, Some((HistoryRange::After(seq), _)) if seq > edge && membership.message_count > edge)
         };
         let has_more_after = match self.above {
             Some((_, limit)) => {

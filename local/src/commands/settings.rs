@@ -83,9 +83,7 @@ fn key(path: &Path) -> Result<String, CommandError> {
         path: path.to_owned(),
         source,
     })?;
-    let is_key = STANDARD
-        .decode(key.trim())
-        .is_ok_and(|bytes| bytes.len() >= KEY_BYTES);
+    let is_key = STANDARD.decode(key.trim()).is_ok_and(|bytes| bytes.len() >= KEY_BYTES);
     if is_key {
         Ok(key.trim().to_owned())
     } else {

@@ -96,6 +96,17 @@ mod tests {
     }
 
     #[test]
+    fn a_poke_says_where_the_change_stands_in_the_feed_of_its_recipient() {
+        let mut notice = notice("hello");
+        notice.event.feed_revision = 9;
+        let old = frame(&notice, now() + PUSH_AGE_MAX + Duration::from_millis(1)).unwrap();
+        assert_eq!(
+            old,
+            r#"{"conversationId":"conversation","revision":"7","feedRevision":"9","poke":{}}"#
+        );
+    }
+
+    #[test]
     fn a_frame_has_at_most_32_kib() {
         let empty = frame(&notice("x"), now()).unwrap().len() - 1;
         let full = notice(&"x".repeat(PUSH_BYTES_MAX - empty));

@@ -162,6 +162,7 @@ fn message(revision: i64, text: &str) -> LiveEvent {
             revision,
             ..Message::default()
         })),
+        ..LiveEvent::default()
     }
 }
 

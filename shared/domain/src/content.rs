@@ -4,7 +4,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::{
-    AVATAR_URL_BYTES_MAX, ClientMessageId, DISPLAY_NAME_CHARS_MAX, EXCERPT_CHARS_MAX, MESSAGE_TEXT_CHARS_MAX, MessageId, Violation,
+    AVATAR_URL_BYTES_MAX, ClientMessageId, DISPLAY_NAME_CHARS_MAX, EXCERPT_CHARS_MAX, MESSAGE_TEXT_CHARS_MAX,
+    MessageId, Violation,
 };
 
 /// Reads 1 to `chars_max` characters that are not blank and have no control characters but those of `allowed`.

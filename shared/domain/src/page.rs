@@ -154,7 +154,15 @@ mod tests {
         ] {
             assert!(ConversationsToken::parse(&bad).is_err(), "{bad:?}");
         }
-        for bad in ["u.", "u", "alice", "u.a b", "u.\u{e9}", &format!("1.{id}"), &"u".repeat(513)] {
+        for bad in [
+            "u.",
+            "u",
+            "alice",
+            "u.a b",
+            "u.\u{e9}",
+            &format!("1.{id}"),
+            &"u".repeat(513),
+        ] {
             assert!(UsersToken::parse(bad).is_err(), "{bad:?}");
         }
     }

@@ -33,6 +33,12 @@ pub struct Failure {
     message: String,
     metadata: Vec<(&'static str, String)>,
     violations: Vec<FieldViolation>,
+    // What few failures have is kept elsewhere: every call that can fail moves this struct.
+    besides: Option<Box<Besides>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Besides {
     retry_after: Option<Duration>,
     notices: Vec<Notice>,
 }
@@ -60,8 +66,7 @@ impl Failure {
             message,
             metadata: Vec::new(),
             violations: Vec::new(),
-            retry_after: None,
-            notices: Vec::new(),
+            besides: None,
         }
     }
 
@@ -106,20 +111,20 @@ impl Failure {
     /// The same failure with how long the caller should wait before repeating the call: an earlier repeat would fail too.
     #[must_use]
     pub fn with_retry_after(mut self, retry_after: Duration) -> Self {
-        self.retry_after = Some(retry_after);
+        self.besides.get_or_insert_default().retry_after = Some(retry_after);
         self
     }
 
     /// The same failure with one more notice: of what the call did all the same, and others are to be told.
     #[must_use]
     pub fn notify(mut self, notice: Notice) -> Self {
-        self.notices.push(notice);
+        self.besides.get_or_insert_default().notices.push(notice);
         self
     }
 
     /// What the call did all the same.
     pub fn notices(&self) -> &[Notice] {
-        &self.notices
+        self.besides.as_ref().map_or(&[], |besides| &besides.notices)
     }
 
     /// The gRPC code.
@@ -139,7 +144,7 @@ impl Failure {
 
     /// How long the caller should wait before repeating the call, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.besides.as_ref()?.retry_after
     }
 
     /// The failure as a status with `google.rpc.ErrorInfo`; for refused fields also `google.rpc.BadRequest`, and where a
@@ -154,8 +159,8 @@ impl Failure {
         if !self.violations.is_empty() {
             details.set_bad_request(self.violations);
         }
-        if self.retry_after.is_some() {
-            details.set_retry_info(self.retry_after);
+        if let Some(retry_after) = self.besides.and_then(|besides| besides.retry_after) {
+            details.set_retry_info(Some(retry_after));
         }
         Status::with_error_details(self.code, self.message, details)
     }
@@ -195,7 +200,10 @@ impl From<OutOfBudget> for Failure {
     fn from(OutOfBudget { wait }: OutOfBudget) -> Self {
         Self::resource_exhausted(
             "RATE_LIMITED",
-            format!("you call too often; nothing was done; call again in {} ms", wait.as_millis()),
+            format!(
+                "you call too often; nothing was done; call again in {} ms",
+                wait.as_millis()
+            ),
         )
         .with_retry_after(wait)
     }

@@ -109,7 +109,7 @@ pub fn messages(entries: Vec<MessageEntry>, elsewhere: &[PreviewEntry], window: 
             },
         );
     }
-    let quoted = |entry: MessageEntry| {
+    let show = |entry: MessageEntry| {
         let reply_to = entry.reply_to;
         let mut shown = message(entry);
         if let (Some(shown), Some(reply)) = (&mut shown.reply_to, reply_to) {
@@ -119,7 +119,7 @@ pub fn messages(entries: Vec<MessageEntry>, elsewhere: &[PreviewEntry], window: 
         }
         shown
     };
-    entries.into_iter().map(quoted).collect()
+    entries.into_iter().map(show).collect()
 }
 
 /// What messages reply to.

@@ -15,8 +15,7 @@ mod walk;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_domain::{
-    ConversationId, RESTART_PLACES_MAX, RESTART_PLACES_READ_MAX, SEAL_EVERY, SEAL_PLACES_MAX, SEALED_PER_CALL_MAX,
-    VOIDS_MAX,
+    ConversationId, RESTART_PLACES_MAX, RESTART_PLACES_READ_MAX, SEAL_EVERY, SEAL_PLACES_MAX, VOIDS_MAX,
 };
 use chat_stores::StoreError;
 use chat_stores::mongo::{PlaceEntry, SeqRange, Timeline};
@@ -74,9 +73,9 @@ pub struct Closed {
 }
 
 impl Sealer<'_> {
-    /// Seals these conversations one after the other, at most 16 of them. What fails is logged: another call seals.
+    /// Seals these conversations one after the other. What fails is logged: another call seals.
     pub async fn seal_all(&self, conversations: &[ConversationId]) {
-        for conversation in conversations.iter().take(SEALED_PER_CALL_MAX) {
+        for conversation in conversations {
             if let Err(error) = self.seal(*conversation).await {
                 tracing::warn!(conversation_id = %conversation, error = %error, causes = error.causes(), "not sealed");
             }
@@ -256,15 +255,14 @@ impl Sealer<'_> {
         state: &SealState,
         newest: Option<(i64, chrono::DateTime<chrono::Utc>)>,
     ) -> Result<Option<LastSaid>, StoreError> {
-        let at = match newest {
-            Some((_, at)) => at,
+        let newest = match newest {
             None => {
                 let newest = self.timeline.lookup_newest(conversation).await?;
-                newest
-                    .and_then(|place| place.message)
-                    .map_or(state.created_at, |(_, at)| at)
+                newest.and_then(|place| place.message)
             }
+            newest => newest,
         };
+        let at = newest.map_or(state.created_at, |(_, at)| at);
         Ok(Some(at).filter(|at| *at != state.last_activity_at).map(|at| LastSaid {
             message_count: state.message_count,
             at,

@@ -1,4 +1,9 @@
 //! What sealing closes, keeps and reports, on real databases.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that unwraps or indexes fails where it should, also in its helpers"
+)]
 
 use std::collections::BTreeSet;
 
@@ -46,14 +51,14 @@ impl Scene {
         ))
         .await;
         let at = self.state().await.allocated_at;
-        let placed = |wanted: char| {
+        let of_kind = |wanted: char| {
             let places = (after + 1..).zip(places.chars());
             places
                 .filter(move |(_, kind)| *kind == wanted)
                 .map(|(place, _)| place)
                 .collect::<Vec<_>>()
         };
-        for some in placed('m').chunks(20) {
+        for some in of_kind('m').chunks(20) {
             let writes = some.iter().map(|place| {
                 let place = Place {
                     revision: *place,
@@ -70,7 +75,7 @@ impl Scene {
                     .all(|written| *written == Inserted::Written)
             );
         }
-        let voids: Vec<_> = placed('v')
+        let voids: Vec<_> = of_kind('v')
             .into_iter()
             .map(|place| (self.conversation, place))
             .collect();
@@ -385,11 +390,17 @@ async fn a_sealing_waits_for_who_writes_and_one_that_does_not_wait_passes_by() {
         .execute(&mut *held)
         .await
         .unwrap();
-    let sealed = Sealed {
+    let found_out = Sealed {
         closed_revision: 3,
         ..Sealed::default()
     };
-    assert!(!scene.postgres.seal(scene.conversation, &sealed, false).await.unwrap());
+    assert!(
+        !scene
+            .postgres
+            .seal(scene.conversation, &found_out, false)
+            .await
+            .unwrap()
+    );
     let (postgres, timeline) = (
         scene.fixture.postgres(),
         Timeline::new(scene.fixture.settings()).unwrap(),

@@ -89,6 +89,8 @@ CREATE FUNCTION count_unread(
 ) RETURNS bigint
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
+    -- Further down than a million seqs, what is uncounted is counted: nobody reads that far back, and it is never looked at.
+    c_chunks_max CONSTANT int := 1024;
     v_chunk     bigint := p_base / 1024;
     v_end       bigint := p_through / 1024;
     v_own       bigint := 0;
@@ -119,7 +121,8 @@ BEGIN
     FROM (
         SELECT s.chunk, bit_or(s.bits) AS bits FROM (
             SELECT u.chunk, u.bits FROM uncounted u
-            WHERE u.conversation_id = p_conversation AND u.chunk BETWEEN v_chunk AND v_end
+            WHERE u.conversation_id = p_conversation
+              AND u.chunk BETWEEN greatest(v_chunk, v_end - c_chunks_max) AND v_end
             UNION ALL
             SELECT s / 1024, bit_of(s) FROM unnest(p_also_uncounted) s WHERE s > p_base AND s <= p_through
         ) s GROUP BY s.chunk
@@ -140,11 +143,11 @@ LANGUAGE sql STABLE AS $$
     ) s
 $$;
 
--- The greatest seq at or below p_seq that is not uncounted; 0 when there is none among the 65,536 below.
+-- The greatest seq at or below p_seq that is not uncounted; 0 when there is none among the 1,048,576 below.
 CREATE FUNCTION newest_counted(p_conversation uuid, p_seq bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    c_chunks_max CONSTANT int := 64;
+    c_chunks_max CONSTANT int := 1024;
     v_seq        bigint := p_seq;
     v_bits       bit(1024);
 BEGIN
@@ -153,6 +156,10 @@ BEGIN
         SELECT u.bits INTO v_bits FROM uncounted u WHERE u.conversation_id = p_conversation AND u.chunk = v_seq / 1024;
         IF NOT FOUND THEN
             RETURN v_seq;
+        END IF;
+        IF v_bits = ~ repeat('0', 1024)::bit(1024) THEN
+            v_seq := v_seq / 1024 * 1024 - 1;
+            CONTINUE;
         END IF;
         FOR v_position IN REVERSE (v_seq % 1024)::int..0 LOOP
             IF get_bit(v_bits, v_position) = 0 THEN
@@ -207,6 +214,7 @@ BEGIN
             -- Not friends, or not any more: someone may have opened it before the friendship ended, while this waited.
             SELECT c.conversation_id INTO v_id FROM conversations c WHERE c.low_user_id = v_low AND c.high_user_id = v_high;
             IF v_id IS NULL THEN
+                PERFORM use_budget(p_actor, 'write', p_call_us);
                 RETURN QUERY SELECT 'not_friends', NULL::uuid, false, NULL::bigint, NULL::bigint, NULL::bigint;
                 RETURN;
             END IF;
@@ -234,6 +242,7 @@ BEGIN
                     SELECT v_id, f.user_id, 0, 0, f.revision FROM feeds f WHERE f.user_id IN (v_low, v_high);
                 END IF;
             EXCEPTION WHEN SQLSTATE 'CH001' THEN
+                PERFORM use_budget(p_actor, 'write', p_call_us);
                 RETURN QUERY SELECT 'conversation_limit', NULL::uuid, false, NULL::bigint, NULL::bigint, NULL::bigint;
                 RETURN;
             END;

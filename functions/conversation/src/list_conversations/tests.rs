@@ -280,7 +280,7 @@ async fn a_list_heals_what_it_finds_and_nothing_stays_of_a_message_that_was_neve
     let first = scene.say("bob", "1", "one").await;
     scene.stores.say(carol, "carol", "1", "from carol").await;
     // Later than the message of carol, so that it moves the conversation up.
-    let lost = scene.place("bob", "2").await;
+    let unwritten = scene.place("bob", "2").await;
     scene.age(-60).await;
     say_later_without_message(&scene).await;
 
@@ -297,7 +297,7 @@ async fn a_list_heals_what_it_finds_and_nothing_stays_of_a_message_that_was_neve
     assert_eq!((ids(&after), seal), (strings(&[carol, scene.conversation]), vec![]));
     assert_eq!(after[1].last_activity_at, Some(first.allocated_at.into()));
     assert_eq!((after[1].unread_count, after[1].counted_seq), (1, 2));
-    let late = scene.write("bob", "2", "late", &lost).await;
+    let late = scene.write("bob", "2", "late", &unwritten).await;
     assert_eq!(late, chat_stores::mongo::Inserted::Taken);
     // The next message moves it up again.
     say_later(&scene.fixture, &scene.stores, scene.conversation, "bob").await;

@@ -664,12 +664,12 @@ async fn what_is_sent_while_a_sync_counts_again_is_counted_but_not_called_known(
         .unwrap();
         let head = scene.stores.seal_state(scene.conversation).await.message_count;
         let proxies = scene.fixture.with_proxies().await;
-        let held = proxies.postgres.hold(Filter::operation("FROM deployment").skip(1));
+        let caught_read = proxies.postgres.hold(Filter::operation("FROM deployment").skip(1));
         let sync: SyncConversations = proxies.operation();
         let syncing = tokio::spawn(async move { sync_one(&sync, cursor).await });
-        held.caught().await;
+        caught_read.caught().await;
         scene.say("alice", &format!("later-{head}"), "later").await;
-        held.release();
+        caught_read.release();
 
         let synced = syncing.await.unwrap();
         assert_eq!((reached(&synced), synced.cursor_seq), (head, head), "what was shown");

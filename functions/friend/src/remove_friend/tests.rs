@@ -154,7 +154,7 @@ async fn to_end_something_is_always_allowed_and_to_end_it_again_and_again_is_not
     for other in ["nobody", &others[0]] {
         let wait =
             assert_exhausted::<RemoveFriend>(call(&remove, "alice", request(other)).await, "RATE_LIMITED").unwrap();
-        assert!(wait <= refill && wait > refill - Duration::from_secs(60), "{wait:?}");
+        assert!(wait <= refill && wait + Duration::from_mins(1) > refill, "{wait:?}");
     }
     for other in others[1..].iter().map(String::as_str).chain(["bob", "carol"]) {
         assert_eq!(

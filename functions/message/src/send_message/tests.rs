@@ -1069,7 +1069,9 @@ async fn postgres_holds_nothing_that_was_said() {
         .await
         .unwrap_err();
 
-    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = text
+        .bytes()
+        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     let mut session = fixture.connect_postgres().await;
     let tables: Vec<String> = sqlx::query_scalar("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'")
         .fetch_all(&mut session)

@@ -1,6 +1,6 @@
 //! An operation that says back what it was told, and waits, notifies bob and seals when it is told to.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chat_contract::v1::{LiveEvent, Message, SendMessageRequest, SendMessageResponse};
 use chat_domain::ConversationId;
@@ -14,6 +14,12 @@ use tokio::net::TcpStream;
 pub(crate) struct Echo {
     /// Where sealing is to be seen.
     sealing: Mutex<String>,
+}
+
+impl Echo {
+    fn sealing(&self) -> MutexGuard<'_, String> {
+        self.sealing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Operation for Echo {
@@ -56,7 +62,7 @@ impl Operation for Echo {
         };
         let mut answer = Answer::new(response);
         if !sealing.is_empty() {
-            *self.sealing.lock().unwrap() = sealing.to_owned();
+            sealing.clone_into(&mut self.sealing());
             answer.seal = vec![ConversationId::generate()];
         }
         match said.split(' ').next().unwrap_or_default() {
@@ -69,7 +75,7 @@ impl Operation for Echo {
 
     async fn seal(&self, conversations: Vec<ConversationId>) {
         assert_eq!(conversations.len(), 1);
-        let address = self.sealing.lock().unwrap().clone();
+        let address = self.sealing().clone();
         assert_ne!(address, "nowhere", "a panic does no harm");
         let _ = TcpStream::connect(address).await;
     }

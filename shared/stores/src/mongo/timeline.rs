@@ -21,9 +21,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use super::entry::{
-    Document, Entry, EntryKind, MessageEntry, PlaceEntry, PreviewEntry, from_bson_uuid, to_bson_uuid,
-};
+use super::entry::{Document, Entry, EntryKind, MessageEntry, PlaceEntry, PreviewEntry, from_bson_uuid, to_bson_uuid};
 use crate::{Settings, SettingsError, StoreError, StoreErrorKind};
 
 const STORE: &str = "MongoDB";
@@ -229,7 +227,10 @@ impl Timeline {
             .build();
         let collection = collection.clone_with_type::<Document<'_>>();
         let closed = async {
-            let written = collection.insert_many(voids).ordered(false).write_concern(write_concern);
+            let written = collection
+                .insert_many(voids)
+                .ordered(false)
+                .write_concern(write_concern);
             match written.await {
                 Ok(_) => Ok(()),
                 Err(error) if is_duplicate(&error) => Ok(()),
@@ -395,7 +396,9 @@ impl Timeline {
     ) -> Result<BTreeMap<ConversationId, Vec<i64>>, StoreError> {
         const ACTION: &str = "list present seqs";
         let mut found: BTreeMap<ConversationId, Vec<i64>> = BTreeMap::new();
-        let Some(filter) = any_of_seqs(ranges) else { return Ok(found) };
+        let Some(filter) = any_of_seqs(ranges) else {
+            return Ok(found);
+        };
         let options = FindOptions::builder()
             .projection(doc! { "_id": 0, "conversation_id": 1, "seq": 1 })
             .hint(by_name(SEQ_INDEX))
@@ -466,7 +469,8 @@ impl Timeline {
             return Ok(Vec::new());
         }
         let ids: Vec<BsonUuid> = messages.iter().map(|message| to_bson_uuid(message.uuid())).collect();
-        self.find_previews(ACTION, doc! { "_id": { "$in": ids } }, ID_INDEX).await
+        self.find_previews(ACTION, doc! { "_id": { "$in": ids } }, ID_INDEX)
+            .await
     }
 
     /// Reads when the newest message of a conversation got its place, and its seq. None: nothing was ever said.

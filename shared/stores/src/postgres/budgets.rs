@@ -72,7 +72,10 @@ impl Default for Budgets {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a cast saturates, and the factor is bounded")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a cast saturates, and the factor is bounded"
+)]
 fn whole(number: f64) -> i64 {
     number.round() as i64
 }
@@ -110,7 +113,10 @@ mod tests {
     fn a_factor_that_is_none_is_a_bad_setting() {
         for bad in ["0", "-1", "x", "NaN", "inf", "1e300"] {
             let error = budgets(bad).unwrap_err();
-            assert!(error.to_string().starts_with("USER_BUDGET_FACTOR is not a number"), "{error}");
+            assert!(
+                error.to_string().starts_with("USER_BUDGET_FACTOR is not a number"),
+                "{error}"
+            );
         }
     }
 }

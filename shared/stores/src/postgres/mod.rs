@@ -24,13 +24,11 @@ use crate::{Settings, SettingsError, StoreError, StoreErrorKind};
 
 pub use budgets::OutOfBudget;
 pub use conversations::{
-    APPEND, Append, Appended, ConversationRow, ConversationsPage, LIST_CONVERSATIONS, LOOKUP_MEMBERSHIP, ListedRow, MemberRow,
-    Membership, Missing, Opened, OpenedDirect, Outcome, Place, ReadPosition,
+    APPEND, Append, Appended, ConversationRow, ConversationsPage, LIST_CONVERSATIONS, LOOKUP_MEMBERSHIP, ListedRow,
+    MemberRow, Membership, Missing, Opened, OpenedDirect, Outcome, Place, ReadPosition,
 };
 pub use feed::{FeedChange, FeedHead, FeedRow, SYNC, SyncRow, SyncState};
-pub use people::{
-    Friend, FriendAnswered, FriendRequested, Friendship, FriendshipState, ProfileRow, ProfileUpdate,
-};
+pub use people::{Friend, FriendAnswered, FriendRequested, Friendship, FriendshipState, ProfileRow, ProfileUpdate};
 pub use roles::role_url;
 pub use sealing::{LastSaid, SealState, Sealed};
 

@@ -1,8 +1,8 @@
 //! Profiles and friendships.
 
 use chat_domain::{
-    AvatarUrl, DisplayName, FRIEND_REQUESTS_AGAIN, FRIEND_REQUESTS_MAX, FRIENDS_MAX, INVITE_BUDGET, PageSize, READ_BUDGET,
-    UserId, UsersToken, WRITE_BUDGET,
+    AvatarUrl, DisplayName, FRIEND_REQUESTS_AGAIN, FRIEND_REQUESTS_MAX, FRIENDS_MAX, INVITE_BUDGET, PageSize,
+    READ_BUDGET, UserId, UsersToken, WRITE_BUDGET,
 };
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
@@ -366,7 +366,9 @@ impl Postgres {
         let more = friends.len() > page_size.get();
         friends.truncate(page_size.get());
         let last = friends.last().filter(|_| more);
-        let next = last.and_then(|last| last.other.parse().ok()).map(|user| UsersToken { user });
+        let next = last
+            .and_then(|last| last.other.parse().ok())
+            .map(|user| UsersToken { user });
         Ok(Ok((friends, next)))
     }
 }
