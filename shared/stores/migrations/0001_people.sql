@@ -81,7 +81,8 @@ BEGIN
     IF NOT FOUND THEN
         INSERT INTO budgets AS b (user_id, class, used_until)
         VALUES (p_user, p_class, clock_timestamp() + p_call_us * interval '1 microsecond')
-        ON CONFLICT (user_id, class) DO UPDATE SET used_until = greatest(b.used_until, EXCLUDED.used_until);
+        ON CONFLICT (user_id, class) DO UPDATE SET
+            used_until = greatest(b.used_until, clock_timestamp()) + p_call_us * interval '1 microsecond';
     END IF;
 END $$;
 

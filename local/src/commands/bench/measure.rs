@@ -17,7 +17,7 @@ const WARM_UP: Duration = Duration::from_millis(700);
 
 /// One of those who call at the same time.
 pub(super) enum Caller {
-    Service(ServiceCaller),
+    Service(Box<ServiceCaller>),
     Bare(BareCaller),
 }
 

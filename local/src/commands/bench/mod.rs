@@ -196,7 +196,7 @@ async fn bench(stack: &Stack, arguments: &BenchArguments, progress: &Progress) -
             let part = scene.part(subject, caller);
             sides
                 .service
-                .push(Caller::Service(service.caller(subject, part.clone())?));
+                .push(Caller::Service(Box::new(service.caller(subject, part.clone())?)));
             sides.bare.push(Caller::Bare(bare.caller(subject, part).await?));
         }
         let outcome = measure(sides, arguments.seconds).await?;
