@@ -20,6 +20,11 @@ use crate::{Answer, CallContext, Caller, Claims, Deadline, Failure, Operation};
 /// A call that goes on to its end is not begun with less time left than this: it would be cut off in the middle.
 const FINISH_DURATION_MIN: Duration = Duration::from_millis(500);
 
+/// A call that need not finish goes on for so long all the same when its client no longer waits: dropped in the middle of a
+/// statement, it would take its environment's connection to the database with it, and a client that waits for no more
+/// than a millisecond could make others pay for new ones.
+const DROP_DELAY: Duration = Duration::from_secs(1);
+
 /// Request extension: where a call leaves what is to be done once its answer is out. Whoever puts it in does that. Clones share
 /// the place.
 #[derive(Clone, Default)]
@@ -27,8 +32,8 @@ pub struct Unfinished(Arc<Mutex<Rest>>);
 
 #[derive(Default)]
 struct Rest {
-    /// The rest of a call whose client no longer waits, of an operation that [`FINISHES`](Operation::FINISHES). Where nobody
-    /// put an [`Unfinished`] in, the answer waits for the end of the call.
+    /// The rest of a call whose client no longer waits: to its end, of an operation that [`FINISHES`](Operation::FINISHES), else
+    /// for a moment. Where nobody put an [`Unfinished`] in, the answer of one that finishes waits for the end of the call.
     call: Option<RestOfCall>,
     /// What [`Operation::seal`] is to do, after everything else.
     sealing: Option<BoxFuture<'static, ()>>,
@@ -99,8 +104,12 @@ pub(crate) fn admit<O: Operation>(
     if answer_by <= now || (O::FINISHES && end < now + FINISH_DURATION_MIN) {
         return Err(too_late());
     }
-    let unfinished = extensions.get().filter(|_| O::FINISHES && answer_by < end).cloned();
-    let deadline = if O::FINISHES { end } else { answer_by };
+    let unfinished: Option<Unfinished> = extensions.get().filter(|_| answer_by < end).cloned();
+    let deadline = match unfinished {
+        _ if O::FINISHES => end,
+        Some(_) => end.min(answer_by + DROP_DELAY),
+        None => answer_by,
+    };
     Ok(Admitted {
         context: CallContext::new(caller, deadline.into_std()),
         answer_by: if unfinished.is_some() { answer_by } else { deadline },
@@ -203,7 +212,7 @@ async fn finish<O: Operation>(
             told_of::<O>(&failure)
         }
         Err(_elapsed) => {
-            tracing::warn!("call was cut off at the function's deadline");
+            tracing::warn!("call was cut off after its client had stopped waiting");
             Vec::new()
         }
     }

@@ -100,7 +100,8 @@ impl CallContext {
     }
 
     /// When the call is dropped, wherever it waits then: at the function's end less a margin, or when the gateway no longer
-    /// waits. That is also when the client no longer waits, unless the operation [`FINISHES`](crate::Operation::FINISHES).
+    /// waits. That is also a moment after the client no longer waits, unless the operation
+    /// [`FINISHES`](crate::Operation::FINISHES).
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
