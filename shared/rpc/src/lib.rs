@@ -20,7 +20,7 @@ mod frame;
 mod media;
 pub mod notices;
 mod operation;
-mod timeout;
+pub mod timeout;
 pub mod view;
 
 pub use call::{RestOfCall, Unfinished};

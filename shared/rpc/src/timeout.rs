@@ -1,4 +1,4 @@
-//! How long the client waits, as it says in a header.
+//! How long the client waits, as it says in a header. What stands between a client and its function reads it as well.
 
 use std::time::Duration;
 
@@ -16,21 +16,8 @@ pub(crate) fn grpc(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
     let Some(value) = headers.get("grpc-timeout") else {
         return Ok(None);
     };
-    let timeout = || {
-        let value = value.to_str().ok()?;
-        let (number, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
-        let number = digits(number, GRPC_DIGITS_MAX)?;
-        Some(match unit {
-            "H" => Duration::from_secs(number * 60 * 60),
-            "M" => Duration::from_secs(number * 60),
-            "S" => Duration::from_secs(number),
-            "m" => Duration::from_millis(number),
-            "u" => Duration::from_micros(number),
-            "n" => Duration::from_nanos(number),
-            _ => return None,
-        })
-    };
-    timeout()
+    let timeout = value.to_str().ok().and_then(parse_grpc);
+    timeout
         .map(Some)
         .ok_or_else(|| malformed("grpc-timeout", value, "1 to 8 digits and one of H, M, S, m, u, n"))
 }
@@ -40,10 +27,30 @@ pub(crate) fn connect(headers: &HeaderMap) -> Result<Option<Duration>, Failure> 
     let Some(value) = headers.get("connect-timeout-ms") else {
         return Ok(None);
     };
-    let timeout = value.to_str().ok().and_then(|value| digits(value, CONNECT_DIGITS_MAX));
+    let timeout = value.to_str().ok().and_then(parse_connect);
     timeout
-        .map(|number| Some(Duration::from_millis(number)))
+        .map(Some)
         .ok_or_else(|| malformed("connect-timeout-ms", value, "1 to 10 digits"))
+}
+
+/// The time that a value of `grpc-timeout` means; none for a malformed one.
+pub fn parse_grpc(value: &str) -> Option<Duration> {
+    let (number, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
+    let number = digits(number, GRPC_DIGITS_MAX)?;
+    Some(match unit {
+        "H" => Duration::from_secs(number * 60 * 60),
+        "M" => Duration::from_secs(number * 60),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+/// The time that a value of `connect-timeout-ms` means; none for a malformed one.
+pub fn parse_connect(value: &str) -> Option<Duration> {
+    digits(value, CONNECT_DIGITS_MAX).map(Duration::from_millis)
 }
 
 fn digits(text: &str, digits_max: usize) -> Option<u64> {
