@@ -14,7 +14,7 @@
 //! so that it can be checked without a call to anyone. That it works only once is the registry's to see to.
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chat_domain::UserId;
 use chat_runtime::{Settings, SettingsError};
 use chat_stores::dynamo::TicketId;
@@ -60,10 +60,7 @@ impl TicketKey {
             expected: EXPECTED,
             problem,
         };
-        let key = settings.require(NAME, EXPECTED)?;
-        let key = STANDARD
-            .decode(key)
-            .map_err(|_| invalid("it is not base64".to_owned()))?;
+        let key = settings.require_base64(NAME, EXPECTED)?;
         if key.len() < KEY_BYTES_MIN {
             return Err(invalid(format!("it has {} bytes", key.len())));
         }
@@ -124,6 +121,8 @@ pub(crate) mod tests {
     use std::time::Duration;
 
     use chat_domain::TICKET_LIFETIME;
+
+    use base64::engine::general_purpose::STANDARD;
 
     use super::*;
 
