@@ -53,10 +53,7 @@ impl Operation for ListConversations {
     }
 
     async fn seal(&self, conversations: Vec<ConversationId>) {
-        let sealer = Sealer {
-            postgres: &self.postgres,
-            timeline: &self.timeline,
-        };
+        let sealer = Sealer::new(&self.postgres, &self.timeline);
         sealer.seal_all(&conversations).await;
     }
 }

@@ -60,10 +60,19 @@ pub(crate) async fn complete(
     };
     let (more_previews, counted) = tokio::try_join!(timeline.list_newest_previews(&below), recount)?;
     previews.extend(by_conversation(more_previews));
-    let counted: BTreeMap<ConversationId, i64> = counted.into_iter().collect();
+    let through = |id| {
+        missing
+            .iter()
+            .find(|missing| missing.conversation == id)
+            .map(|missing| missing.through)
+    };
+    let counted = counted
+        .into_iter()
+        .filter_map(|(id, unread)| Some((id, (unread, through(id)?))));
+    let counted: BTreeMap<ConversationId, (i64, i64)> = counted.collect();
     for row in &mut rows {
-        if let Some(unread) = counted.get(&id(row)) {
-            row.conversation.unread_count = *unread;
+        if let Some((unread, through)) = counted.get(&id(row)) {
+            (row.conversation.unread_count, row.conversation.counted_seq) = (*unread, *through);
         }
     }
     let conversations = rows
@@ -105,21 +114,23 @@ fn unsettled(row: &ListedRow) -> Option<SeqRange> {
     let conversation = &row.conversation;
     let range = SeqRange {
         conversation: conversation.conversation,
-        after: row.settled_seq.max(conversation.counted_seq - UNREAD_COUNT_MAX),
+        after: row.closed_seq.max(conversation.counted_seq - UNREAD_COUNT_MAX),
         through: conversation.counted_seq,
     };
     (conversation.unread_count > 0 && range.after < range.through).then_some(range)
 }
 
-/// The seqs of a range that are not among those present, which are sorted.
+/// The seqs of a range that are not among those present, which are sorted. Those at its end may be on their way: counting ends
+/// below them, and who hears of them adds them.
 fn missing(range: SeqRange, present: Option<&Vec<i64>>) -> Option<Missing> {
     let present = present.map_or(&[][..], Vec::as_slice);
-    let seqs: Vec<i64> = (range.after + 1..=range.through)
+    let through = present.last().copied().unwrap_or(range.after);
+    let seqs: Vec<i64> = (range.after + 1..=through)
         .filter(|seq| present.binary_search(seq).is_err())
         .collect();
-    (!seqs.is_empty()).then_some(Missing {
+    (through < range.through || !seqs.is_empty()).then_some(Missing {
         conversation: range.conversation,
-        through: range.through,
+        through,
         seqs,
     })
 }
