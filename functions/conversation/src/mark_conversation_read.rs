@@ -1,7 +1,7 @@
 //! Moves the caller's read position forward.
 
 use chat_contract::v1::{MarkConversationReadRequest, MarkConversationReadResponse};
-use chat_domain::{ConversationId, Violation};
+use chat_domain::{ConversationId, at_least};
 use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, notices};
 use chat_stores::postgres::Postgres;
 use chat_stores::{Settings, SettingsError};
@@ -51,15 +51,8 @@ impl Operation for MarkConversationRead {
 fn parse(request: &MarkConversationReadRequest) -> Result<(ConversationId, i64), Failure> {
     let mut fields = Fields::default();
     let conversation = fields.take("conversation_id", request.conversation_id.parse());
-    let read_seq = if request.read_seq > 0 {
-        Ok(request.read_seq)
-    } else {
-        Err(Violation::new(format!(
-            "is {}; it must be at least 1",
-            request.read_seq
-        )))
-    };
-    match (conversation, fields.take("read_seq", read_seq)) {
+    let read_seq = fields.take("read_seq", at_least(request.read_seq, 1));
+    match (conversation, read_seq) {
         (Some(conversation), Some(read_seq)) => Ok((conversation, read_seq)),
         _ => Err(fields.refuse()),
     }

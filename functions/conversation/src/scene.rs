@@ -31,10 +31,7 @@ impl Stores {
     }
 
     pub(crate) fn sealer(&self) -> Sealer<'_> {
-        Sealer {
-            postgres: &self.postgres,
-            timeline: &self.timeline,
-        }
+        Sealer::new(&self.postgres, &self.timeline)
     }
 
     /// Asks the sequencer for a place.

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chat_contract::v1::{SyncConversationsRequest, SyncConversationsResponse};
-use chat_domain::{ConversationId, SYNC_CURSORS_MAX, UserId, VOIDS_MAX, Violation};
+use chat_domain::{ConversationId, SYNC_CURSORS_MAX, UserId, VOIDS_MAX, Violation, at_least};
 use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
 use chat_sealing::{Closed, RestartBudget, Sealer, Walk};
 use chat_stores::mongo::{Entry, EntryKind, MessageEntry, Timeline};
@@ -85,10 +85,7 @@ impl Operation for SyncConversations {
 
 impl SyncConversations {
     fn sealer(&self) -> Sealer<'_> {
-        Sealer {
-            postgres: &self.postgres,
-            timeline: &self.timeline,
-        }
+        Sealer::new(&self.postgres, &self.timeline)
     }
 
     async fn list_feed(&self, user: &UserId, feed: Option<FeedPlan>) -> Result<Vec<FeedRow>, StoreError> {
@@ -203,13 +200,6 @@ fn parse(request: &SyncConversationsRequest) -> Result<Asked<'_>, Failure> {
         fields.take::<()>("cursors", Err(Violation::new(problem)));
         return Err(fields.refuse());
     }
-    let not_negative = |value: i64| {
-        if value < 0 {
-            Err(Violation::new(format!("is {value}; it must not be negative")))
-        } else {
-            Ok(value)
-        }
-    };
     let mut seen = HashSet::new();
     let mut cursors = Vec::with_capacity(request.cursors.len());
     for cursor in &request.cursors {
@@ -222,9 +212,9 @@ fn parse(request: &SyncConversationsRequest) -> Result<Asked<'_>, Failure> {
             }
         });
         let conversation = fields.take("cursors.conversation_id", conversation);
-        let joined_revision = fields.take("cursors.joined_revision", not_negative(cursor.joined_revision));
-        let revision = fields.take("cursors.revision", not_negative(cursor.revision));
-        let epoch = fields.take("cursors.epoch", not_negative(cursor.epoch));
+        let joined_revision = fields.take("cursors.joined_revision", at_least(cursor.joined_revision, 0));
+        let revision = fields.take("cursors.revision", at_least(cursor.revision, 0));
+        let epoch = fields.take("cursors.epoch", at_least(cursor.epoch, 0));
         if let (Some(conversation), Some(joined_revision), Some(revision), Some(epoch)) =
             (conversation, joined_revision, revision, epoch)
         {
@@ -238,12 +228,12 @@ fn parse(request: &SyncConversationsRequest) -> Result<Asked<'_>, Failure> {
         }
     }
     let feed = request.feed.as_ref().map(|feed| FeedAsked {
-        epoch: fields.take("feed.epoch", not_negative(feed.epoch)).unwrap_or_default(),
+        epoch: fields.take("feed.epoch", at_least(feed.epoch, 0)).unwrap_or_default(),
         revision: fields
-            .take("feed.revision", not_negative(feed.revision))
+            .take("feed.revision", at_least(feed.revision, 0))
             .unwrap_or_default(),
         listing_through: fields
-            .take("feed.listing_through", not_negative(feed.listing_through))
+            .take("feed.listing_through", at_least(feed.listing_through, 0))
             .unwrap_or_default(),
     });
     fields.accept(Asked { cursors, feed })

@@ -6,7 +6,7 @@
 
 use chat_contract::v1::list_messages_request::Position;
 use chat_contract::v1::{ListMessagesRequest, ListMessagesResponse};
-use chat_domain::{ConversationId, PAGE_WAITS, PageSize, VOIDS_MAX, Violation};
+use chat_domain::{ConversationId, PAGE_WAITS, PageSize, VOIDS_MAX, at_least};
 use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
 use chat_sealing::{Sealer, Stretch};
 use chat_stores::mongo::{Consistency, HistoryRange, MessageEntry, Timeline};
@@ -180,10 +180,7 @@ impl ListMessages {
     }
 
     fn sealer(&self) -> Sealer<'_> {
-        Sealer {
-            postgres: &self.postgres,
-            timeline: &self.timeline,
-        }
+        Sealer::new(&self.postgres, &self.timeline)
     }
 }
 
@@ -231,17 +228,10 @@ fn parse(request: &ListMessagesRequest) -> Result<(ConversationId, Page), Failur
         Some(Position::AfterSeq(seq)) => ("after_seq", seq, 0),
         Some(Position::AroundSeq(seq)) => ("around_seq", seq, 1),
     };
-    let at_least = |value: i64, least: i64| {
-        if value < least {
-            Err(Violation::new(format!("is {value}; it must be at least {least}")))
-        } else {
-            Ok(())
-        }
-    };
     let in_range = fields.take(field, at_least(seq, least));
     let restart = fields.take("restart_revision", at_least(request.restart_revision, 0));
     let size = page_size.map(PageSize::get);
-    let (Some(conversation), Some(size), Some(()), Some(())) = (conversation, size, in_range, restart) else {
+    let (Some(conversation), Some(size), Some(_), Some(_)) = (conversation, size, in_range, restart) else {
         return Err(fields.refuse());
     };
     let (below, above) = match request.position {

@@ -103,10 +103,7 @@ impl Scene {
     /// Seals the conversation as far as it can be now.
     pub(crate) async fn seal(&self) {
         let postgres = self.fixture.postgres();
-        let sealer = Sealer {
-            postgres: &postgres,
-            timeline: &self.timeline,
-        };
+        let sealer = Sealer::new(&postgres, &self.timeline);
         sealer.seal(self.conversation).await.unwrap();
     }
 

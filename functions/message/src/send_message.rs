@@ -4,7 +4,7 @@
 //! repeated in between: the timeline's unique indexes tell, and the loop below decides.
 
 use chat_contract::v1::{LiveEvent, SendMessageRequest, SendMessageResponse, live_event};
-use chat_domain::{ClientMessageId, ContentKey, ConversationId, MessageId, MessageText, UserId, Violation, Window};
+use chat_domain::{ClientMessageId, ContentKey, ConversationId, MessageId, MessageText, UserId, Window, at_least};
 use chat_rpc::{Answer, CallContext, Failure, Fields, Notice, Operation, notices, view};
 use chat_sealing::Sealer;
 use chat_stores::mongo::{Heads, Inserted, MessageEntry, PreviewEntry, ReplyEntry, Slot, Timeline};
@@ -102,10 +102,7 @@ struct Target {
 
 impl SendMessage {
     fn sealer(&self) -> Sealer<'_> {
-        Sealer {
-            postgres: &self.postgres,
-            timeline: &self.timeline,
-        }
+        Sealer::new(&self.postgres, &self.timeline)
     }
 
     fn parse(&self, request: &SendMessageRequest) -> Result<Draft, Failure> {
@@ -117,15 +114,7 @@ impl SendMessage {
             "" => Some(None),
             target => fields.take("reply_to_message_id", target.parse().map(Some)),
         };
-        let read_seq = if request.read_seq < 0 {
-            Err(Violation::new(format!(
-                "is {}; it must not be negative",
-                request.read_seq
-            )))
-        } else {
-            Ok(request.read_seq)
-        };
-        let read_seq = fields.take("read_seq", read_seq);
+        let read_seq = fields.take("read_seq", at_least(request.read_seq, 0));
         match (conversation, op, text, reply_to, read_seq) {
             (Some(conversation), Some(op), Some(text), Some(reply_to), Some(read_seq)) => Ok(Draft {
                 conversation,

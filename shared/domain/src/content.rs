@@ -47,11 +47,6 @@ impl MessageText {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// The text, given away.
-    pub fn into_string(self) -> String {
-        self.0
-    }
 }
 
 /// How others call a user: 1 to 64 characters, not blank, no control characters.
@@ -177,7 +172,7 @@ mod tests {
             &"🦀".repeat(4_000),
         ] {
             assert_eq!(
-                MessageText::parse(good).map(MessageText::into_string),
+                MessageText::parse(good).map(|text| text.as_str().to_owned()),
                 Ok(good.to_owned())
             );
         }

@@ -28,3 +28,11 @@ impl Violation {
         Self(description.into())
     }
 }
+
+/// A number that must not be less than this.
+pub fn at_least(value: i64, least: i64) -> Result<i64, Violation> {
+    if value < least {
+        return Err(Violation::new(format!("is {value}; it must be at least {least}")));
+    }
+    Ok(value)
+}

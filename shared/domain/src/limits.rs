@@ -98,8 +98,6 @@ pub const PAGE_WAITS: [Duration; 3] = [
 /// A revision that has been missing for this long was abandoned by its writer.
 pub const HOLE_AGE_MAX: Duration = Duration::from_secs(3);
 
-/// Members of a conversation that an answer names, at most.
-pub const MEMBERS_SHOWN_MAX: usize = 100;
 /// Users that one notice goes to, at most; one for more is dropped, and logged as an error.
 pub const DELIVERY_MEMBERS_MAX: usize = 100;
 /// Bytes of one push, at most; a larger event becomes a poke.

@@ -1,7 +1,7 @@
 //! Sealing: making sure that a conversation is whole, and keeping how far that was done.
 //!
 //! Postgres hands out places and seqs, MongoDB keeps what is written there, and a writer may die in between. What it leaves
-//! open is closed by whoever meets it: the sender of every 128th place, a sync, a page of history. This crate is where all
+//! open is closed by whoever meets it: the sender of every so many places ([`SEAL_EVERY`]), a sync, a page of history. This crate is where all
 //! of them do it, so that there is one rule for what an open place is, when it may be closed, and what has to be told
 //! Postgres about it: how far every place is taken, and which seqs no message has, which therefore count nowhere.
 //!
@@ -12,7 +12,8 @@
 
 mod walk;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use chat_domain::{
     ConversationId, RESTART_PLACES_MAX, RESTART_PLACES_READ_MAX, SEAL_EVERY, SEAL_PLACES_MAX, VOIDS_MAX,
@@ -21,11 +22,17 @@ use chat_stores::StoreError;
 use chat_stores::mongo::{PlaceEntry, SeqRange, Timeline};
 use chat_stores::postgres::{LastSaid, Postgres, SealState, Sealed};
 
+use tokio::time::Instant;
+
 pub use walk::{Placed, Stretch, Walk};
 
 /// Seqs that one sealing reports as uncounted, at most: more than the places that it looks at only has a conversation whose
 /// sequencer was lifted over a stretch that nobody ever handed out.
 const UNCOUNTED_MAX: i64 = 65_536;
+/// Places that are counted with one call of the timeline, at most: a slow one still counts so many in its time.
+const COUNTED_AT_ONCE: i64 = 20_000;
+/// For how long one call begins to count further places.
+const COUNTING_DURATION_MAX: Duration = Duration::from_millis(700);
 /// Progress of less than this is not worth a write of its own.
 const KEPT_STEP: i64 = 1_000;
 
@@ -55,10 +62,8 @@ impl Default for RestartBudget {
 /// Seals conversations.
 #[derive(Clone, Copy, Debug)]
 pub struct Sealer<'a> {
-    /// Where it is kept.
-    pub postgres: &'a Postgres,
-    /// What is looked at, and closed.
-    pub timeline: &'a Timeline,
+    postgres: &'a Postgres,
+    timeline: &'a Timeline,
 }
 
 /// How far a conversation is closed.
@@ -72,7 +77,12 @@ pub struct Closed {
     pub had_gaps: bool,
 }
 
-impl Sealer<'_> {
+impl<'a> Sealer<'a> {
+    /// A sealer on the stores of an operation.
+    pub fn new(postgres: &'a Postgres, timeline: &'a Timeline) -> Self {
+        Self { postgres, timeline }
+    }
+
     /// Seals these conversations one after the other. What fails is logged: another call seals.
     pub async fn seal_all(&self, conversations: &[ConversationId]) {
         for conversation in conversations {
@@ -82,7 +92,7 @@ impl Sealer<'_> {
         }
     }
 
-    /// Seals a conversation from where it is sealed, over at most 1,024 places: closes what was abandoned there, and keeps
+    /// Seals a conversation from where it is sealed, over at most [`SEAL_PLACES_MAX`] places: closes what was abandoned there, and keeps
     /// how far everything is taken and which seqs no message has. At the head it also sets right when something was last
     /// said.
     pub async fn seal(&self, conversation: ConversationId) -> Result<(), StoreError> {
@@ -99,7 +109,7 @@ impl Sealer<'_> {
             uncounted: vec![seq],
             ..Sealed::default()
         };
-        self.postgres.seal(conversation, &sealed, true).await?;
+        self.postgres.seal(conversation, &sealed).await?;
         self.seal(conversation).await
     }
 
@@ -114,67 +124,18 @@ impl Sealer<'_> {
         budget: RestartBudget,
     ) -> Result<BTreeMap<ConversationId, Closed>, StoreError> {
         starts.sort_by_key(|(_, state)| state.revision - state.closed_revision);
-        let mut closed: BTreeMap<ConversationId, Closed> = BTreeMap::new();
-        let mut counted: Vec<(ConversationId, SealState, SeqRange)> = Vec::new();
-        let mut read: Vec<(ConversationId, SealState)> = Vec::new();
-        let mut left = budget.counted;
-        for (conversation, state) in starts {
-            let open = state.revision - state.closed_revision;
-            closed.insert(
-                conversation,
-                Closed {
-                    through: state.closed_revision,
-                    is_done: open <= 0,
-                    had_gaps: false,
-                },
-            );
-            if open <= 0 {
-                continue;
-            }
-            if open != state.message_count - state.closed_seq {
-                // Not every place has a seq: counting seqs would not tell.
-                read.push((conversation, state));
-                continue;
-            }
-            let stretch = open.min(left);
-            left -= stretch;
-            if stretch > 0 {
-                let range = SeqRange {
-                    conversation,
-                    after: state.closed_seq,
-                    through: state.closed_seq + stretch,
-                };
-                counted.push((conversation, state, range));
-            }
-        }
-
-        let ranges: Vec<SeqRange> = counted.iter().map(|(_, _, range)| *range).collect();
-        let messages = self.timeline.count_messages(&ranges).await?;
-        for (conversation, state, range) in counted {
-            let stretch = range.through - range.after;
-            if messages.get(&conversation).copied().unwrap_or_default() < stretch {
-                read.push((conversation, state));
-                continue;
-            }
-            let through = state.closed_revision + stretch;
-            let is_done = through == state.revision;
-            closed.insert(
-                conversation,
-                Closed {
-                    through,
-                    is_done,
-                    had_gaps: false,
-                },
-            );
-            if stretch >= KEPT_STEP || !is_done {
-                let sealed = Sealed {
-                    closed_revision: through,
-                    closed_seq: range.through,
-                    ..Sealed::default()
-                };
-                self.postgres.seal(conversation, &sealed, true).await?;
-            }
-        }
+        let mut closed: BTreeMap<ConversationId, Closed> = starts
+            .iter()
+            .map(|(conversation, state)| (*conversation, counted_through(state)))
+            .collect();
+        starts.retain(|(_, state)| state.closed_revision < state.revision);
+        // Where not every place has a seq, counting seqs does not tell.
+        let has_seqs = |(_, state): &(ConversationId, SealState)| {
+            state.revision - state.closed_revision == state.message_count - state.closed_seq
+        };
+        let (counted, mut read): (Vec<_>, Vec<_>) = starts.into_iter().partition(has_seqs);
+        self.count(counted.into(), budget.counted, &mut closed, &mut read)
+            .await?;
 
         let mut left = budget.read;
         for (conversation, state) in read {
@@ -186,6 +147,70 @@ impl Sealer<'_> {
             }
         }
         Ok(closed)
+    }
+
+    /// Counts the messages of what is open in these conversations, at most so many places, and notes in `closed` how far all
+    /// are there; those where some are missing go to `read`. It counts piece by piece and keeps each, so that a call that
+    /// is slow or dies has moved on.
+    async fn count(
+        &self,
+        mut waiting: VecDeque<(ConversationId, SealState)>,
+        mut left: i64,
+        closed: &mut BTreeMap<ConversationId, Closed>,
+        read: &mut Vec<(ConversationId, SealState)>,
+    ) -> Result<(), StoreError> {
+        let until = Instant::now() + COUNTING_DURATION_MAX;
+        let mut has_moved_on = false;
+        while left > 0 && !waiting.is_empty() && Instant::now() < until {
+            let mut room = COUNTED_AT_ONCE.min(left);
+            let mut piece: Vec<(SealState, SeqRange)> = Vec::new();
+            while room > 0
+                && let Some((conversation, state)) = waiting.pop_front()
+            {
+                let stretch = room.min(state.revision - state.closed_revision);
+                (room, left) = (room - stretch, left - stretch);
+                let range = SeqRange {
+                    conversation,
+                    after: state.closed_seq,
+                    through: state.closed_seq + stretch,
+                };
+                piece.push((state, range));
+            }
+            let ranges: Vec<SeqRange> = piece.iter().map(|(_, range)| *range).collect();
+            let messages = match self.timeline.count_messages(&ranges).await {
+                Ok(messages) => messages,
+                Err(error) if has_moved_on => {
+                    tracing::warn!(error = %error, causes = error.causes(), "a restart is counted by the next call");
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            };
+            for (mut state, range) in piece {
+                let conversation = range.conversation;
+                let stretch = range.through - range.after;
+                if messages.get(&conversation).copied().unwrap_or_default() < stretch {
+                    read.push((conversation, state));
+                    continue;
+                }
+                state.closed_revision += stretch;
+                state.closed_seq = range.through;
+                let through = counted_through(&state);
+                closed.insert(conversation, through);
+                if stretch >= KEPT_STEP || !through.is_done {
+                    let sealed = Sealed {
+                        closed_revision: state.closed_revision,
+                        closed_seq: state.closed_seq,
+                        ..Sealed::default()
+                    };
+                    self.postgres.seal(conversation, &sealed).await?;
+                }
+                if !through.is_done {
+                    waiting.push_front((conversation, state));
+                }
+                has_moved_on = true;
+            }
+        }
+        Ok(())
     }
 
     /// Looks at the places from where a conversation is sealed, at most so many; closes those that were abandoned, and keeps
@@ -233,7 +258,7 @@ impl Sealer<'_> {
             },
         };
         if walk.through > state.closed_revision || closed_seq > state.closed_seq || sealed.last_said.is_some() {
-            self.postgres.seal(conversation, &sealed, true).await?;
+            self.postgres.seal(conversation, &sealed).await?;
         }
         Ok(Closed {
             through: walk.through,
@@ -267,6 +292,15 @@ impl Sealer<'_> {
             message_count: state.message_count,
             at,
         }))
+    }
+}
+
+/// How far a conversation is closed that was counted this far.
+fn counted_through(state: &SealState) -> Closed {
+    Closed {
+        through: state.closed_revision,
+        is_done: state.closed_revision >= state.revision,
+        had_gaps: false,
     }
 }
 

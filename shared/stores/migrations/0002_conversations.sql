@@ -292,11 +292,11 @@ END $$;
 -- p_floor_revision, p_floor_seq: what the timeline was found to hold; above 0 only when this sequencer went back.
 -- p_read_seq: how far the actor has read, or 0. It holds whatever becomes of the change, below the change's own seq.
 --
--- `messages_after` is the message count after the change, and so a message's seq. `member_ids` is null for more than
--- p_members_max members. `read_seq`, `unread_count`, `counted_seq` and `at` are set when p_read_seq is to be announced.
+-- `messages_after` is the message count after the change, and so a message's seq. `member_ids` are the
+-- members. `read_seq`, `unread_count`, `counted_seq` and `at` are set when p_read_seq is to be announced.
 CREATE FUNCTION append(
     p_conversation uuid, p_actor text, p_op bytea, p_content bytea, p_is_message boolean, p_after bigint,
-    p_floor_revision bigint, p_floor_seq bigint, p_read_seq bigint, p_members_max int, p_call_us bigint, p_burst_us bigint
+    p_floor_revision bigint, p_floor_seq bigint, p_read_seq bigint, p_call_us bigint, p_burst_us bigint
 )
 RETURNS TABLE (
     outcome text, revision bigint, messages_after bigint, allocated_at timestamptz, member_ids text[],
@@ -343,9 +343,6 @@ BEGIN
         WHERE f.user_id = v_conversation.low_user_id AND f.other_id = v_conversation.high_user_id AND f.state = 'accepted'
     );
     member_ids := ARRAY[v_conversation.low_user_id, v_conversation.high_user_id];
-    IF cardinality(member_ids) > p_members_max THEN
-        member_ids := NULL;
-    END IF;
 
     v_position := position(p_op IN v_member.recent);
     IF v_position > 0 AND (v_position - 1) % c_recent_bytes = 0 THEN
@@ -445,7 +442,7 @@ END $$;
 -- `announce`: whether the position is what was asked for, so that others are told, again after a lost answer. `wait_us` is
 -- above 0 when they write too often and nothing was done.
 CREATE FUNCTION mark_conversation_read(
-    p_conversation uuid, p_actor text, p_read_seq bigint, p_members_max int, p_call_us bigint, p_burst_us bigint
+    p_conversation uuid, p_actor text, p_read_seq bigint, p_call_us bigint, p_burst_us bigint
 )
 RETURNS TABLE (
     read_seq bigint, unread_count bigint, counted_seq bigint, announce boolean, at timestamptz, member_ids text[], wait_us bigint
@@ -480,9 +477,6 @@ BEGIN
     v_base := greatest(read_seq, v_member.caught_up_seq, v_member.visible_from_seq);
     unread_count := count_unread(p_conversation, p_actor, v_base, counted_seq);
     member_ids := ARRAY[v_conversation.low_user_id, v_conversation.high_user_id];
-    IF cardinality(member_ids) > p_members_max THEN
-        member_ids := '{}';
-    END IF;
     IF v_member.own_seq > 0 THEN
         -- Own seqs below what is read need not be told apart any more.
         DELETE FROM own_seqs o WHERE o.conversation_id = p_conversation AND o.user_id = p_actor AND o.chunk IN (
@@ -496,19 +490,14 @@ END $$;
 
 -- Keeps what was found out about a conversation: that all places up to a revision are taken, that all seqs up to one are
 -- settled, and which seqs no message has. Where p_newest_at is set, every place was found taken while p_message_count was the
--- newest seq: then that is when something was last said. p_wait: whether to wait for those who write; else a conversation
--- that is being written to is passed over.
+-- newest seq: then that is when something was last said. False: there is no such conversation.
 CREATE FUNCTION seal(
     p_conversation uuid, p_closed_revision bigint, p_closed_seq bigint, p_uncounted bigint[], p_message_count bigint,
-    p_newest_at timestamptz, p_wait boolean
+    p_newest_at timestamptz
 ) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-    IF p_wait THEN
-        PERFORM FROM conversations c WHERE c.conversation_id = p_conversation FOR NO KEY UPDATE;
-    ELSE
-        PERFORM FROM conversations c WHERE c.conversation_id = p_conversation FOR NO KEY UPDATE SKIP LOCKED;
-    END IF;
+    PERFORM FROM conversations c WHERE c.conversation_id = p_conversation FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN false;
     END IF;

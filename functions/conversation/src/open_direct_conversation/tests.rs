@@ -436,10 +436,7 @@ async fn anything(stores: &Stores, random: &mut StdRng, op: &str) -> Option<Conv
                     uncounted,
                     ..Sealed::default()
                 };
-                postgres
-                    .seal(conversation, &sealed, random.random_bool(0.5))
-                    .await
-                    .unwrap();
+                postgres.seal(conversation, &sealed).await.unwrap();
             }
         }
         _ => {

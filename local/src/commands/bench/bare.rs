@@ -299,7 +299,6 @@ impl BareCaller {
             .bind(0_i64)
             .bind(0_i64)
             .bind(0_i64)
-            .bind(100_i32)
             .bind(CALL_US)
             .bind(BURST_US)
             .fetch_one(&mut self.postgres)

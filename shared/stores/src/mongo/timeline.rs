@@ -618,32 +618,29 @@ fn by_name(index: &str) -> Hint {
 
 /// The entries of any of these ranges; None when there can be none.
 fn any_of(ranges: &[RevisionRange]) -> Option<Bson> {
-    let ranges = ranges.iter().filter(|range| range.after < range.through);
-    any_filter(
-        ranges
-            .map(|range| {
-                doc! {
-                    "conversation_id": to_bson_uuid(range.conversation.uuid()),
-                    "revision": { "$gt": range.after, "$lte": range.through },
-                }
-            })
-            .collect(),
-    )
+    let ranges = ranges
+        .iter()
+        .map(|range| (range.conversation, range.after, range.through));
+    any_between("revision", ranges)
 }
 
 /// The messages of any of these ranges; None when there can be none.
 fn any_of_seqs(ranges: &[SeqRange]) -> Option<Bson> {
-    let ranges = ranges.iter().filter(|range| range.after < range.through);
-    any_filter(
-        ranges
-            .map(|range| {
-                doc! {
-                    "conversation_id": to_bson_uuid(range.conversation.uuid()),
-                    "seq": { "$gt": range.after, "$lte": range.through },
-                }
-            })
-            .collect(),
-    )
+    let ranges = ranges
+        .iter()
+        .map(|range| (range.conversation, range.after, range.through));
+    any_between("seq", ranges)
+}
+
+fn any_between(field: &str, ranges: impl Iterator<Item = (ConversationId, i64, i64)>) -> Option<Bson> {
+    let ranges = ranges.filter(|(_, after, through)| after < through);
+    let filters = ranges.map(|(conversation, after, through)| {
+        doc! {
+            "conversation_id": to_bson_uuid(conversation.uuid()),
+            field: { "$gt": after, "$lte": through },
+        }
+    });
+    any_filter(filters.collect())
 }
 
 /// What fulfils any of these filters; None when there is none.

@@ -3,15 +3,15 @@
 use std::num::TryFromIntError;
 
 use chat_domain::{
-    CONVERSATIONS_MAX, ConversationId, ConversationsToken, DELIVERY_MEMBERS_MAX, PageSize, READ_BUDGET,
-    UNREAD_COUNT_MAX, UserId, WRITE_BUDGET, Window,
+    CONVERSATIONS_MAX, ConversationId, ConversationsToken, PageSize, READ_BUDGET, UNREAD_COUNT_MAX, UserId,
+    WRITE_BUDGET, Window,
 };
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::budgets::OutOfBudget;
-use super::{Postgres, STORE};
+use super::{Postgres, STORE, unknown_outcome};
 use crate::{StoreError, StoreErrorKind};
 
 /// A conversation as one of its members sees it.
@@ -58,7 +58,7 @@ pub struct ListedRow {
     pub newest_seq: i64,
     /// The greatest seq below which every seq either is a stored message's or is known to be none's. What is unread above
     /// may be on its way, or never come.
-    pub settled_seq: i64,
+    pub closed_seq: i64,
 }
 
 /// A page of conversations, newest activity first.
@@ -98,7 +98,7 @@ pub struct Membership {
     pub allocated_at: DateTime<Utc>,
     /// The database's clock.
     pub now: DateTime<Utc>,
-    /// Who is to be told of what a member does: the members, unless they are more than a write notifies itself.
+    /// Who is to be told of what a member does: the members.
     pub members: Vec<String>,
 }
 
@@ -186,7 +186,7 @@ pub struct Place {
     pub messages_after: i64,
     /// When it was handed out; never decreases along the revisions. Whole milliseconds.
     pub allocated_at: DateTime<Utc>,
-    /// Who is to be told: the members, unless they are more than a write notifies itself.
+    /// Who is to be told: the members.
     pub members: Vec<String>,
 }
 
@@ -220,7 +220,7 @@ pub(super) use read_base;
 macro_rules! conversation_columns {
     () => {
         concat!(
-            "c.conversation_id, c.revision, c.message_count, c.created_at, c.last_activity_at, c.closed_seq, c.uncounted_seq,
+            "c.conversation_id, c.revision, c.message_count, c.created_at, c.last_activity_at, c.closed_seq,
              m.user_id, m.read_seq, m.joined_revision, m.visible_from_seq,
              o.user_id AS other_id, o.read_seq AS other_read_seq, o.joined_revision AS other_joined_revision,
              CASE WHEN c.message_count <= ",
@@ -265,9 +265,17 @@ macro_rules! members_by_keys {
 }
 pub(super) use members_by_keys;
 
+/// The newest seq of a conversation `c` that counts.
+macro_rules! newest_seq {
+    () => {
+        "CASE WHEN c.uncounted_seq < c.message_count THEN c.message_count
+              ELSE newest_counted(c.conversation_id, c.message_count) END AS newest_seq"
+    };
+}
+
 /// The statement of [`Postgres::append`]. The statements of the busiest calls can be had, so that a benchmark compares the
 /// service with the very same calls made bare.
-pub const APPEND: &str = "SELECT * FROM append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+pub const APPEND: &str = "SELECT * FROM append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
 /// What a member, $2, may read of a conversation, $1.
 macro_rules! membership {
@@ -288,9 +296,9 @@ pub const LOOKUP_MEMBERSHIP: &str = concat!("SELECT ", membership!());
 pub const LIST_CONVERSATIONS: &str = concat!(
     "SELECT b.wait_us, v.* FROM (SELECT charge($1, 'read', $5, $6) AS wait_us OFFSET 0) b LEFT JOIN LATERAL (SELECT ",
     conversation_columns!(),
-    ", CASE WHEN c.uncounted_seq < c.message_count THEN c.message_count
-            ELSE newest_counted(c.conversation_id, c.message_count) END AS newest_seq
-       FROM (
+    ", ",
+    newest_seq!(),
+    " FROM (
            SELECT c.* FROM conversations c
            WHERE c.conversation_id = ANY (ARRAY(SELECT m.conversation_id FROM members m WHERE m.user_id = $1))
              AND ($2::timestamptz IS NULL OR (c.last_activity_at, c.conversation_id) < ($2, $3::uuid))
@@ -359,7 +367,7 @@ struct RawListed {
 impl From<RawListed> for ListedRow {
     fn from(raw: RawListed) -> Self {
         Self {
-            settled_seq: raw.closed_seq,
+            closed_seq: raw.closed_seq,
             newest_seq: raw.newest_seq,
             conversation: raw.conversation.into(),
         }
@@ -463,10 +471,6 @@ fn remembered(hash: &[u8; 32]) -> &[u8] {
     hash.first_chunk::<8>().map_or(&[], |bytes| bytes.as_slice())
 }
 
-fn unknown_outcome(action: &'static str) -> StoreError {
-    StoreError::new(StoreErrorKind::Corrupt, STORE, action, "it answered an unknown outcome")
-}
-
 impl Postgres {
     /// Opens the direct conversation of `user` with `other`, or finds it.
     pub async fn open_direct_conversation(
@@ -514,9 +518,9 @@ impl Postgres {
                 sqlx::query_as(concat!(
                     "SELECT ",
                     conversation_columns!(),
-                    ", CASE WHEN c.uncounted_seq < c.message_count THEN c.message_count
-                            ELSE newest_counted(c.conversation_id, c.message_count) END AS newest_seq
-                       FROM ",
+                    ", ",
+                    newest_seq!(),
+                    " FROM ",
                     memberships!(),
                     " WHERE m.conversation_id = $1 AND m.user_id = $2"
                 ))
@@ -645,7 +649,6 @@ impl Postgres {
     /// it with the actor's membership, in one round trip. May be repeated after a lost answer.
     pub async fn append(&self, append: &Append<'_>) -> Result<Appended, StoreError> {
         const ACTION: &str = "append";
-        let members_max = limit(DELIVERY_MEMBERS_MAX)?;
         let charge = self.budgets.charge(WRITE_BUDGET);
         let row: Option<RawAppended> = self
             .fetch_optional(ACTION, || {
@@ -659,7 +662,6 @@ impl Postgres {
                     .bind(append.floor_revision)
                     .bind(append.floor_seq)
                     .bind(append.read_seq)
-                    .bind(members_max)
                     .bind(charge.call_us)
                     .bind(charge.burst_us)
             })
@@ -710,15 +712,13 @@ impl Postgres {
         read_seq: i64,
     ) -> Result<Result<Option<ReadPosition>, OutOfBudget>, StoreError> {
         const ACTION: &str = "mark a conversation as read";
-        let members_max = limit(DELIVERY_MEMBERS_MAX)?;
         let charge = self.budgets.charge(WRITE_BUDGET);
         let row: Option<RawMarked> = self
             .fetch_optional(ACTION, || {
-                sqlx::query_as("SELECT * FROM mark_conversation_read($1, $2, $3, $4, $5, $6)")
+                sqlx::query_as("SELECT * FROM mark_conversation_read($1, $2, $3, $4, $5)")
                     .bind(conversation.uuid())
                     .bind(user.as_str())
                     .bind(read_seq)
-                    .bind(members_max)
                     .bind(charge.call_us)
                     .bind(charge.burst_us)
             })

@@ -256,6 +256,11 @@ async fn connect(options: &PgConnectOptions, until: Instant) -> Result<PgConnect
     }
 }
 
+/// A function of the schema answered what this version does not know.
+fn unknown_outcome(action: &'static str) -> StoreError {
+    StoreError::new(StoreErrorKind::Corrupt, STORE, action, "it answered an unknown outcome")
+}
+
 /// What an error means for the connection and for the caller.
 struct Verdict {
     kind: StoreErrorKind,

@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 
 use super::budgets::{Budgets, OutOfBudget};
-use super::{Postgres, STORE};
-use crate::{StoreError, StoreErrorKind};
+use super::{Postgres, unknown_outcome};
+use crate::StoreError;
 
 /// A profile as stored.
 #[derive(Clone, Debug, Eq, FromRow, PartialEq)]
@@ -190,10 +190,6 @@ impl RawFriend {
             profile,
         })
     }
-}
-
-fn unknown_outcome(action: &'static str) -> StoreError {
-    StoreError::new(StoreErrorKind::Corrupt, STORE, action, "it answered an unknown outcome")
 }
 
 impl Postgres {

@@ -64,21 +64,20 @@ impl Postgres {
         .await
     }
 
-    /// Keeps what was found out about a conversation. Unless it `waits`, one that is being written to is passed over.
-    /// Answers whether it was kept.
-    pub async fn seal(&self, conversation: ConversationId, sealed: &Sealed, waits: bool) -> Result<bool, StoreError> {
-        let (kept,): (bool,) = self
+    /// Keeps what was found out about a conversation. It waits for those who write there: to pass over a conversation that is
+    /// busy would starve those that need it most.
+    pub async fn seal(&self, conversation: ConversationId, sealed: &Sealed) -> Result<(), StoreError> {
+        let (_is_there,): (bool,) = self
             .fetch_one("keep how far a conversation is whole", || {
-                sqlx::query_as("SELECT seal($1, $2, $3, $4, $5, $6, $7)")
+                sqlx::query_as("SELECT seal($1, $2, $3, $4, $5, $6)")
                     .bind(conversation.uuid())
                     .bind(sealed.closed_revision)
                     .bind(sealed.closed_seq)
                     .bind(&sealed.uncounted)
                     .bind(sealed.last_said.map(|last| last.message_count))
                     .bind(sealed.last_said.map(|last| last.at))
-                    .bind(waits)
             })
             .await?;
-        Ok(kept)
+        Ok(())
     }
 }
