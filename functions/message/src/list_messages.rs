@@ -62,7 +62,7 @@ impl Operation for ListMessages {
         let through = self.settle(conversation, page, &membership, &mut parts).await?;
         let (entries, has_more_before, has_more_after) = page.answer(parts, &membership, through);
         let elsewhere = view::quoted_elsewhere(entries.iter());
-        let quoted = self.timeline.list_quoted(&elsewhere).await?;
+        let quoted = self.timeline.list_previews(&elsewhere).await?;
         Ok(ListMessagesResponse {
             messages: view::messages(entries, &quoted, membership.window),
             has_more_before,
@@ -106,8 +106,10 @@ impl ListMessages {
         // What was sent since must not push out what is read again.
         let page = page.up_to_head(membership);
         let mut waits = PAGE_WAITS.iter();
-        let mut has_closed = false;
-        while let Some((lowest, greatest)) = page.missing(parts, membership, membership.closed_seq) {
+        let (mut has_closed, mut through) = (false, None);
+        // Up to this seq nothing can still come.
+        let mut settled = membership.closed_seq;
+        while let Some((lowest, greatest)) = page.missing(parts, membership, settled) {
             let stretch = self
                 .stretch_around(conversation, membership, parts, lowest, greatest)
                 .await?;
@@ -126,22 +128,29 @@ impl ListMessages {
                         "the conversation has many abandoned places here, which are being closed; repeat the call",
                     ));
                 }
-                return Ok(Some(walk.through));
+                // The places were looked at later than the page was read: what was written in between is not on it.
+                let below = parts.messages().rfind(|message| message.seq < lowest);
+                through = Some(walk.through.min(below.map_or(0, |below| below.revision)));
+                break;
             } else {
                 let closing = closing.into_iter().take(VOIDS_MAX);
                 let closing: Vec<_> = closing.map(|revision| (conversation, revision)).collect();
                 self.timeline.close(&closing).await?;
                 has_closed = true;
             }
+            if is_whole {
+                // What is read again and still missing was closed. Above it, others may have written meanwhile, with gaps
+                // of their own.
+                settled = greatest;
+            }
             *parts = self.read(conversation, page).await?;
             parts.hide(membership);
-            if is_whole {
-                // What is missing now was closed, and nobody has told Postgres.
-                self.sealer().seal_all(&[conversation]).await;
-                break;
-            }
         }
-        Ok(None)
+        if settled > membership.closed_seq {
+            // Nobody has told Postgres.
+            self.sealer().seal_all(&[conversation]).await;
+        }
+        Ok(through)
     }
 
     /// The places between the messages around these seqs, in which the seqs' own places are.
@@ -153,9 +162,8 @@ impl ListMessages {
         lowest: i64,
         greatest: i64,
     ) -> Result<Stretch, StoreError> {
-        let at_hand = || parts.below.iter().chain(&parts.above);
-        let below = at_hand().rfind(|message| message.seq < lowest).cloned();
-        let above = at_hand().find(|message| message.seq > greatest).cloned();
+        let below = parts.messages().rfind(|message| message.seq < lowest).cloned();
+        let above = parts.messages().find(|message| message.seq > greatest).cloned();
         let nearest = async |at_hand: Option<MessageEntry>, range| {
             if at_hand.is_some() {
                 return Ok(at_hand);
@@ -204,6 +212,11 @@ struct Parts {
 }
 
 impl Parts {
+    /// Everything that was read, by increasing seq.
+    fn messages(&self) -> impl DoubleEndedIterator<Item = &MessageEntry> {
+        self.below.iter().chain(&self.above)
+    }
+
     /// Leaves out what the member may not see, and what lies above the head that authorised the read: it may be of a send
     /// that this read has not to know of yet.
     fn hide(&mut self, membership: &Membership) {

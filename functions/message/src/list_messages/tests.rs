@@ -494,6 +494,55 @@ async fn a_message_that_comes_while_a_page_waits_is_shown() {
 }
 
 #[tokio::test]
+async fn a_page_that_is_read_again_ends_below_what_is_being_written_by_then() {
+    for (position, expected) in [
+        (None, vec![1, 2, 3]),
+        (Some(AfterSeq(1)), vec![2, 3]),
+        // This one leads downwards as well, and so closes what is being written.
+        (Some(AroundSeq(2)), vec![1, 2, 3, 5]),
+    ] {
+        // 2, 4 and 5 are on their way.
+        let scene = Scene::young("mhmhh").await;
+        let proxies = scene.fixture.with_proxies().await;
+        let operation: ListMessages = proxies.operation();
+        let places = proxies.mongo.hold(Filter::operation("find").containing("allocated_at"));
+        let conversation = scene.conversation;
+        let reading = tokio::spawn(async move { call(&operation, "bob", request(&conversation, position, 9)).await });
+        places.caught().await;
+        // The first hole is filled before its place is looked at; the page is read again, and meanwhile 5 is faster than 4.
+        scene.write(2).await;
+        scene.write(5).await;
+        places.release();
+        let page = reading.await.unwrap().unwrap().response;
+        let is_cut = scene.slot(4).await == Slot::Free;
+        assert_eq!(
+            (seqs(&page.messages), page.has_more_after),
+            (expected, is_cut),
+            "{position:?}"
+        );
+        assert_eq!(is_cut, position != Some(AroundSeq(2)));
+    }
+}
+
+#[tokio::test]
+async fn a_page_shows_nothing_above_a_message_that_was_written_after_it_was_read() {
+    // 2 and 4 are on their way, and stay there for as long as a page waits.
+    let scene = Scene::young("mhmhm").await;
+    let proxies = scene.fixture.with_proxies().await;
+    let operation: ListMessages = proxies.operation();
+    let last_look = proxies
+        .mongo
+        .hold(Filter::operation("find").containing("allocated_at").skip(3));
+    let conversation = scene.conversation;
+    let reading = tokio::spawn(async move { call(&operation, "bob", request(&conversation, None, 9)).await });
+    last_look.caught().await;
+    scene.write(2).await;
+    last_look.release();
+    let page = reading.await.unwrap().unwrap().response;
+    assert_eq!((seqs(&page.messages), page.has_more_after), (vec![1], true));
+}
+
+#[tokio::test]
 async fn an_abandoned_place_is_closed_and_counts_nowhere_and_the_page_goes_on() {
     for position in [None, Some(AfterSeq(0)), Some(BeforeSeq(9)), Some(AroundSeq(2))] {
         let scene = Scene::new("mmhmm").await;
