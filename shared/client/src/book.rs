@@ -612,10 +612,11 @@ impl Book {
         self.weigh();
     }
 
-    /// Takes a page of older history.
-    pub fn take_page(&mut self, conversation_id: &str, page: ListMessagesResponse) {
+    /// Takes a page of history that was asked for from below a seq. It is passed over when what is loaded begins elsewhere
+    /// by now, as after starting over: between the two something would be missing for good.
+    pub fn take_older_page(&mut self, conversation_id: &str, below: Option<i64>, page: ListMessagesResponse) {
         self.change(conversation_id, |timeline| {
-            if timeline.is_loaded() {
+            if timeline.is_loaded() && timeline.oldest_seq() == below {
                 timeline.take_page(page);
             }
         });

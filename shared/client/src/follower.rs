@@ -213,7 +213,8 @@ impl Follower {
         let state = self.state();
         let oldest = state.conversation(conversation_id).and_then(Timeline::oldest_seq);
         let page = self.engine.page(conversation_id, oldest, 0).await?;
-        self.engine.change(|book| book.take_page(conversation_id, page));
+        self.engine
+            .change(|book| book.take_older_page(conversation_id, oldest, page));
         Ok(())
     }
 

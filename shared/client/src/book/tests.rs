@@ -228,6 +228,38 @@ fn only_opened_conversations_are_named() {
 }
 
 #[test]
+fn an_older_page_that_does_not_lie_below_what_is_loaded_by_now_is_passed_over() {
+    let page = |seqs: std::ops::RangeInclusive<i64>| ListMessagesResponse {
+        has_more_before: *seqs.start() > 1,
+        messages: seqs.map(|seq| message(seq, seq, BOB)).collect(),
+        ..ListMessagesResponse::default()
+    };
+    let mut book = Book::new(History::OnDemand);
+    sync(&mut book, 1, |_| 9);
+    let load_newest = |book: &mut Book| {
+        assert!(book.open(&id(0)));
+        sync(book, 1, |_| 9);
+        let load = book.next_load().unwrap();
+        book.take_history(&load, Some(vec![page(7..=9)]));
+    };
+    let shown = |book: &Book| {
+        let state = book.state();
+        let timeline = state.conversation(&id(0)).unwrap();
+        (timeline.messages().count(), timeline.oldest_seq(), timeline.has_older())
+    };
+    load_newest(&mut book);
+    book.take_older_page(&id(0), Some(7), page(4..=6));
+    assert_eq!(shown(&book), (6, Some(4), true));
+    // What lies below 4 is on its way while the conversation is closed and opened again.
+    book.close(&id(0));
+    load_newest(&mut book);
+    book.take_older_page(&id(0), Some(4), page(1..=3));
+    assert_eq!(shown(&book), (3, Some(7), true), "4 to 6 would be missing for good");
+    book.take_older_page(&id(0), Some(7), page(4..=6));
+    assert_eq!(shown(&book), (6, Some(4), true));
+}
+
+#[test]
 fn a_conversation_is_opened_as_soon_as_it_is_known() {
     let mut book = Book::new(History::OnDemand);
     sync(&mut book, 0, |_| 1);
