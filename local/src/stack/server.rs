@@ -397,15 +397,22 @@ pub(super) async fn run_to_end(
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
 
     /// A process that waits for as long as nobody ends it, and has `text` in its command line.
     fn process(text: &str) -> std::process::Child {
-        std::process::Command::new("sh")
-            .args(["-c", "read line", text])
+        let mut process = std::process::Command::new("sh")
+            .args(["-c", "echo running; read line", text])
             .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
-            .unwrap()
+            .unwrap();
+        // For a moment after its start, the system shows no command line.
+        let mut said = [0; 8];
+        process.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+        process
     }
 
     /// A server whose earlier run left `pid` behind.
