@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chat_contract::v1::{SyncConversationsRequest, SyncConversationsResponse};
-use chat_domain::{ConversationId, SYNC_CURSORS_MAX, UserId, VOIDS_MAX, Violation, at_least};
+use chat_domain::{ConversationId, SEALED_PER_CALL_MAX, SYNC_CURSORS_MAX, UserId, VOIDS_MAX, Violation, at_least};
 use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
 use chat_sealing::{Closed, RestartBudget, Sealer, Walk};
 use chat_stores::mongo::{Entry, EntryKind, MessageEntry, Timeline};
@@ -70,10 +70,10 @@ impl Operation for SyncConversations {
             self.timeline.list_revisions(&ranges),
             self.restart(starts),
         )?;
-        let walks = self.walk(&plan, entries).await?;
-        self.recount(user, &mut plan, &walks, &closed).await?;
+        let mut walks = self.walk(&plan, entries).await?;
+        self.recount(user, &mut plan, &mut walks, &closed).await?;
         let replies = view::quoted_elsewhere(messages(&walks));
-        let quoted = self.timeline.list_quoted(&replies).await?;
+        let quoted = self.timeline.list_previews(&replies).await?;
         Ok(SyncConversationsResponse {
             conversations: plan.answer(walks, &closed, &quoted),
             feed: feed.map(|plan| plan.answer(feed_rows)),
@@ -153,23 +153,30 @@ impl SyncConversations {
     }
 
     /// Counts again what is unread where places turned out to hold nothing and Postgres was not told yet: who walked over
-    /// them tells it.
+    /// them tells it. Of many such conversations, most are shown up to there by this call.
     async fn recount(
         &self,
         user: &UserId,
         plan: &mut Plan,
-        walks: &HashMap<ConversationId, Walk<Entry>>,
+        walks: &mut HashMap<ConversationId, Walk<Entry>>,
         closed: &BTreeMap<ConversationId, Closed>,
     ) -> Result<(), StoreError> {
-        let walked_over = plan.stretches().filter(|(conversation, _)| {
-            let sealed = plan.closed_revision(*conversation);
-            walks.get(conversation).is_some_and(|walk| {
-                let mut entries = walk.entries.iter();
-                entries.any(|entry| entry.kind == EntryKind::Void && entry.revision > sealed)
-            })
-        });
-        let walked_over = walked_over.map(|(conversation, _)| conversation);
-        let walked_over: Vec<ConversationId> = walked_over.collect();
+        let mut walked_over = Vec::new();
+        for (conversation, _) in plan.stretches() {
+            let sealed = plan.closed_revision(conversation);
+            let Some(walk) = walks.get_mut(&conversation) else {
+                continue;
+            };
+            let is_untold = |entry: &&Entry| entry.kind == EntryKind::Void && entry.revision > sealed;
+            let Some(revision) = walk.entries.iter().find(is_untold).map(|entry| entry.revision) else {
+                continue;
+            };
+            if walked_over.len() < SEALED_PER_CALL_MAX {
+                walked_over.push(conversation);
+            } else {
+                walk.end_below(revision);
+            }
+        }
         self.sealer().seal_all(&walked_over).await;
         let had_gaps = closed.iter().filter(|(_, closed)| closed.had_gaps).map(|(id, _)| *id);
         let changed: Vec<ConversationId> = walked_over.into_iter().chain(had_gaps).collect();

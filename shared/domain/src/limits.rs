@@ -83,9 +83,11 @@ pub const SEAL_PLACES_MAX: i64 = 1_024;
 /// Places that one sync counts, at most, before clients start over above them. With those that it reads one by one, below,
 /// that is what one call costs at most.
 pub const RESTART_PLACES_MAX: i64 = 180_000;
+/// Places that are counted with one call of the timeline, at most: a slow one still counts so many in its time.
+pub const RESTART_PLACES_AT_ONCE_MAX: i64 = 20_000;
 /// Places that one sync reads one by one, at most, where some turned out to be missing.
 pub const RESTART_PLACES_READ_MAX: i64 = 16_384;
-/// Conversations that one call seals besides what it was asked for, at most.
+/// Conversations that a list seals after its answer, or a sync before it, at most.
 pub const SEALED_PER_CALL_MAX: usize = 16;
 /// How far below the newest message, by seq, a list looks for one that is stored.
 pub const PREVIEW_BACKLOG_MAX: i64 = 64;

@@ -1,9 +1,9 @@
 //! Sealing: making sure that a conversation is whole, and keeping how far that was done.
 //!
 //! Postgres hands out places and seqs, MongoDB keeps what is written there, and a writer may die in between. What it leaves
-//! open is closed by whoever meets it: the sender of every so many places ([`SEAL_EVERY`]), a sync, a page of history. This crate is where all
-//! of them do it, so that there is one rule for what an open place is, when it may be closed, and what has to be told
-//! Postgres about it: how far every place is taken, and which seqs no message has, which therefore count nowhere.
+//! open is closed by whoever meets it: the sender of every so many places ([`SEAL_EVERY`]), a sync, a page of history. This
+//! crate is where all of them do it, so that there is one rule for what an open place is, when it may be closed, and what has
+//! to be told Postgres about it: how far every place is taken, and which seqs no message has, which therefore count nowhere.
 //!
 //! Closing a place is safe at any moment, since a late writer meets the unique index and takes another one. What is told
 //! Postgres is only what a read *after* closing did not find. Everything here may be repeated, and may stop half-way.
@@ -16,7 +16,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use chat_domain::{
-    ConversationId, RESTART_PLACES_MAX, RESTART_PLACES_READ_MAX, SEAL_EVERY, SEAL_PLACES_MAX, VOIDS_MAX,
+    ConversationId, RESTART_PLACES_AT_ONCE_MAX, RESTART_PLACES_MAX, RESTART_PLACES_READ_MAX, SEAL_EVERY,
+    SEAL_PLACES_MAX, VOIDS_MAX,
 };
 use chat_stores::StoreError;
 use chat_stores::mongo::{PlaceEntry, SeqRange, Timeline};
@@ -29,8 +30,6 @@ pub use walk::{Placed, Stretch, Walk};
 /// Seqs that one sealing reports as uncounted, at most: more than the places that it looks at only has a conversation whose
 /// sequencer was lifted over a stretch that nobody ever handed out.
 const UNCOUNTED_MAX: i64 = 65_536;
-/// Places that are counted with one call of the timeline, at most: a slow one still counts so many in its time.
-const COUNTED_AT_ONCE: i64 = 20_000;
 /// For how long one call begins to count further places.
 const COUNTING_DURATION_MAX: Duration = Duration::from_millis(700);
 /// Progress of less than this is not worth a write of its own.
@@ -46,6 +45,8 @@ pub fn is_due(revision: i64) -> bool {
 pub struct RestartBudget {
     /// How many it counts, at most.
     pub counted: i64,
+    /// How many of them it counts with one call of the timeline, at most.
+    pub counted_at_once: i64,
     /// How many it reads one by one, at most, where some turned out to be missing.
     pub read: i64,
 }
@@ -54,6 +55,7 @@ impl Default for RestartBudget {
     fn default() -> Self {
         Self {
             counted: RESTART_PLACES_MAX,
+            counted_at_once: RESTART_PLACES_AT_ONCE_MAX,
             read: RESTART_PLACES_READ_MAX,
         }
     }
@@ -73,7 +75,7 @@ pub struct Closed {
     pub through: i64,
     /// Whether what is above is being written, if there is anything; else more was to look at than one call may.
     pub is_done: bool,
-    /// Whether something was found missing on the way, so that what was counted before has to be counted again.
+    /// Whether seqs turned out to be no message's, so that what was counted before has to be counted again.
     pub had_gaps: bool,
 }
 
@@ -92,9 +94,9 @@ impl<'a> Sealer<'a> {
         }
     }
 
-    /// Seals a conversation from where it is sealed, over at most [`SEAL_PLACES_MAX`] places: closes what was abandoned there, and keeps
-    /// how far everything is taken and which seqs no message has. At the head it also sets right when something was last
-    /// said.
+    /// Seals a conversation from where it is sealed, over at most [`SEAL_PLACES_MAX`] places: closes what was abandoned there,
+    /// and keeps how far everything is taken and which seqs no message has. At the head it also sets right when something
+    /// was last said.
     pub async fn seal(&self, conversation: ConversationId) -> Result<(), StoreError> {
         if let Some(state) = self.postgres.lookup_seal(conversation).await? {
             self.seal_stretch(conversation, &state, SEAL_PLACES_MAX).await?;
@@ -134,8 +136,7 @@ impl<'a> Sealer<'a> {
             state.revision - state.closed_revision == state.message_count - state.closed_seq
         };
         let (counted, mut read): (Vec<_>, Vec<_>) = starts.into_iter().partition(has_seqs);
-        self.count(counted.into(), budget.counted, &mut closed, &mut read)
-            .await?;
+        self.count(counted.into(), budget, &mut closed, &mut read).await?;
 
         let mut left = budget.read;
         for (conversation, state) in read {
@@ -155,14 +156,14 @@ impl<'a> Sealer<'a> {
     async fn count(
         &self,
         mut waiting: VecDeque<(ConversationId, SealState)>,
-        mut left: i64,
+        budget: RestartBudget,
         closed: &mut BTreeMap<ConversationId, Closed>,
         read: &mut Vec<(ConversationId, SealState)>,
     ) -> Result<(), StoreError> {
         let until = Instant::now() + COUNTING_DURATION_MAX;
-        let mut has_moved_on = false;
+        let (mut left, mut has_moved_on) = (budget.counted, false);
         while left > 0 && !waiting.is_empty() && Instant::now() < until {
-            let mut room = COUNTED_AT_ONCE.min(left);
+            let mut room = budget.counted_at_once.min(left);
             let mut piece: Vec<(SealState, SeqRange)> = Vec::new();
             while room > 0
                 && let Some((conversation, state)) = waiting.pop_front()
@@ -202,7 +203,10 @@ impl<'a> Sealer<'a> {
                         closed_seq: state.closed_seq,
                         ..Sealed::default()
                     };
-                    self.postgres.seal(conversation, &sealed).await?;
+                    if let Err(error) = self.postgres.seal(conversation, &sealed).await {
+                        // Counted all the same; only the next one counts it again.
+                        tracing::warn!(conversation_id = %conversation, error = %error, causes = error.causes(), "not kept");
+                    }
                 }
                 if !through.is_done {
                     waiting.push_front((conversation, state));
@@ -247,10 +251,12 @@ impl<'a> Sealer<'a> {
         } else {
             newest.map_or(state.closed_seq, |(seq, _)| seq)
         };
+        let uncounted = uncounted(state.closed_seq, closed_seq, &walk.entries);
+        let had_gaps = !uncounted.is_empty();
         let sealed = Sealed {
             closed_revision: walk.through,
             closed_seq,
-            uncounted: uncounted(state.closed_seq, closed_seq, &walk.entries),
+            uncounted,
             last_said: if is_whole {
                 self.last_said(conversation, state, newest).await?
             } else {
@@ -264,7 +270,7 @@ impl<'a> Sealer<'a> {
             through: walk.through,
             // At the end of a stretch that ends below the head, nothing tells how old a gap is.
             is_done: is_whole || (walk.retry_after.is_some() && stretch.through == state.revision),
-            had_gaps: true,
+            had_gaps,
         })
     }
 

@@ -71,6 +71,16 @@ pub struct Walk<P> {
     pub retry_after: Option<Duration>,
 }
 
+impl<P: Placed> Walk<P> {
+    /// Leaves what is there from a revision on to a later walk.
+    pub fn end_below(&mut self, revision: i64) {
+        self.entries.retain(|entry| entry.revision() < revision);
+        self.through = self.through.min(revision - 1);
+        self.abandoned.clear();
+        self.retry_after = None;
+    }
+}
+
 impl Stretch {
     /// Walks the stretch over what it holds, which is sorted by revision.
     ///

@@ -13,7 +13,7 @@ use chat_stores::mongo::{EntryKind, Inserted, MessageEntry, RevisionRange, Timel
 use chat_stores::postgres::{Append, Outcome, Place, Postgres, SealState};
 use chat_testing::{Filter, Fixture, user};
 use futures::future::join_all;
-use sqlx::{Connection, PgConnection};
+use sqlx::Connection;
 
 /// A conversation of alice and bob, with the stores under it.
 struct Scene {
@@ -120,7 +120,7 @@ impl Scene {
 
     async fn write(&self, sender: &str, op: &str, place: &Place) -> Inserted {
         let entry = MessageEntry {
-            message: MessageId::generate(),
+            message: MessageId::at(self.conversation, place.messages_after, place.allocated_at),
             conversation: self.conversation,
             revision: place.revision,
             seq: place.messages_after,
@@ -196,7 +196,14 @@ impl Scene {
         let starts = vec![(self.conversation, self.state().await)];
         let closed = self
             .sealer()
-            .restart(starts, RestartBudget { counted, read })
+            .restart(
+                starts,
+                RestartBudget {
+                    counted,
+                    read,
+                    ..RestartBudget::default()
+                },
+            )
             .await
             .unwrap();
         closed[&self.conversation]
@@ -313,7 +320,7 @@ async fn a_writer_that_is_faster_than_the_sealer_keeps_its_place_and_is_counted(
 
 #[tokio::test]
 async fn who_is_closed_out_while_a_sealer_looks_is_not_counted_twice() {
-    // Racing sealers of many kinds over one history end as one does.
+    // Racing sealers over one history end as one does.
     let scene = Scene::with(&"mhvhm".repeat(12)).await;
     let sealers = (0..6).map(|_| async {
         let (postgres, timeline) = (
@@ -390,7 +397,7 @@ async fn a_sealing_waits_for_who_writes() {
         let sealer = Sealer::new(&postgres, &timeline);
         sealer.seal(conversation).await
     });
-    until_one_waits(&mut scene.fixture.connect_postgres().await).await;
+    scene.fixture.until_one_waits().await;
     // Who writes hands out another place meanwhile.
     sqlx::query("UPDATE conversations SET revision = 4, message_count = 4")
         .execute(&mut *held)
@@ -399,16 +406,6 @@ async fn a_sealing_waits_for_who_writes() {
     held.commit().await.unwrap();
     sealing.await.unwrap().unwrap();
     assert_eq!((scene.sealed().await, scene.uncounted().await), ((3, 3), vec![2]));
-}
-
-async fn until_one_waits(watch: &mut PgConnection) {
-    let waits = "SELECT EXISTS (
-        SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
-    while !sqlx::query_scalar::<_, bool>(waits)
-        .fetch_one(&mut *watch)
-        .await
-        .unwrap()
-    {}
 }
 
 #[tokio::test]
@@ -544,7 +541,11 @@ async fn a_restart_without_a_budget_is_done_where_nothing_is_open() {
             scene.postgres.lookup_seal(conversation).await.unwrap().unwrap(),
         ));
     }
-    let budget = RestartBudget { counted: 0, read: 0 };
+    let budget = RestartBudget {
+        counted: 0,
+        read: 0,
+        ..RestartBudget::default()
+    };
     let closed = scene.sealer().restart(starts.clone(), budget).await.unwrap();
     assert_eq!(
         starts.iter().map(|(id, _)| closed[id].is_done).collect::<Vec<_>>(),
@@ -562,9 +563,61 @@ async fn a_restart_without_a_budget_is_done_where_nothing_is_open() {
 #[tokio::test]
 async fn what_fails_does_not_keep_other_conversations_from_being_sealed() {
     let scene = Scene::with("mhm").await;
-    scene
-        .sealer()
-        .seal_all(&[ConversationId::generate(), scene.conversation])
-        .await;
+    let busy = scene.fixture.open_direct("alice", "carol").await;
+    let mut writer = scene.fixture.connect_postgres().await;
+    sqlx::query(
+        "UPDATE conversations SET revision = 1, message_count = 1, allocated_at = now() - interval '1 h'
+         WHERE conversation_id = $1",
+    )
+    .bind(busy.uuid())
+    .execute(&mut writer)
+    .await
+    .unwrap();
+    // Held for longer than anybody waits.
+    let mut held = writer.begin().await.unwrap();
+    sqlx::query("SELECT FROM conversations WHERE conversation_id = $1 FOR NO KEY UPDATE")
+        .bind(busy.uuid())
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    scene.sealer().seal_all(&[busy, scene.conversation]).await;
     assert_eq!((scene.sealed().await, scene.uncounted().await), ((3, 3), vec![2]));
+    let kept = scene.postgres.lookup_seal(busy).await.unwrap().unwrap();
+    assert_eq!(kept.closed_revision, 0);
+}
+
+#[tokio::test]
+async fn a_count_that_fails_half_way_is_kept_as_far_as_it_came() {
+    let scene = Scene::with(&"m".repeat(10)).await;
+    let budget = RestartBudget {
+        counted_at_once: 4,
+        ..RestartBudget::default()
+    };
+    let proxies = scene.fixture.with_proxies().await;
+    let (postgres, timeline) = (scene.fixture.postgres(), Timeline::new(proxies.settings()).unwrap());
+    let start = (
+        scene.conversation,
+        scene.postgres.lookup_seal(scene.conversation).await.unwrap().unwrap(),
+    );
+    let second = proxies.mongo.hold(Filter::operation("aggregate").skip(1));
+    let restarting = tokio::spawn(async move {
+        let sealer = Sealer::new(&postgres, &timeline);
+        sealer.restart(vec![start], budget).await
+    });
+    second.caught().await;
+    proxies.mongo.refuse();
+    second.drop_connection();
+    proxies.mongo.cut_all();
+    let closed = restarting.await.unwrap().unwrap()[&scene.conversation];
+    assert_eq!((closed.through, closed.is_done), (4, false));
+    assert_eq!(scene.sealed().await, (4, 4));
+
+    // The next one goes on from there.
+    let state = scene.postgres.lookup_seal(scene.conversation).await.unwrap().unwrap();
+    let closed = scene
+        .sealer()
+        .restart(vec![(scene.conversation, state)], budget)
+        .await
+        .unwrap()[&scene.conversation];
+    assert_eq!((closed.through, closed.is_done, closed.had_gaps), (10, true, false));
 }

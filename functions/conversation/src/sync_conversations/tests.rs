@@ -4,7 +4,7 @@ mod feed;
 mod restart;
 
 use chat_contract::v1::{ConversationCursor, ConversationSync, FeedCursor, change};
-use chat_domain::{RESTART_PLACES_MAX, SYNC_BACKLOG_MAX, SYNC_CHANGES_MAX};
+use chat_domain::{RESTART_PLACES_MAX, SEALED_PER_CALL_MAX, SYNC_BACKLOG_MAX, SYNC_CHANGES_MAX};
 use chat_rpc::Code;
 use chat_stores::mongo::Inserted;
 use chat_testing::{Filter, call, call_without_token, user};
@@ -641,6 +641,38 @@ async fn a_void_that_nobody_reported_is_reported_by_who_walks_over_it() {
     assert_eq!((synced.unread_count, synced.counted_seq, synced.cursor_seq), (2, 3, 3));
     assert_eq!(uncounted(&scene.fixture, scene.conversation).await, [2]);
     assert_eq!(scene.stores.seal_state(scene.conversation).await.closed_revision, 3);
+}
+
+#[tokio::test]
+async fn one_sync_reports_voids_of_so_many_conversations_and_the_next_ones_the_others() {
+    let scene = Scene::new().await;
+    let conversations = crowd(&scene, 40).await;
+    for conversation in &conversations {
+        set_head(&scene.fixture, *conversation, 2, 10).await;
+        scene.stores.write_at(*conversation, &[1], ago(10)).await;
+    }
+    let voids: Vec<_> = conversations.iter().map(|conversation| (*conversation, 2)).collect();
+    scene.stores.timeline.close(&voids).await.unwrap();
+    let sync: SyncConversations = scene.fixture.operation();
+    let mut cursors: Vec<_> = conversations
+        .iter()
+        .map(|conversation| ConversationCursor {
+            conversation_id: conversation.to_string(),
+            ..scene.cursor(0)
+        })
+        .collect();
+    for (left, whole_now) in [(24, SEALED_PER_CALL_MAX), (8, SEALED_PER_CALL_MAX), (0, 8)] {
+        let synced = call(&sync, "bob", request(cursors)).await.unwrap().response;
+        let (open, whole): (Vec<_>, Vec<_>) = synced.conversations.into_iter().partition(|sync| sync.incomplete);
+        assert_eq!((open.len(), whole.len()), (left, whole_now));
+        for sync in &whole {
+            assert_eq!((reached(sync), sync.unread_count, sync.counted_seq), (2, 1, 2));
+        }
+        for sync in &open {
+            assert_eq!((reached(sync), sync.retry_after), (1, None), "the message is shown");
+        }
+        cursors = open.into_iter().filter_map(|sync| sync.cursor).collect();
+    }
 }
 
 #[tokio::test]
