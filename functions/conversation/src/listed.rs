@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_contract::v1::Conversation;
-use chat_domain::{ConversationId, PREVIEW_BACKLOG_MAX, UNREAD_COUNT_MAX, UserId};
+use chat_domain::{ConversationId, MessageId, PREVIEW_BACKLOG_MAX, UNREAD_COUNT_MAX, UserId};
 use chat_rpc::view;
 use chat_stores::StoreError;
 use chat_stores::mongo::{PreviewEntry, SeqRange, Timeline};
@@ -29,9 +29,7 @@ pub(crate) async fn complete(
     mut rows: Vec<ListedRow>,
 ) -> Result<Listed, StoreError> {
     let newest = rows.iter().filter(|row| row.conversation.window.shows(row.newest_seq));
-    let newest: Vec<(ConversationId, i64)> = newest
-        .map(|row| (row.conversation.conversation, row.newest_seq))
-        .collect();
+    let newest: Vec<MessageId> = newest.map(ListedRow::newest_message).collect();
     let unsettled: Vec<SeqRange> = rows.iter().filter_map(unsettled).collect();
     let (previews, present) =
         tokio::try_join!(timeline.list_previews(&newest), timeline.list_present_seqs(&unsettled))?;
@@ -44,7 +42,7 @@ pub(crate) async fn complete(
         .map(|row| SeqRange {
             conversation: id(row),
             after: (row.newest_seq - 1 - PREVIEW_BACKLOG_MAX).max(row.conversation.window.edge()),
-            through: row.newest_seq - 1,
+            through: row.newest_seq,
         })
         .collect();
     let missing: Vec<Missing> = unsettled

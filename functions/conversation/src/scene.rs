@@ -177,7 +177,7 @@ impl Scene {
 /// A message in a place.
 fn entry(conversation: ConversationId, sender: &str, op: &str, text: &str, place: &Place) -> MessageEntry {
     MessageEntry {
-        message: MessageId::generate(),
+        message: MessageId::at(conversation, place.messages_after, place.allocated_at),
         conversation,
         revision: place.revision,
         seq: place.messages_after,
@@ -320,16 +320,6 @@ async fn until(watch: &mut PgConnection, condition: &'static str) {
         {}
     });
     assert!(held.await.is_ok(), "it did not become true in time: {condition}");
-}
-
-/// Waits until a session of this database waits for another one's lock.
-pub(crate) async fn until_one_waits(watch: &mut PgConnection) {
-    until(
-        watch,
-        "SELECT EXISTS (
-             SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')",
-    )
-    .await;
 }
 
 /// Waits until all other sessions of this database have ended, which is when their statistics are there to be read.

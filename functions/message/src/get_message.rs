@@ -45,7 +45,7 @@ impl Operation for GetMessage {
             .filter(|message| message.revision <= membership.revision && membership.window.shows(message.seq))
             .ok_or_else(|| Failure::not_found("MESSAGE_NOT_FOUND", "the conversation has no such message"))?;
         let elsewhere = view::quoted_elsewhere(std::iter::once(&message));
-        let quoted = self.timeline.list_quoted(&elsewhere).await?;
+        let quoted = self.timeline.list_previews(&elsewhere).await?;
         Ok(GetMessageResponse {
             message: view::messages(vec![message], &quoted, membership.window).pop(),
         }

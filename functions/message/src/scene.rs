@@ -61,7 +61,7 @@ impl Scene {
     pub(crate) async fn write(&self, place: i64) -> MessageEntry {
         let sender = if place % 2 == 0 { "bob" } else { "alice" };
         let entry = MessageEntry {
-            message: MessageId::generate(),
+            message: MessageId::at(self.conversation, place, self.handed_out_at),
             conversation: self.conversation,
             revision: place,
             seq: place,
@@ -168,11 +168,7 @@ pub(crate) async fn seen(fixture: &Fixture, conversation: ConversationId, member
         .unwrap()
         .unwrap();
     let timeline = Timeline::new(fixture.settings()).unwrap();
-    let newest = timeline
-        .list_previews(&[(conversation, row.newest_seq)])
-        .await
-        .unwrap()
-        .pop();
+    let newest = timeline.list_previews(&[row.newest_message()]).await.unwrap().pop();
     Seen {
         unread: row.conversation.unread_count,
         last_activity_at: row.conversation.last_activity_at,

@@ -144,18 +144,19 @@ impl SendMessage {
         self.place(sender, draft, target, read).await
     }
 
-    /// Looks for what an earlier call has sent. One call to each store, side by side, and no place is taken.
+    /// Looks for what an earlier call has sent. One call to each store, side by side, and no place is taken; a read position
+    /// takes another of Postgres, a quote from elsewhere another of MongoDB.
     async fn find(
         &self,
         sender: &UserId,
         draft: &Draft,
         read: &mut Option<ReadPosition>,
     ) -> Result<Option<Sent>, Failure> {
-        let (membership, first) = tokio::try_join!(
-            self.postgres.charge_membership(draft.conversation, sender),
+        let (writer, first) = tokio::try_join!(
+            self.postgres.charge_writer(draft.conversation, sender),
             self.lookup_first(sender, draft),
         )?;
-        let membership = membership?.ok_or_else(Failure::conversation_not_found)?;
+        let writer = writer?.ok_or_else(Failure::conversation_not_found)?;
         let Some(first) = first else { return Ok(None) };
         let read_seq = draft.read_seq.min(first.seq - 1);
         if read_seq > 0 {
@@ -167,10 +168,10 @@ impl SendMessage {
         }
         let elsewhere = view::quoted_elsewhere(std::iter::once(&first));
         let target = Target {
-            quoted: self.timeline.list_quoted(&elsewhere).await?.pop(),
-            window: membership.window,
+            quoted: self.timeline.list_previews(&elsewhere).await?.pop(),
+            window: writer.window,
         };
-        self.repeated(draft, first, None, membership.members, target)
+        self.repeated(draft, first, None, writer.members, target)
             .await
             .map(Some)
     }
@@ -185,7 +186,7 @@ impl SendMessage {
         let ids = [target];
         let (membership, found) = tokio::try_join!(
             self.postgres.lookup_membership(conversation, sender),
-            self.timeline.list_quoted(&ids),
+            self.timeline.list_previews(&ids),
         )?;
         let window = membership.ok_or_else(Failure::conversation_not_found)?.window;
         let is_there = |found: &PreviewEntry| found.conversation == conversation && window.shows(found.seq);
@@ -240,7 +241,7 @@ impl SendMessage {
                 Outcome::CannotSend { held } => return self.refused(sender, draft, held, target).await,
             };
             let message = MessageEntry {
-                message: MessageId::generate(),
+                message: MessageId::at(draft.conversation, place.messages_after, place.allocated_at),
                 conversation: draft.conversation,
                 revision: place.revision,
                 seq: place.messages_after,
@@ -370,7 +371,10 @@ impl SendMessage {
 }
 
 fn cannot_send() -> Failure {
-    Failure::failed_precondition("CANNOT_SEND", "you cannot send in this conversation now")
+    Failure::failed_precondition(
+        "CANNOT_SEND",
+        "you cannot send in this conversation now: the two of you are no longer friends; RequestFriend asks to be again",
+    )
 }
 
 fn reused() -> Failure {

@@ -43,7 +43,7 @@ impl Environment {
     /// The folder of the databases for benchmarks, which keep the data that they measure with. Named after the shape of that
     /// data: what an earlier version made is not met by this one.
     pub fn bench_folder(&self) -> PathBuf {
-        self.folder.join("bench-2")
+        self.folder.join("bench-3")
     }
 
     /// Fetched servers, shared by all stacks of the checkout.

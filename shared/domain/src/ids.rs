@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{CLIENT_MESSAGE_ID_BYTES_MAX, USER_ID_BYTES_MAX, Violation};
@@ -121,6 +123,22 @@ uuid_id! {
     MessageId
 }
 
+impl MessageId {
+    /// The id of the message in a place: whoever knows the place knows the id, and reads the message by its primary key. The
+    /// time comes first, so that the ids of all conversations grow together.
+    ///
+    /// `allocated_at` counts in whole milliseconds.
+    pub fn at(conversation: ConversationId, seq: i64, allocated_at: DateTime<Utc>) -> Self {
+        let digest = Sha256::new()
+            .chain_update(conversation.uuid().as_bytes())
+            .chain_update(seq.to_be_bytes())
+            .finalize();
+        let random = digest.first_chunk::<10>().copied().unwrap_or_default();
+        let millis = u64::try_from(allocated_at.timestamp_millis()).unwrap_or_default();
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,7 +177,25 @@ mod tests {
 
     #[test]
     fn generated_ids_sort_by_their_making() {
-        let ids: Vec<_> = (0..100).map(|_| MessageId::generate()).collect();
+        let ids: Vec<_> = (0..100).map(|_| ConversationId::generate()).collect();
         assert!(ids.is_sorted());
+    }
+
+    #[test]
+    fn a_message_has_its_id_from_its_place() {
+        let conversation = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+        let at = |ms| DateTime::from_timestamp_millis(ms).unwrap();
+        let id = MessageId::at(conversation, 7, at(1_700_000_000_000));
+        // Fixed for ever: lists find what earlier versions wrote.
+        assert_eq!(id.to_string(), "018bcfe5-6800-795d-945c-7f59514cebbf");
+        assert_eq!(id, MessageId::at(conversation, 7, at(1_700_000_000_000)));
+        assert_eq!(id.uuid().get_version_num(), 7);
+        let others = [
+            MessageId::at(conversation, 8, at(1_700_000_000_000)),
+            MessageId::at(conversation, 7, at(1_700_000_000_001)),
+            MessageId::at(ConversationId::generate(), 7, at(1_700_000_000_000)),
+        ];
+        assert!(!others.contains(&id));
+        assert!(id < others[1]);
     }
 }

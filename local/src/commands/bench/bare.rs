@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use chat_domain::MessageId;
 use chat_runtime::Settings;
 use chat_stores::dynamo::{Aws, Patience};
 use chat_stores::postgres::{APPEND, LIST_CONVERSATIONS, LOOKUP_MEMBERSHIP};
@@ -77,7 +78,7 @@ impl Entry {
         allocated_at: DateTime<Utc>,
     ) -> Self {
         Self {
-            id: BsonUuid::from_bytes(Uuid::now_v7().into_bytes()),
+            id: message_id(conversation, seq, allocated_at),
             conversation_id: BsonUuid::from_bytes(conversation.into_bytes()),
             revision,
             kind: "message".to_owned(),
@@ -93,6 +94,11 @@ impl Entry {
             state_revision: revision,
         }
     }
+}
+
+fn message_id(conversation: Uuid, seq: i64, allocated_at: DateTime<Utc>) -> BsonUuid {
+    let id = MessageId::at(conversation.into(), seq, allocated_at);
+    BsonUuid::from_bytes(id.uuid().into_bytes())
 }
 
 /// The timeline, with the guarantees that the service asks for.
@@ -123,16 +129,7 @@ struct Place {
 }
 
 /// What `LOOKUP_MEMBERSHIP` answers.
-type Membership = (
-    i64,
-    i64,
-    i64,
-    i64,
-    Option<Vec<i64>>,
-    DateTime<Utc>,
-    DateTime<Utc>,
-    Vec<String>,
-);
+type Membership = (i64, i64, i64, i64, Option<Vec<i64>>, DateTime<Utc>, DateTime<Utc>);
 
 #[derive(FromRow)]
 #[expect(dead_code, reason = "decoding what the service decodes is part of the work")]
@@ -373,9 +370,9 @@ impl BareCaller {
         demand(page + usize::try_from(more).unwrap_or_default(), rows.len())?;
         rows.truncate(page);
         let id = |row: &Listed| BsonUuid::from_bytes(row.conversation_id.into_bytes());
-        let newest: Vec<Document> = rows
+        let newest: Vec<BsonUuid> = rows
             .iter()
-            .map(|row| doc! { "conversation_id": id(row), "seq": row.newest_seq })
+            .map(|row| message_id(row.conversation_id, row.newest_seq, row.last_activity_at))
             .collect();
         let unsettled: Vec<Document> = rows
             .iter()
@@ -388,12 +385,12 @@ impl BareCaller {
             let found = self
                 .timeline
                 .clone_with_type::<Preview>()
-                .find(doc! { "$or": newest })
+                .find(doc! { "_id": { "$in": newest } })
                 .projection(doc! {
                     "conversation_id": 1, "revision": 1, "kind": 1, "seq": 1, "sender": 1, "allocated_at": 1,
                     "state_revision": 1, "text": { "$substrCP": ["$text", 0, EXCERPT_CHARS] },
                 })
-                .hint(Hint::Name("seq".to_owned()))
+                .hint(Hint::Name("_id_".to_owned()))
                 .batch_size(100_000)
                 .max_time(CALL_TIMEOUT)
                 .await

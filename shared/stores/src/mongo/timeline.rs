@@ -50,7 +50,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
 /// Documents that one answer may bring: more than any call reads, so that nothing but their bytes makes a second one.
 const BATCH_SIZE: u32 = 100_000;
-/// How long closing holes may hold up the sync that does it.
+/// How long who closes holes waits for a majority to have that.
 const VOIDS_TIMEOUT: Duration = Duration::from_secs(2);
 
 const DUPLICATE_KEY: i32 = 11_000;
@@ -433,17 +433,15 @@ impl Timeline {
             .collect())
     }
 
-    /// Reads the beginnings of messages, each named by its conversation and seq, in no order. Those that are not there are
-    /// left out.
-    pub async fn list_previews(&self, named: &[(ConversationId, i64)]) -> Result<Vec<PreviewEntry>, StoreError> {
+    /// Reads the beginnings of messages by their ids, in no order. Those that are not there are left out.
+    pub async fn list_previews(&self, messages: &[MessageId]) -> Result<Vec<PreviewEntry>, StoreError> {
         const ACTION: &str = "list previews";
-        let named = named.iter().map(|(conversation, seq)| {
-            doc! { "conversation_id": to_bson_uuid(conversation.uuid()), "seq": seq }
-        });
-        let Some(filter) = any_filter(named.collect()) else {
+        if messages.is_empty() {
             return Ok(Vec::new());
-        };
-        self.find_previews(ACTION, filter, SEQ_INDEX).await
+        }
+        let ids: Vec<BsonUuid> = messages.iter().map(|message| to_bson_uuid(message.uuid())).collect();
+        self.find_previews(ACTION, doc! { "_id": { "$in": ids } }, ID_INDEX)
+            .await
     }
 
     /// Reads the beginning of the newest message in each range, in no order. Ranges without a message are left out.
@@ -460,17 +458,6 @@ impl Timeline {
             }
         }
         Ok(newest.into_values().collect())
-    }
-
-    /// Reads the beginnings of messages by their ids, in no order. Those that are not there are left out.
-    pub async fn list_quoted(&self, messages: &[MessageId]) -> Result<Vec<PreviewEntry>, StoreError> {
-        const ACTION: &str = "list quoted messages";
-        if messages.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids: Vec<BsonUuid> = messages.iter().map(|message| to_bson_uuid(message.uuid())).collect();
-        self.find_previews(ACTION, doc! { "_id": { "$in": ids } }, ID_INDEX)
-            .await
     }
 
     /// Reads when the newest message of a conversation got its place, and its seq. None: nothing was ever said.

@@ -1,9 +1,7 @@
 //! Conversations, members, read positions, and the sequencer.
 
-use std::num::TryFromIntError;
-
 use chat_domain::{
-    CONVERSATIONS_MAX, ConversationId, ConversationsToken, PageSize, READ_BUDGET, UNREAD_COUNT_MAX, UserId,
+    CONVERSATIONS_MAX, ConversationId, ConversationsToken, MessageId, PageSize, READ_BUDGET, UNREAD_COUNT_MAX, UserId,
     WRITE_BUDGET, Window,
 };
 use chrono::{DateTime, Utc};
@@ -11,8 +9,8 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::budgets::OutOfBudget;
-use super::{Postgres, STORE, unknown_outcome};
-use crate::{StoreError, StoreErrorKind};
+use super::{Postgres, unknown_outcome};
+use crate::StoreError;
 
 /// A conversation as one of its members sees it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -61,6 +59,18 @@ pub struct ListedRow {
     pub closed_seq: i64,
 }
 
+impl ListedRow {
+    /// The message that is to be shown, if what Postgres knows of it is true.
+    pub fn newest_message(&self) -> MessageId {
+        let conversation = &self.conversation;
+        MessageId::at(
+            conversation.conversation,
+            self.newest_seq,
+            conversation.last_activity_at,
+        )
+    }
+}
+
 /// A page of conversations, newest activity first.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ConversationsPage {
@@ -98,7 +108,14 @@ pub struct Membership {
     pub allocated_at: DateTime<Utc>,
     /// The database's clock.
     pub now: DateTime<Utc>,
-    /// Who is to be told of what a member does: the members.
+}
+
+/// A membership as a repeated write needs it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Writer {
+    /// What the member may see.
+    pub window: Window,
+    /// Who is to be told of what the member wrote.
     pub members: Vec<String>,
 }
 
@@ -277,19 +294,13 @@ macro_rules! newest_seq {
 /// service with the very same calls made bare.
 pub const APPEND: &str = "SELECT * FROM append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
-/// What a member, $2, may read of a conversation, $1.
-macro_rules! membership {
-    () => {
-        "c.revision, c.message_count, m.visible_from_seq, c.closed_seq,
-         CASE WHEN c.uncounted_seq > c.closed_seq THEN uncounted_above(c.conversation_id, c.closed_seq) END AS uncounted,
-         c.allocated_at, clock_timestamp() AS now, ARRAY[c.low_user_id, c.high_user_id] AS member_ids
-         FROM members m JOIN conversations c USING (conversation_id)
-         WHERE m.conversation_id = $1 AND m.user_id = $2"
-    };
-}
-
 /// The statement of [`Postgres::lookup_membership`].
-pub const LOOKUP_MEMBERSHIP: &str = concat!("SELECT ", membership!());
+pub const LOOKUP_MEMBERSHIP: &str =
+    "SELECT c.revision, c.message_count, m.visible_from_seq, c.closed_seq,
+         CASE WHEN c.uncounted_seq > c.closed_seq THEN uncounted_above(c.conversation_id, c.closed_seq) END AS uncounted,
+         c.allocated_at, clock_timestamp() AS now
+     FROM members m JOIN conversations c USING (conversation_id)
+     WHERE m.conversation_id = $1 AND m.user_id = $2";
 
 /// The statement of [`Postgres::list_conversations`]. What costs is looked up for the conversations of the page only. The
 /// array keeps the planner from reading all conversations there are.
@@ -300,13 +311,14 @@ pub const LIST_CONVERSATIONS: &str = concat!(
     newest_seq!(),
     " FROM (
            SELECT c.* FROM conversations c
-           WHERE c.conversation_id = ANY (ARRAY(SELECT m.conversation_id FROM members m WHERE m.user_id = $1))
+           WHERE b.wait_us = 0
+             AND c.conversation_id = ANY (ARRAY(SELECT m.conversation_id FROM members m WHERE m.user_id = $1))
              AND ($2::timestamptz IS NULL OR (c.last_activity_at, c.conversation_id) < ($2, $3::uuid))
            ORDER BY c.last_activity_at DESC, c.conversation_id DESC
            LIMIT $4
        ) c ",
     members_by_keys!(),
-    ") v ON b.wait_us = 0
+    ") v ON true
      ORDER BY v.last_activity_at DESC, v.conversation_id DESC"
 );
 
@@ -400,14 +412,6 @@ struct RawMembership {
     uncounted: Option<Vec<i64>>,
     allocated_at: DateTime<Utc>,
     now: DateTime<Utc>,
-    member_ids: Vec<String>,
-}
-
-#[derive(FromRow)]
-struct RawChargedMembership {
-    wait_us: i64,
-    #[sqlx(flatten)]
-    membership: RawMembership,
 }
 
 impl From<RawMembership> for Membership {
@@ -420,7 +424,6 @@ impl From<RawMembership> for Membership {
             uncounted: row.uncounted.unwrap_or_default(),
             allocated_at: row.allocated_at,
             now: row.now,
-            members: row.member_ids,
         }
     }
 }
@@ -458,12 +461,6 @@ struct RawMarked {
     at: Option<DateTime<Utc>>,
     member_ids: Option<Vec<String>>,
     wait_us: i64,
-}
-
-/// A limit as Postgres takes it.
-pub(super) fn limit(value: usize) -> Result<i32, StoreError> {
-    i32::try_from(value)
-        .map_err(|error: TryFromIntError| StoreError::new(StoreErrorKind::Corrupt, STORE, "take a limit", error))
 }
 
 /// What Postgres remembers of a hash.
@@ -547,20 +544,22 @@ impl Postgres {
         Ok(row.map(Into::into))
     }
 
-    /// Reads the same for a call that writes, or tells others again what it wrote, and takes it out of the user's budget. Who
-    /// is not a member is charged nothing.
-    pub async fn charge_membership(
+    /// Reads whom a call of `user` that tells others again what it wrote has to tell, and takes it out of their budget. Who is
+    /// not a member is charged nothing.
+    pub async fn charge_writer(
         &self,
         conversation: ConversationId,
         user: &UserId,
-    ) -> Result<Result<Option<Membership>, OutOfBudget>, StoreError> {
+    ) -> Result<Result<Option<Writer>, OutOfBudget>, StoreError> {
         let charge = self.budgets.charge(WRITE_BUDGET);
-        let row: Option<RawChargedMembership> = self
+        let row: Option<(i64, i64, Vec<String>)> = self
             .fetch_optional("look up a membership and charge a call", || {
-                sqlx::query_as(concat!(
-                    "SELECT charge($2, 'write', $3, $4) AS wait_us, ",
-                    membership!()
-                ))
+                sqlx::query_as(
+                    "SELECT charge($2, 'write', $3, $4), m.visible_from_seq,
+                         members_told(c.low_user_id, c.high_user_id, m.user_id)
+                     FROM members m JOIN conversations c USING (conversation_id)
+                     WHERE m.conversation_id = $1 AND m.user_id = $2",
+                )
                 .bind(conversation.uuid())
                 .bind(user.as_str())
                 .bind(charge.call_us)
@@ -568,8 +567,11 @@ impl Postgres {
             })
             .await?;
         Ok(match row {
-            Some(row) if row.wait_us > 0 => Err(OutOfBudget::after(row.wait_us)),
-            row => Ok(row.map(|row| row.membership.into())),
+            Some((wait_us, _, _)) if wait_us > 0 => Err(OutOfBudget::after(wait_us)),
+            row => Ok(row.map(|(_, visible_from_seq, members)| Writer {
+                window: Window::above(visible_from_seq),
+                members,
+            })),
         })
     }
 

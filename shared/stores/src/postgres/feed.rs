@@ -6,7 +6,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row as _};
 use uuid::Uuid;
 
-use super::conversations::{RawConversation, conversation_columns, limit, members_by_keys, memberships};
+use super::conversations::{RawConversation, conversation_columns, members_by_keys, memberships};
 use super::{ConversationRow, Friend, FriendshipState, Postgres, STORE};
 use crate::{StoreError, StoreErrorKind};
 
@@ -171,7 +171,7 @@ impl Postgres {
     /// there are more. What had ended by `listing_through` is left out.
     pub async fn list_feed(&self, user: &UserId, after: i64, listing_through: i64) -> Result<Vec<FeedRow>, StoreError> {
         const ACTION: &str = "read a user's feed";
-        let rows_max = limit(FEED_PAGE_SIZE + 1)?;
+        let rows_max = i64::try_from(FEED_PAGE_SIZE + 1).unwrap_or(i64::MAX);
         let rows: Vec<RawFeed> = self
             .fetch_all(ACTION, || {
                 sqlx::query_as(concat!(

@@ -337,13 +337,13 @@ impl Postgres {
                     // Profiles are joined after the limit, so that only those of the page are looked up.
                     "SELECT b.wait_us, f.*, u.display_name, u.avatar_url, u.updated_at AS profile_updated_at
                      FROM (SELECT charge($1, 'read', $5, $6) AS wait_us OFFSET 0) b
-                     LEFT JOIN (
+                     LEFT JOIN LATERAL (
                          SELECT other_id, state, updated_at FROM friends
-                         WHERE user_id = $1 AND state <> 'none' AND ($2::text IS NULL OR state = $2)
+                         WHERE b.wait_us = 0 AND user_id = $1 AND state <> 'none' AND ($2::text IS NULL OR state = $2)
                            AND ($3::text IS NULL OR other_id > $3)
                          ORDER BY other_id
                          LIMIT $4
-                     ) f ON b.wait_us = 0
+                     ) f ON true
                      LEFT JOIN users u ON u.user_id = f.other_id
                      ORDER BY f.other_id",
                 )

@@ -67,7 +67,7 @@ impl Postgres {
     /// Keeps what was found out about a conversation. It waits for those who write there: to pass over a conversation that is
     /// busy would starve those that need it most.
     pub async fn seal(&self, conversation: ConversationId, sealed: &Sealed) -> Result<(), StoreError> {
-        let (_is_there,): (bool,) = self
+        let ((),) = self
             .fetch_one("keep how far a conversation is whole", || {
                 sqlx::query_as("SELECT seal($1, $2, $3, $4, $5, $6)")
                     .bind(conversation.uuid())
