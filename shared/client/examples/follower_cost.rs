@@ -1,6 +1,7 @@
 //! What an event and a look at the state cost a follower with 10 conversations and with 10,000: the ratio should stay
 //! below two. That a reader keeps a state after each event is the worst case: then what changes has to be copied, from memory
-//! that no cache holds, since the conversations take turns. Run it with `cargo run --release -p chat-client --example follower_cost`.
+//! that no cache holds, since the conversations take turns. Run it with
+//! `cargo run --release -p chat-client --example follower_cost`.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -241,8 +241,7 @@ impl ChatClient {
     /// Makes a call and answers its response.
     ///
     /// It is tried again as [`Retries`] says, no earlier than the service says; a message that is sent again says so
-    /// (`retry`). Dropping the future gives the call up; the service may finish it all the
-    /// same.
+    /// (`retry`). Dropping the future gives the call up; the service may finish it all the same.
     pub async fn call<R: Rpc>(&self, mut request: R) -> Result<R::Response, CallError> {
         let deadline = Instant::now() + self.timeout;
         let too_large = || CallError::new(R::NAME, CallFailure::Request("it has 4 GiB or more"), false);

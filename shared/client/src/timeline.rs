@@ -287,7 +287,10 @@ impl Timeline {
     fn others_between(&self, above: i64, through: i64) -> i64 {
         let others = self.messages_between(above, through);
         let others = others.filter(|message| *message.sender_id != *self.about.user_id);
-        others.take(1_000).map(|_| 1).sum()
+        others
+            .map(|_| 1)
+            .take(usize::try_from(UNREAD_MAX).unwrap_or(usize::MAX))
+            .sum()
     }
 
     fn messages_between(&self, above: i64, through: i64) -> impl DoubleEndedIterator<Item = &Message> {
@@ -361,7 +364,10 @@ impl Timeline {
         let others = self
             .messages_between(floor, i64::MAX)
             .filter(|it| *it.sender_id != *self.about.user_id);
-        let heard = others.take(1_000).map(|message| message.seq).collect();
+        let heard = others
+            .take(usize::try_from(UNREAD_MAX).unwrap_or(usize::MAX))
+            .map(|message| message.seq)
+            .collect();
         self.forget();
         self.heard = heard;
         self.phase = Phase::Closed;
@@ -646,21 +652,10 @@ impl Timeline {
     }
 }
 
-/// The first characters of a text, on one line.
+/// The first characters of a text, on one line, as the service cuts them.
 fn excerpt(text: &str) -> String {
-    let words = text.split_whitespace();
-    let mut excerpt = String::new();
-    for word in words {
-        if !excerpt.is_empty() {
-            excerpt.push(' ');
-        }
-        excerpt.push_str(word);
-        // Characters are at most four bytes: enough is enough, however long the text.
-        if excerpt.len() > 4 * EXCERPT_CHARS {
-            break;
-        }
-    }
-    excerpt.chars().take(EXCERPT_CHARS).collect()
+    let chars = text.chars().take(EXCERPT_CHARS);
+    chars.map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
 #[cfg(test)]

@@ -20,10 +20,10 @@ use crate::{Answer, CallContext, Caller, Claims, Deadline, Failure, Operation};
 /// A call that goes on to its end is not begun with less time left than this: it would be cut off in the middle.
 const FINISH_DURATION_MIN: Duration = Duration::from_millis(500);
 
-/// A call that need not finish goes on for so long all the same when its client no longer waits: dropped in the middle of a
-/// statement, it would take its environment's connection to the database with it, and a client that waits for no more
-/// than a millisecond could make others pay for new ones.
-const DROP_DELAY: Duration = Duration::from_secs(1);
+/// A call that need not finish goes on for so long all the same when its client no longer waits, which is longer than a call
+/// of any store takes: dropped in the middle of a statement, it would take its environment's connection to the database with
+/// it, and a client that waits for no more than a millisecond could make others pay for new ones.
+const DROP_DELAY: Duration = Duration::from_secs(9);
 
 /// Request extension: where a call leaves what is to be done once its answer is out. Whoever puts it in does that. Clones share
 /// the place.
@@ -219,5 +219,8 @@ async fn finish<O: Operation>(
 }
 
 fn too_late() -> Failure {
-    Failure::deadline_exceeded("DEADLINE_EXCEEDED", "the time for the call was up")
+    Failure::deadline_exceeded(
+        "DEADLINE_EXCEEDED",
+        "the time for the call was up; repeat it with the same ids",
+    )
 }

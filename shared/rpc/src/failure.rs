@@ -190,7 +190,10 @@ impl From<StoreError> for Failure {
                 "others are changing the same thing; repeat the call with the same ids a little later",
             )
             .with_retry_after(BUSY_RETRY_AFTER),
-            StoreErrorKind::Corrupt => Self::internal("STORE_CORRUPT", "stored data cannot be read"),
+            StoreErrorKind::Corrupt => Self::internal(
+                "STORE_CORRUPT",
+                "a database answers what this version does not understand; its operator has to look into it",
+            ),
         }
     }
 }

@@ -7,7 +7,7 @@ use chat_stores::postgres::ReadPosition;
 
 /// What the reader's own devices and the other members are told of a moved read position. How many messages are unread
 /// concerns nobody but the reader.
-pub fn read_position_moved(conversation: ConversationId, reader: &UserId, position: &ReadPosition) -> [Notice; 2] {
+pub fn read_position_moved(conversation: ConversationId, reader: &UserId, position: &ReadPosition) -> Vec<Notice> {
     let notice = |recipients, unread_count, counted_seq| Notice {
         recipients,
         event: LiveEvent {
@@ -23,9 +23,14 @@ pub fn read_position_moved(conversation: ConversationId, reader: &UserId, positi
         occurred_at: position.at,
     };
     let others = position.members.iter().filter(|member| *member != reader.as_str());
-    let others = others.filter_map(|member| member.parse().ok()).collect();
-    [
-        notice(vec![reader.clone()], Some(position.unread_count), position.counted_seq),
-        notice(others, None, 0),
-    ]
+    let others: Vec<UserId> = others.filter_map(|member| member.parse().ok()).collect();
+    let mut notices = vec![notice(
+        vec![reader.clone()],
+        Some(position.unread_count),
+        position.counted_seq,
+    )];
+    if !others.is_empty() {
+        notices.push(notice(others, None, 0));
+    }
+    notices
 }

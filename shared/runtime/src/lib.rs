@@ -4,8 +4,9 @@
 //! `main` of its binary on Lambda. Both drive the same services over the same events, and both finish a call whose
 //! client no longer waits, and deliver an operation's notices, after the answer has left and before the next event is taken.
 //!
-//! This is the only crate that reads the environment for functions, that turns Lambda's deadlines into instants, and that knows how Lambda calls them.
-//! It never knows what an operation does. A function of a new kind of trigger is an [`EventHandler`].
+//! This is the only crate that reads the environment for functions, that turns Lambda's deadlines into instants, and that
+//! knows how Lambda calls them. It never knows what an operation does. A function of a new kind of trigger is an
+//! [`EventHandler`].
 
 #![warn(missing_docs)]
 

@@ -4,10 +4,10 @@
 -- that change something and are called from outside run with their owner's rights (SECURITY DEFINER) on a fixed search path;
 -- the others run with their caller's, so that Postgres can inline them.
 -- Lock order everywhere: friendship (the row of the lower user), conversation, members in user id order, feeds in user id
--- order, budgets. A transaction touches one friendship or one conversation.
+-- order, budgets. A transaction touches one friendship and its conversation at most.
 
--- Which life of these databases it is: part of every cursor. A restore from a backup sets another one, so that no client
--- goes on from what was undone.
+-- Which life of these databases it is: part of every cursor. Who restores a backup raises it (docs/deploy.md), so that no
+-- client goes on from what was undone.
 CREATE TABLE deployment (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     epoch    bigint  NOT NULL
@@ -61,8 +61,8 @@ CREATE UNLOGGED TABLE budgets (
     PRIMARY KEY (user_id, class)
 ) WITH (fillfactor = 50);
 
--- How long a user must wait before another call of this class, in microseconds; 0 when it is in their budget. A call costs
--- p_call_us, and p_burst_us may be used up at once.
+-- How long a user must wait before another call of this class, in microseconds; 0 when it is in their budget, of which
+-- p_burst_us may be used up at once.
 CREATE FUNCTION budget_wait(p_user text, p_class text, p_burst_us bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -72,7 +72,7 @@ BEGIN
     RETURN greatest(coalesce(ceil(extract(epoch FROM v_used_until - clock_timestamp()) * 1000000)::bigint - p_burst_us, 0), 0);
 END $$;
 
--- Takes a call out of a user's budget. Last in a transaction.
+-- Takes a call, which costs p_call_us, out of a user's budget. Last in a transaction.
 CREATE FUNCTION use_budget(p_user text, p_class text, p_call_us bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN

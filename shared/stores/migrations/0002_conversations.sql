@@ -278,6 +278,17 @@ BEGIN
     RETURN set_friendship(p_actor, p_other, 'none', 'none');
 END $$;
 
+-- Who is told at once of what a member of a direct conversation does: both, as long as they are friends; later only the
+-- actor's own devices, so that nobody is kept awake by who was sent away. The other sees it when they look.
+CREATE FUNCTION members_told(p_low text, p_high text, p_actor text) RETURNS text[]
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF EXISTS (SELECT FROM friends f WHERE f.user_id = p_low AND f.other_id = p_high AND f.state = 'accepted') THEN
+        RETURN ARRAY[p_low, p_high];
+    END IF;
+    RETURN ARRAY[p_actor];
+END $$;
+
 -- The sequencer. Checks that the actor may make this change, and gives it its place: lock first, then look, so that the
 -- checks see whatever was committed before.
 --
@@ -292,8 +303,8 @@ END $$;
 -- p_floor_revision, p_floor_seq: what the timeline was found to hold; above 0 only when this sequencer went back.
 -- p_read_seq: how far the actor has read, or 0. It holds whatever becomes of the change, below the change's own seq.
 --
--- `messages_after` is the message count after the change, and so a message's seq. `member_ids` are the
--- members. `read_seq`, `unread_count`, `counted_seq` and `at` are set when p_read_seq is to be announced.
+-- `messages_after` is the message count after the change, and so a message's seq. `read_seq`, `unread_count`, `counted_seq`
+-- and `at` are set when p_read_seq is to be announced.
 CREATE FUNCTION append(
     p_conversation uuid, p_actor text, p_op bytea, p_content bytea, p_is_message boolean, p_after bigint,
     p_floor_revision bigint, p_floor_seq bigint, p_read_seq bigint, p_call_us bigint, p_burst_us bigint
@@ -338,11 +349,13 @@ BEGIN
         RETURN;
     END IF;
 
+    -- As in members_told; looked up here, since every send passes here.
     v_may_send := EXISTS (
         SELECT FROM friends f
         WHERE f.user_id = v_conversation.low_user_id AND f.other_id = v_conversation.high_user_id AND f.state = 'accepted'
     );
-    member_ids := ARRAY[v_conversation.low_user_id, v_conversation.high_user_id];
+    member_ids := CASE WHEN v_may_send THEN ARRAY[v_conversation.low_user_id, v_conversation.high_user_id]
+        ELSE ARRAY[p_actor] END;
 
     v_position := position(p_op IN v_member.recent);
     IF v_position > 0 AND (v_position - 1) % c_recent_bytes = 0 THEN
@@ -476,7 +489,7 @@ BEGIN
     at := clock_timestamp();
     v_base := greatest(read_seq, v_member.caught_up_seq, v_member.visible_from_seq);
     unread_count := count_unread(p_conversation, p_actor, v_base, counted_seq);
-    member_ids := ARRAY[v_conversation.low_user_id, v_conversation.high_user_id];
+    member_ids := members_told(v_conversation.low_user_id, v_conversation.high_user_id, p_actor);
     IF v_member.own_seq > 0 THEN
         -- Own seqs below what is read need not be told apart any more.
         DELETE FROM own_seqs o WHERE o.conversation_id = p_conversation AND o.user_id = p_actor AND o.chunk IN (
@@ -490,16 +503,16 @@ END $$;
 
 -- Keeps what was found out about a conversation: that all places up to a revision are taken, that all seqs up to one are
 -- settled, and which seqs no message has. Where p_newest_at is set, every place was found taken while p_message_count was the
--- newest seq: then that is when something was last said. False: there is no such conversation.
+-- newest seq: then that is when something was last said.
 CREATE FUNCTION seal(
     p_conversation uuid, p_closed_revision bigint, p_closed_seq bigint, p_uncounted bigint[], p_message_count bigint,
     p_newest_at timestamptz
-) RETURNS boolean
+) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM FROM conversations c WHERE c.conversation_id = p_conversation FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        RETURN false;
+        RETURN;
     END IF;
     INSERT INTO uncounted AS u (conversation_id, chunk, bits)
     SELECT p_conversation, s / 1024, bit_or(bit_of(s)) FROM unnest(p_uncounted) s GROUP BY 2 ORDER BY 2
@@ -511,5 +524,4 @@ BEGIN
         last_activity_at = CASE
             WHEN p_newest_at IS NOT NULL AND c.message_count = p_message_count THEN p_newest_at ELSE c.last_activity_at END
     WHERE c.conversation_id = p_conversation;
-    RETURN true;
 END $$;

@@ -149,6 +149,22 @@ impl Fixture {
         step("connecting to Postgres", connect(&self.owner_settings)).await
     }
 
+    /// Waits until a session of the Postgres database waits for another one's lock.
+    ///
+    /// # Panics
+    /// When none does in time, or Postgres fails.
+    pub async fn until_one_waits(&self) {
+        let mut watch = self.connect_postgres().await;
+        let waits = "SELECT EXISTS (
+            SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
+        let looking = async {
+            // Each look is a round trip, so that others get their turn.
+            while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut watch).await? {}
+            Ok::<_, sqlx::Error>(())
+        };
+        step("waiting for a session that waits for a lock", looking).await;
+    }
+
     /// Puts proxies in front of Postgres and Mongo. The fixture's own settings go on to lead past them.
     ///
     /// # Panics

@@ -331,6 +331,35 @@ async fn where_nothing_was_ever_stored_the_conversation_stands_where_it_was_open
 }
 
 #[tokio::test]
+async fn a_list_that_is_refused_reads_no_conversation() {
+    let fixture = Fixture::new().await;
+    crate::scene::fill(&fixture, "alice", 30).await;
+    let explain = format!(
+        "EXPLAIN (ANALYZE, COSTS OFF) {}",
+        chat_stores::postgres::LIST_CONVERSATIONS
+    );
+    let mut session = fixture.connect_postgres().await;
+    for is_refused in [false, true] {
+        let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(explain.clone()))
+            .bind("alice")
+            .bind(None::<chrono::DateTime<chrono::Utc>>)
+            .bind(None::<uuid::Uuid>)
+            .bind(21_i64)
+            .bind(60_000_000_i64)
+            .bind(1_i64)
+            .fetch_all(&mut session)
+            .await
+            .unwrap();
+        let reads = plan.iter().filter(|line| line.contains(" on conversations "));
+        let reads: Vec<bool> = reads.map(|line| !line.contains("(never executed)")).collect();
+        assert!(
+            !reads.is_empty() && reads.iter().all(|is_read| *is_read != is_refused),
+            "{plan:#?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn who_lists_too_often_is_told_when_to_come_again() {
     let fixture = Fixture::new().await;
     let settings = fixture.settings().clone().with("USER_BUDGET_FACTOR", "0.001");

@@ -474,7 +474,7 @@ async fn a_member_who_sends_needs_at_most_400_bytes_for_their_membership() {
 }
 
 #[tokio::test]
-async fn a_conversation_of_200_unsealed_messages_among_others_counts_exactly() {
+async fn a_conversation_of_200_unsealed_places_with_gaps_counts_exactly() {
     let fixture = Fixture::new().await;
     let conversation = fixture.open_direct("alice", "bob").await;
     let stores = Stores::new(fixture.settings());

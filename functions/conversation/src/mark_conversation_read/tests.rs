@@ -93,6 +93,22 @@ async fn a_repeat_changes_nothing_and_is_told_again_and_a_position_never_moves_b
 }
 
 #[tokio::test]
+async fn who_is_no_longer_a_friend_is_not_told() {
+    let fixture = Fixture::new().await;
+    let mark: MarkConversationRead = fixture.operation();
+    let conversation = fixture.open_direct("alice", "bob").await;
+    say_many(&fixture, conversation, "alice", 3).await;
+    let removed = fixture.postgres().remove_friend(&user("alice"), &user("bob")).await;
+    assert!(removed.unwrap().is_ok());
+    for _ in 0..2 {
+        let answer = call(&mark, "bob", request(&conversation, 2)).await.unwrap();
+        let told: Vec<_> = answer.notices.iter().flat_map(|notice| &notice.recipients).collect();
+        assert_eq!(told, [&user("bob")]);
+    }
+    assert_eq!(stored(&fixture, conversation).await, [0, 2]);
+}
+
+#[tokio::test]
 async fn a_position_never_passes_the_newest_message() {
     let fixture = Fixture::new().await;
     let mark: MarkConversationRead = fixture.operation();
@@ -226,7 +242,7 @@ async fn marking_while_others_send_neither_blocks_nor_passes_them() {
             for _ in 0..30 {
                 let (read_seq, unread, _) = marked(call(&mark, reader, request(&conversation, i64::MAX)).await);
                 assert!(read_seq >= before && read_seq <= 60);
-                assert!(unread >= 0);
+                assert!(unread <= 60 - read_seq, "{unread} above {read_seq}");
                 before = read_seq;
             }
         });

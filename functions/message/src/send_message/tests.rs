@@ -7,6 +7,7 @@ use chat_rpc::Code;
 use chat_stores::mongo::{EntryKind, RevisionRange};
 use chat_testing::{Filter, Fixture, call, call_without_token, user};
 use futures::future::join_all;
+use sqlx::Connection;
 use tokio::task::JoinSet;
 
 use super::*;
@@ -331,11 +332,14 @@ async fn former_friends_cannot_send_but_a_repeat_still_gets_its_answer() {
             (Code::FailedPrecondition, "CANNOT_SEND")
         );
     }
-    let repeat = call(&send, "alice", request(conversation, "a1", "one"))
-        .await
-        .unwrap()
-        .response;
-    assert_eq!((repeat.deduplicated, repeat.message.unwrap()), (true, first));
+    for retry in [false, true] {
+        let repeat = again(request(conversation, "a1", "one"), retry);
+        let repeat = call(&send, "alice", repeat).await.unwrap();
+        // Nobody is kept awake by who was sent away.
+        assert_eq!(repeat.notices[0].recipients, [user("alice")]);
+        let repeat = repeat.response;
+        assert_eq!((repeat.deduplicated, repeat.message.as_ref()), (true, Some(&first)));
+    }
     assert_eq!(timeline(&fixture, conversation).await.len(), 1);
 }
 
@@ -633,26 +637,18 @@ async fn a_send_that_waited_for_the_removal_is_refused() {
     let conversation = fixture.open_direct("alice", "bob").await;
     let send: SendMessage = fixture.operation();
     sent(&send, "alice", request(conversation, "a1", "before")).await;
-    // The removal and the send meet at the conversation's lock, whoever comes first.
-    let postgres = fixture.postgres();
-    let (alice, bob) = (user("alice"), user("bob"));
-    let (removed, answered) = tokio::join!(
-        postgres.remove_friend(&bob, &alice),
-        call(&send, "alice", request(conversation, "a2", "during")),
-    );
-    removed.unwrap().unwrap();
-    let head = postgres
-        .lookup_membership(conversation, &alice)
+    let mut session = fixture.connect_postgres().await;
+    let mut removing = session.begin().await.unwrap();
+    sqlx::query("SELECT FROM remove_friend('bob', 'alice', 1, 1000000)")
+        .execute(&mut *removing)
         .await
-        .unwrap()
-        .unwrap()
-        .revision;
-    assert_eq!(head, if answered.is_ok() { 2 } else { 1 });
-    assert!(
-        call(&send, "alice", request(conversation, "a3", "after"))
-            .await
-            .is_err()
-    );
+        .unwrap();
+    let sending = tokio::spawn(async move { call(&send, "alice", request(conversation, "a2", "during")).await });
+    fixture.until_one_waits().await;
+    removing.commit().await.unwrap();
+    let failure = sending.await.unwrap().unwrap_err();
+    assert_eq!(failure.reason(), "CANNOT_SEND");
+    assert_eq!(timeline(&fixture, conversation).await.len(), 1);
 }
 
 #[tokio::test]
@@ -663,7 +659,7 @@ async fn a_sequencer_that_went_back_is_lifted_above_the_timeline() {
     // The timeline holds places that this Postgres has never handed out, as after a restore.
     for place in 1..=3 {
         let entry = MessageEntry {
-            message: MessageId::generate(),
+            message: MessageId::at(conversation, place, chrono::DateTime::UNIX_EPOCH),
             conversation,
             revision: place,
             seq: place,
@@ -896,6 +892,25 @@ async fn a_retry_that_finds_its_message_costs_one_postgres_beside_one_mongo_roun
         ),
         (1, 1)
     );
+
+    // A position of the reader's costs one more of Postgres.
+    let send: SendMessage = proxies.operation();
+    sent(&send, "bob", request(conversation, "b1", "two")).await;
+    sent(&send, "alice", request(conversation, "a2", "three")).await;
+    for read_seq in [1, 2] {
+        // The first time, statements are prepared.
+        proxies.postgres.reset_counts();
+        proxies.mongo.reset_counts();
+        let retry = reading(again(request(conversation, "a2", "three"), true), read_seq);
+        sent(&send, "alice", retry).await;
+    }
+    assert_eq!(
+        (
+            proxies.postgres.counts().round_trips,
+            proxies.mongo.counts().round_trips
+        ),
+        (2, 1)
+    );
 }
 
 #[tokio::test]
@@ -1038,12 +1053,10 @@ async fn a_refused_send_has_read_what_it_says() {
             .await
             .unwrap_err();
         assert_eq!(refused.reason(), "CANNOT_SEND");
+        // Who is no longer a friend is told nothing.
         assert_eq!(
             read_positions(refused.notices()),
-            [
-                (vec!["alice".to_owned()], 2, Some(1)),
-                (vec!["bob".to_owned()], 2, None)
-            ]
+            [(vec!["alice".to_owned()], 2, Some(1))]
         );
     }
     assert_eq!(seen(&fixture, conversation, "alice").await.unread, 1);

@@ -17,11 +17,12 @@ use crate::timeline::Timeline;
 /// How often a call is repeated for the sake of its push, at most.
 const REPEATS_MAX: u32 = 30;
 
-/// A message that was not sent.
+/// A message that was not acknowledged.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The service refused it, or failed in a way that repeating does not mend.
-    #[error("the message was not sent")]
+    /// The service refused it, or failed in a way that repeating does not mend. [`CallError::outcome`] tells whether it may
+    /// have been sent all the same.
+    #[error("the message was not acknowledged")]
     Failed(#[from] CallError),
     /// The follower was stopped before the message was acknowledged.
     #[error("the follower was stopped; whether the message was sent is unknown")]

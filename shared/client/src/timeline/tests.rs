@@ -333,7 +333,7 @@ fn a_closed_conversation_is_a_line_of_a_list() {
     timeline.take_pushed_message(Message { seq: 6, ..pushed }, 6, 5);
     let excerpt = &timeline.last_message().unwrap().excerpt;
     assert_eq!(
-        (excerpt.chars().count(), excerpt.starts_with("two lines xxx")),
+        (excerpt.chars().count(), excerpt.starts_with("two   lines xxx")),
         (140, true)
     );
     // Nothing was shown but the last message; still, that much can be marked as read.

@@ -105,7 +105,7 @@ pub struct RespondToFriendRequestRequest {
 /// How the two stand now.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RespondToFriendRequestResponse {
-    /// ACCEPTED, or UNSPECIFIED after a decline.
+    /// ACCEPTED, or UNSPECIFIED after a decline. A request of the caller's own stays as it is: REQUEST_SENT.
     #[prost(message, optional, tag = "1")]
     pub friend: ::core::option::Option<Friend>,
 }
@@ -656,7 +656,8 @@ pub struct Membership {
     /// Whether they are a member.
     #[prost(enumeration = "MembershipState", tag = "1")]
     pub state: i32,
-    /// The conversation, without its newest message. To show it: load its newest page, or name it in a sync with a cursor that has nothing else.
+    /// The conversation, without its newest message. To show it: load its newest page, or name it in a sync with a cursor that
+    /// has nothing else.
     #[prost(message, optional, tag = "2")]
     pub conversation: ::core::option::Option<Conversation>,
 }

@@ -175,10 +175,10 @@ async fn a_call_that_could_not_be_finished_is_not_begun() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_changes_nothing_goes_on_for_a_second_when_its_client_is_gone() {
+async fn a_call_that_changes_nothing_goes_on_for_longer_than_a_store_takes_when_its_client_is_gone() {
     let (ask, unfinished) = impatient("wait", "50m");
     assert_eq!(Answered::of(&send(Echo, ask).await).code(), Code::DeadlineExceeded);
     let gone = Instant::now();
     assert_eq!(unfinished.take().unwrap().await, []);
-    assert!(gone.elapsed().as_millis().abs_diff(1_000) <= 1, "{:?}", gone.elapsed());
+    assert!(gone.elapsed().as_millis().abs_diff(9_000) <= 1, "{:?}", gone.elapsed());
 }

@@ -19,8 +19,8 @@
 //! `rate.rs`), so that counting is one write for who rested and two within a burst. `quiet` also tells, to a few seconds,
 //! when the connection was last heard of.
 //!
-//! Nothing here is ever the truth about what was said: a lost item
-//! costs its user's live events until they reconnect, and they recover by syncing.
+//! Nothing here is ever the truth about what was said: a lost item costs its user's live events until they reconnect, and
+//! they recover by syncing.
 
 mod aws;
 mod item;
