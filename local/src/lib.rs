@@ -3,7 +3,8 @@
 //! `stack` brings the databases up, `gateway` serves the functions as API Gateway would, `commands` are what people
 //! type. Nothing here is ever deployed.
 
-use chat_runtime::{Function, Settings, Trigger};
+use chat_operation::Settings;
+use chat_runtime::{Function, Trigger};
 
 pub mod commands;
 pub mod gateway;

@@ -2,7 +2,6 @@
 
 use chat_contract::v1::{FeedChange, FeedCursor, FeedSync, Membership, MembershipState, feed_change};
 use chat_domain::FEED_PAGE_SIZE;
-use chat_rpc::view;
 use chat_stores::postgres::{self, FeedHead, FeedRow};
 
 /// Where a client says it is in its user's feed.
@@ -94,10 +93,10 @@ impl FeedPlan {
 
 fn change(row: FeedRow) -> FeedChange {
     let change = match row.change {
-        postgres::FeedChange::Friend(friend) => feed_change::Change::Friend(view::friend(friend)),
+        postgres::FeedChange::Friend(friend) => feed_change::Change::Friend(chat_view::friend(friend)),
         postgres::FeedChange::Membership(membership) => feed_change::Change::Membership(Membership {
             state: MembershipState::Active.into(),
-            conversation: Some(view::conversation(*membership)),
+            conversation: Some(chat_view::conversation(*membership)),
         }),
     };
     FeedChange {

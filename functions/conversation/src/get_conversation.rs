@@ -1,10 +1,10 @@
 //! Reads one conversation as the caller sees it.
 
 use chat_contract::v1::{GetConversationRequest, GetConversationResponse};
-use chat_rpc::{Answer, CallContext, Failure, Fields, Operation};
+use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
+use chat_operation::{Settings, SettingsError};
 use chat_stores::mongo::Timeline;
 use chat_stores::postgres::Postgres;
-use chat_stores::{Settings, SettingsError};
 
 use crate::listed;
 

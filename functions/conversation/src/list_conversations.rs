@@ -2,11 +2,11 @@
 
 use chat_contract::v1::{ListConversationsRequest, ListConversationsResponse};
 use chat_domain::{ConversationId, ConversationsToken, PageSize, SEALED_PER_CALL_MAX};
-use chat_rpc::{Answer, CallContext, Failure, Fields, Operation};
+use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
+use chat_operation::{Settings, SettingsError};
 use chat_sealing::Sealer;
 use chat_stores::mongo::Timeline;
 use chat_stores::postgres::Postgres;
-use chat_stores::{Settings, SettingsError};
 
 use crate::listed;
 

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chat_contract::v1::Conversation;
 use chat_domain::{ConversationId, MessageId, PREVIEW_BACKLOG_MAX, UNREAD_COUNT_MAX, UserId};
-use chat_rpc::view;
 use chat_stores::StoreError;
 use chat_stores::mongo::{PreviewEntry, SeqRange, Timeline};
 use chat_stores::postgres::{ListedRow, Missing, Postgres};
@@ -76,8 +75,8 @@ pub(crate) async fn complete(
     let conversations = rows
         .into_iter()
         .map(|row| Conversation {
-            last_message: previews.remove(&id(&row)).map(view::last_message),
-            ..view::conversation(row.conversation)
+            last_message: previews.remove(&id(&row)).map(chat_view::last_message),
+            ..chat_view::conversation(row.conversation)
         })
         .collect();
     Ok(Listed {

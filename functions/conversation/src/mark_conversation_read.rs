@@ -2,9 +2,9 @@
 
 use chat_contract::v1::{MarkConversationReadRequest, MarkConversationReadResponse};
 use chat_domain::{ConversationId, at_least};
-use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, notices};
+use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
+use chat_operation::{Settings, SettingsError};
 use chat_stores::postgres::Postgres;
-use chat_stores::{Settings, SettingsError};
 
 /// The RPC `MarkConversationRead`.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Operation for MarkConversationRead {
         if !position.announce {
             return Ok(answer);
         }
-        let notices = notices::read_position_moved(conversation, user, &position);
+        let notices = chat_view::read_position_moved(conversation, user, &position);
         Ok(notices.into_iter().fold(answer, Answer::notify))
     }
 }

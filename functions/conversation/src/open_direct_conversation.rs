@@ -4,9 +4,9 @@ use chat_contract::v1::{
     ConversationOpened, LiveEvent, OpenDirectConversationRequest, OpenDirectConversationResponse, Poke, live_event,
 };
 use chat_domain::{CONVERSATIONS_MAX, ConversationId, UserId};
-use chat_rpc::{Answer, CallContext, Failure, Fields, Notice, Operation, view};
+use chat_operation::{Answer, CallContext, Failure, Fields, Notice, Operation};
+use chat_operation::{Settings, SettingsError};
 use chat_stores::postgres::{Opened, Postgres};
-use chat_stores::{Settings, SettingsError};
 
 /// The RPC `OpenDirectConversation`.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Operation for OpenDirectConversation {
         let occurred_at = row.conversation.created_at;
         // What the caller has read of what was said meanwhile is nobody else's business.
         let is_new = opened.created && row.conversation.revision == 0;
-        let conversation = view::conversation(row.conversation);
+        let conversation = chat_view::conversation(row.conversation);
         let answer = Answer::new(OpenDirectConversationResponse {
             conversation: Some(conversation.clone()),
             created: opened.created,

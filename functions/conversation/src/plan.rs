@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use chat_contract::v1::{Change, ConversationCursor, ConversationSync, Message, Void, change};
 use chat_domain::{ConversationId, SYNC_BACKLOG_MAX, SYNC_BYTES_MAX, SYNC_CHANGES_MAX};
-use chat_rpc::view;
 use chat_sealing::{Closed, Stretch, Walk};
 use chat_stores::mongo::{Entry, EntryKind, PreviewEntry, RevisionRange};
 use chat_stores::postgres::{SealState, SyncRow};
@@ -260,7 +259,7 @@ fn synced(step: Step, through: i64, changes: Vec<Change>, epoch: i64) -> Convers
         },
         counted_seq: conversation.counted_seq,
         unread_count: conversation.unread_count,
-        members: conversation.members.into_iter().map(view::member).collect(),
+        members: conversation.members.into_iter().map(chat_view::member).collect(),
         changes,
     }
 }
@@ -279,7 +278,7 @@ fn changes(entries: Vec<Entry>, quoted: &[PreviewEntry], row: &SyncRow) -> Vec<C
             EntryKind::Unknown => (entry.revision, None),
         })
         .collect();
-    let mut sent = view::messages(sent, quoted, row.conversation.window).into_iter();
+    let mut sent = chat_view::messages(sent, quoted, row.conversation.window).into_iter();
     places
         .into_iter()
         .map(|(revision, is_message)| Change {

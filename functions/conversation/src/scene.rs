@@ -5,9 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use chat_contract::v1::{Conversation, ConversationCursor, ListConversationsRequest};
 use chat_domain::{ConversationId, MessageId};
-use chat_rpc::{Answer, Code, Failure};
+use chat_operation::Settings;
+use chat_operation::{Answer, Code, Failure};
 use chat_sealing::Sealer;
-use chat_stores::Settings;
 use chat_stores::mongo::{Entry, Inserted, MessageEntry, RevisionRange, Timeline};
 use chat_stores::postgres::{Append, Appended, Outcome, Place, Postgres, SealState};
 use chat_testing::{FaultProxy, Fixture, WAIT_MAX, call, user};

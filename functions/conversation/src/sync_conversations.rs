@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chat_contract::v1::{SyncConversationsRequest, SyncConversationsResponse};
 use chat_domain::{ConversationId, SEALED_PER_CALL_MAX, SYNC_CURSORS_MAX, UserId, VOIDS_MAX, Violation, at_least};
-use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
+use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
+use chat_operation::{Settings, SettingsError};
 use chat_sealing::{Closed, RestartBudget, Sealer, Walk};
+use chat_stores::StoreError;
 use chat_stores::mongo::{Entry, EntryKind, MessageEntry, Timeline};
 use chat_stores::postgres::{FeedRow, Postgres, SealState, SyncRow};
-use chat_stores::{Settings, SettingsError, StoreError};
 
 use crate::feed::{FeedAsked, FeedPlan};
 use crate::plan::{Cursor, Plan};
@@ -72,7 +73,7 @@ impl Operation for SyncConversations {
         )?;
         let mut walks = self.walk(&plan, entries).await?;
         self.recount(user, &mut plan, &mut walks, &closed).await?;
-        let replies = view::quoted_elsewhere(messages(&walks));
+        let replies = chat_view::quoted_elsewhere(messages(&walks));
         let quoted = self.timeline.list_previews(&replies).await?;
         Ok(SyncConversationsResponse {
             conversations: plan.answer(walks, &closed, &quoted),

@@ -2,9 +2,9 @@
 
 use chat_contract::v1::{FriendState, ListFriendsRequest, ListFriendsResponse};
 use chat_domain::{PageSize, UsersToken, Violation};
-use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
+use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
+use chat_operation::{Settings, SettingsError};
 use chat_stores::postgres::{FriendshipState, Postgres};
-use chat_stores::{Settings, SettingsError};
 
 /// The RPC `ListFriends`.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Operation for ListFriends {
             .list_friends(user, state, page_size, after.as_ref())
             .await??;
         Ok(ListFriendsResponse {
-            friends: friends.into_iter().map(view::friend).collect(),
+            friends: friends.into_iter().map(chat_view::friend).collect(),
             next_page_token: next.map(|token| token.to_string()).unwrap_or_default(),
         }
         .into())

@@ -2,7 +2,7 @@
 
 use chat_contract::v1::{Friend, FriendChanged, LiveEvent, live_event};
 use chat_domain::{FRIENDS_MAX, UserId};
-use chat_rpc::{Failure, Notice, view};
+use chat_operation::{Failure, Notice};
 use chat_stores::postgres::{Friendship, FriendshipState};
 use chrono::{DateTime, Utc};
 
@@ -48,7 +48,7 @@ pub(crate) fn too_many_friends() -> Failure {
 fn seen(other: &UserId, state: FriendshipState, updated_at: DateTime<Utc>) -> Friend {
     Friend {
         user_id: other.to_string(),
-        state: view::friend_state(state).into(),
+        state: chat_view::friend_state(state).into(),
         updated_at: Some(updated_at.into()),
         profile: None,
     }

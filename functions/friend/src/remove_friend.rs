@@ -1,9 +1,9 @@
 //! Ends a friendship, withdraws a request or drops the other's.
 
 use chat_contract::v1::{RemoveFriendRequest, RemoveFriendResponse};
-use chat_rpc::{Answer, CallContext, Failure, Fields, Operation};
+use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
+use chat_operation::{Settings, SettingsError};
 use chat_stores::postgres::Postgres;
-use chat_stores::{Settings, SettingsError};
 
 use crate::notice::friend_changed;
 

@@ -2,9 +2,9 @@
 
 use chat_contract::v1::{RequestFriendRequest, RequestFriendResponse};
 use chat_domain::FRIEND_REQUESTS_MAX;
-use chat_rpc::{Answer, CallContext, Failure, Fields, Operation};
+use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
+use chat_operation::{Settings, SettingsError};
 use chat_stores::postgres::{FriendRequested, OutOfBudget, Postgres};
-use chat_stores::{Settings, SettingsError};
 
 use crate::notice::{friend, friend_changed, too_many_friends};
 

@@ -2,9 +2,9 @@
 
 use chat_contract::v1::{FriendRequestAnswer, RespondToFriendRequestRequest, RespondToFriendRequestResponse};
 use chat_domain::{UserId, Violation};
-use chat_rpc::{Answer, CallContext, Caller, Failure, Fields, Operation};
+use chat_operation::{Answer, CallContext, Caller, Failure, Fields, Operation};
+use chat_operation::{Settings, SettingsError};
 use chat_stores::postgres::{FriendAnswered, Postgres};
-use chat_stores::{Settings, SettingsError};
 
 use crate::notice::{friend, friend_changed, too_many_friends};
 

@@ -6,10 +6,10 @@ use chat_contract::Rpc;
 use chat_contract::health::health_check_response::ServingStatus;
 use chat_contract::health::{HealthCheckRequest, HealthCheckResponse};
 use chat_contract::v1;
-use chat_rpc::{Answer, CallContext, Failure, Operation};
+use chat_operation::{Answer, CallContext, Failure, Operation};
+use chat_operation::{Settings, SettingsError};
 use chat_stores::mongo::Timeline;
 use chat_stores::postgres::Postgres;
-use chat_stores::{Settings, SettingsError};
 use tokio::time::timeout;
 
 /// How long a database may take before it counts as not serving. Whoever asks for health wants to know soon.
@@ -64,8 +64,7 @@ impl Operation for Check {
             match answered {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    // The conversion logs the causes.
-                    drop(Failure::from(error));
+                    error.log();
                     status = ServingStatus::NotServing;
                 }
                 Err(_) => {

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use chat_runtime::{EventError, EventHandler, Settings, SettingsError};
+use chat_operation::{Settings, SettingsError};
+use chat_runtime::{EventError, EventHandler};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 

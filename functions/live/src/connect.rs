@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use chat_delivery::Connections;
-use chat_runtime::{EventError, EventHandler, Settings, SettingsError};
+use chat_operation::{Settings, SettingsError};
+use chat_runtime::{EventError, EventHandler};
 use chat_stores::dynamo::{Connection, Registration, Registry};
 use chrono::{DateTime, Utc};
 use tokio::time::timeout_at;
@@ -66,7 +67,7 @@ impl Connect {
                 tracing::info!(user_id = %connection.user, "refused a used ticket");
                 SocketAnswer::status(403)
             }
-            Ok(Err(error)) => registry_failed(error),
+            Ok(Err(error)) => registry_failed(&error),
             Err(_) => registry_late(),
         }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use chat_contract::Timestamp;
 use chat_contract::v1::{CreateLiveTicketRequest, CreateLiveTicketResponse};
 use chat_domain::{TICKET_INTERVAL, TICKET_LIFETIME, TICKETS_AT_ONCE_MAX};
-use chat_rpc::{Answer, CallContext, Caller, Failure, Operation};
-use chat_runtime::{Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Caller, Failure, Operation};
+use chat_operation::{Settings, SettingsError};
 use chat_stores::StoreError;
 use chat_stores::dynamo::{Allowance, Registry, TicketId};
 use chrono::{DateTime, Utc};
@@ -104,7 +104,7 @@ impl CreateLiveTicket {
 mod tests {
     use std::time::Instant;
 
-    use chat_rpc::Code;
+    use chat_operation::Code;
     use chat_testing::{Fixture, call, call_without_token};
 
     use super::*;

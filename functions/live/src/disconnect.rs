@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use chat_runtime::{EventError, EventHandler, Settings, SettingsError};
+use chat_operation::{Settings, SettingsError};
+use chat_runtime::{EventError, EventHandler};
 use chat_stores::dynamo::Registry;
 use chrono::{DateTime, Utc};
 use tokio::time::timeout_at;
@@ -48,7 +49,7 @@ impl Disconnect {
         let removal = self.registry.unregister(user, *ticket, connection, *ticket_end, now);
         match timeout_at(deadline.into(), removal).await {
             Ok(Ok(_)) => SocketAnswer::status(200),
-            Ok(Err(error)) => registry_failed(error),
+            Ok(Err(error)) => registry_failed(&error),
             Err(_) => registry_late(),
         }
     }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chat_domain::{CONNECTION_LIFETIME, UserId};
-use chat_rpc::Failure;
 use chat_runtime::EventError;
 use chat_stores::StoreError;
 use chat_stores::dynamo::{ConnectionId, TicketId};
@@ -157,9 +156,8 @@ impl SocketAnswer {
 pub(crate) const REGISTRY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The answer when the registry failed.
-pub(crate) fn registry_failed(error: StoreError) -> SocketAnswer {
-    // Becoming a failure, the error is logged with its causes, as for an RPC.
-    drop(Failure::from(error));
+pub(crate) fn registry_failed(error: &StoreError) -> SocketAnswer {
+    error.log();
     SocketAnswer::status(503)
 }
 

@@ -16,7 +16,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chat_domain::UserId;
-use chat_runtime::{Settings, SettingsError};
+use chat_operation::{Settings, SettingsError};
 use chat_stores::dynamo::TicketId;
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};

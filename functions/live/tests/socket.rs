@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use chat_contract::Rpc;
 use chat_contract::v1::CreateLiveTicketRequest;
-use chat_runtime::{Environment, Settings};
+use chat_operation::Settings;
+use chat_runtime::Environment;
 use chat_stores::dynamo::{Connection, Registry};
 use chrono::Utc;
 use futures::future::join_all;

@@ -1,7 +1,7 @@
 //! The key under which contents are hashed.
 
 use chat_domain::ContentKey;
-use chat_stores::{Settings, SettingsError};
+use chat_operation::{Settings, SettingsError};
 
 const NAME: &str = "CONTENT_KEY";
 const EXPECTED: &str = "at least 32 random bytes in base64, the same for all functions and for ever";

@@ -1,10 +1,10 @@
 //! Reads one message.
 
 use chat_contract::v1::{GetMessageRequest, GetMessageResponse};
-use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
+use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
+use chat_operation::{Settings, SettingsError};
 use chat_stores::mongo::Timeline;
 use chat_stores::postgres::Postgres;
-use chat_stores::{Settings, SettingsError};
 
 /// The RPC `GetMessage`.
 #[derive(Debug)]
@@ -44,10 +44,10 @@ impl Operation for GetMessage {
         let message = message
             .filter(|message| message.revision <= membership.revision && membership.window.shows(message.seq))
             .ok_or_else(|| Failure::not_found("MESSAGE_NOT_FOUND", "the conversation has no such message"))?;
-        let elsewhere = view::quoted_elsewhere(std::iter::once(&message));
+        let elsewhere = chat_view::quoted_elsewhere(std::iter::once(&message));
         let quoted = self.timeline.list_previews(&elsewhere).await?;
         Ok(GetMessageResponse {
-            message: view::messages(vec![message], &quoted, membership.window).pop(),
+            message: chat_view::messages(vec![message], &quoted, membership.window).pop(),
         }
         .into())
     }

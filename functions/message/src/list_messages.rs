@@ -7,11 +7,12 @@
 use chat_contract::v1::list_messages_request::Position;
 use chat_contract::v1::{ListMessagesRequest, ListMessagesResponse};
 use chat_domain::{ConversationId, PAGE_WAITS, PageSize, VOIDS_MAX, at_least};
-use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
+use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
+use chat_operation::{Settings, SettingsError};
 use chat_sealing::{Sealer, Stretch};
+use chat_stores::StoreError;
 use chat_stores::mongo::{Consistency, HistoryRange, MessageEntry, Timeline};
 use chat_stores::postgres::{Membership, Postgres};
-use chat_stores::{Settings, SettingsError, StoreError};
 
 /// Missing seqs of one page that are looked into, at most, the greatest ones.
 const MISSING_MAX: i64 = 4_096;
@@ -61,10 +62,10 @@ impl Operation for ListMessages {
         }
         let through = self.settle(conversation, page, &membership, &mut parts).await?;
         let (entries, has_more_before, has_more_after) = page.answer(parts, &membership, through);
-        let elsewhere = view::quoted_elsewhere(entries.iter());
+        let elsewhere = chat_view::quoted_elsewhere(entries.iter());
         let quoted = self.timeline.list_previews(&elsewhere).await?;
         Ok(ListMessagesResponse {
-            messages: view::messages(entries, &quoted, membership.window),
+            messages: chat_view::messages(entries, &quoted, membership.window),
             has_more_before,
             has_more_after,
         }

@@ -2,7 +2,7 @@
 
 use chat_contract::v1::{LastMessage, Message, ReadPositionMoved, SendMessageRequest, live_event};
 use chat_domain::{ConversationId, MessageId};
-use chat_rpc::{Code, Failure, Notice, view};
+use chat_operation::{Code, Failure, Notice};
 use chat_sealing::Sealer;
 use chat_stores::mongo::{Inserted, MessageEntry, Slot, Timeline};
 use chat_stores::postgres::{Append, Outcome, Place};
@@ -172,7 +172,7 @@ pub(crate) async fn seen(fixture: &Fixture, conversation: ConversationId, member
     Seen {
         unread: row.conversation.unread_count,
         last_activity_at: row.conversation.last_activity_at,
-        last_message: newest.map(view::last_message),
+        last_message: newest.map(chat_view::last_message),
     }
 }
 

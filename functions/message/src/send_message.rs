@@ -5,11 +5,12 @@
 
 use chat_contract::v1::{LiveEvent, SendMessageRequest, SendMessageResponse, live_event};
 use chat_domain::{ClientMessageId, ContentKey, ConversationId, MessageId, MessageText, UserId, Window, at_least};
-use chat_rpc::{Answer, CallContext, Failure, Fields, Notice, Operation, notices, view};
+use chat_operation::{Answer, CallContext, Failure, Fields, Notice, Operation};
+use chat_operation::{Settings, SettingsError};
 use chat_sealing::Sealer;
+use chat_stores::StoreError;
 use chat_stores::mongo::{Heads, Inserted, MessageEntry, PreviewEntry, ReplyEntry, Slot, Timeline};
 use chat_stores::postgres::{Append, Appended, Outcome, Place, Postgres, ReadPosition};
-use chat_stores::{Settings, SettingsError, StoreError};
 
 use crate::content_key;
 
@@ -47,7 +48,7 @@ impl Operation for SendMessage {
         let mut read = None;
         let sent = self.send(sender, &draft, &mut read).await;
         // How far they have read is the caller's own act, whatever became of the message.
-        let read_notices = read.map(|read| notices::read_position_moved(draft.conversation, sender, &read));
+        let read_notices = read.map(|read| chat_view::read_position_moved(draft.conversation, sender, &read));
         let read_notices = read_notices.into_iter().flatten();
         let sent = sent.map_err(|failure| read_notices.clone().fold(failure, Failure::notify))?;
         // A repeat delivers again: the first call may have died before it could.
@@ -55,7 +56,7 @@ impl Operation for SendMessage {
         let is_seal_due = !sent.deduplicated && chat_sealing::is_due(sent.message.revision);
         let quoted: Vec<PreviewEntry> = sent.quoted.into_iter().collect();
         let mut answer = Answer::new(SendMessageResponse {
-            message: view::messages(vec![sent.message], &quoted, sent.window).pop(),
+            message: chat_view::messages(vec![sent.message], &quoted, sent.window).pop(),
             deduplicated: sent.deduplicated,
         });
         if is_seal_due {
@@ -166,7 +167,7 @@ impl SendMessage {
                 .await??;
             *read = marked.filter(|position| position.announce).or(read.take());
         }
-        let elsewhere = view::quoted_elsewhere(std::iter::once(&first));
+        let elsewhere = chat_view::quoted_elsewhere(std::iter::once(&first));
         let target = Target {
             quoted: self.timeline.list_previews(&elsewhere).await?.pop(),
             window: writer.window,
@@ -386,7 +387,7 @@ fn reused() -> Failure {
 
 /// What a push of a message says: what it replies to is named there, and quoted by whoever reads it.
 fn notice(sent: &Sent) -> Notice {
-    let message = view::message(sent.message.clone());
+    let message = chat_view::message(sent.message.clone());
     Notice {
         recipients: sent.members.iter().filter_map(|member| member.parse().ok()).collect(),
         event: LiveEvent {

@@ -4,7 +4,8 @@
 use std::error::Error;
 use std::time::Instant;
 
-use chat_runtime::{EventError, EventHandler, Function, Settings, SettingsError, Trigger};
+use chat_operation::{Settings, SettingsError};
+use chat_runtime::{EventError, EventHandler, Function, Trigger};
 use chat_stores::mongo::Timeline;
 use chat_stores::postgres;
 use serde::Serialize;

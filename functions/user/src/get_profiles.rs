@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use chat_contract::v1::{GetProfilesRequest, GetProfilesResponse};
 use chat_domain::{PROFILES_PER_CALL_MAX, UserId, Violation};
-use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
+use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
+use chat_operation::{Settings, SettingsError};
 use chat_stores::postgres::Postgres;
-use chat_stores::{Settings, SettingsError};
 
 /// The RPC `GetProfiles`.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Operation for GetProfiles {
         let profiles = users
             .iter()
             .filter_map(|user| profiles.remove(user.as_str()))
-            .map(view::profile)
+            .map(chat_view::profile)
             .collect();
         Ok(GetProfilesResponse { profiles }.into())
     }

@@ -2,9 +2,9 @@
 
 use chat_contract::v1::{UpsertProfileRequest, UpsertProfileResponse};
 use chat_domain::{AvatarUrl, DisplayName, Violation};
-use chat_rpc::{Answer, CallContext, Failure, Fields, Operation, view};
+use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
+use chat_operation::{Settings, SettingsError};
 use chat_stores::postgres::{Postgres, ProfileUpdate};
-use chat_stores::{Settings, SettingsError};
 
 /// The RPC `UpsertProfile`.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Operation for UpsertProfile {
             fields.refuse()
         })?;
         Ok(UpsertProfileResponse {
-            profile: Some(view::profile(profile)),
+            profile: Some(chat_view::profile(profile)),
         }
         .into())
     }

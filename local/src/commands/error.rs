@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use chat_runtime::{InvocationError, SettingsError};
+use chat_operation::SettingsError;
+use chat_runtime::InvocationError;
 use chat_stores::StoreError;
 
-use super::bench::BenchError;
+use super::bench::error::BenchError;
 use crate::gateway::{GatewayError, IssuerError};
 use crate::stack::StackError;
 

@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use chat_runtime::{Function, Settings, Trigger};
+use chat_operation::Settings;
+use chat_runtime::{Function, Trigger};
 use chat_stores::dynamo::Registry;
 use tokio::time::{sleep, timeout};
 

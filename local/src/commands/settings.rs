@@ -7,7 +7,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chat_runtime::Settings;
+use chat_operation::Settings;
 use chat_stores::postgres::role_url;
 use rand::Rng;
 

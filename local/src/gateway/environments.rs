@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chat_runtime::{Environment, Function, InvocationError, Settings};
+use chat_operation::Settings;
+use chat_runtime::{Environment, Function, InvocationError};
 use tokio::sync::{self, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;

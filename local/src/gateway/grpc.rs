@@ -1,8 +1,6 @@
 //! Native gRPC over HTTP/2, a convenience that AWS' HTTP API does not have: a request is handed to the function as
 //! gRPC-web, and the trailer frame of its answer becomes HTTP/2 trailers.
 
-use std::convert::Infallible;
-
 use bytes::Bytes;
 use futures::stream;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -11,9 +9,6 @@ use http_body::Frame;
 use http_body_util::{Either, StreamBody};
 
 use super::reply::{Answer, Reply};
-
-/// The messages, then the trailers.
-pub(crate) type GrpcBody = StreamBody<stream::Iter<std::array::IntoIter<Result<Frame<Bytes>, Infallible>, 2>>>;
 
 /// The bit that marks a gRPC-web frame as trailers.
 const TRAILERS: u8 = 0x80;

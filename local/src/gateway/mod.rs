@@ -30,7 +30,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chat_runtime::{Function, Settings, Trigger};
+use chat_operation::Settings;
+use chat_runtime::{Function, Trigger};
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONNECTION, HeaderMap, HeaderValue, VARY};
 use http::{Method, Request, StatusCode, Version, request};
 use hyper::body::Incoming;

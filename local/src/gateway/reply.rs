@@ -2,19 +2,24 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures::stream;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, Response, StatusCode};
-use http_body_util::{Either, Full};
+use http_body::Frame;
+use http_body_util::{Either, Full, StreamBody};
 use serde::de::{Deserializer, Error as _, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::cors;
-use super::grpc::GrpcBody;
+
+/// Of native gRPC: the messages, then the trailers.
+pub(crate) type GrpcBody = StreamBody<stream::Iter<std::array::IntoIter<Result<Frame<Bytes>, Infallible>, 2>>>;
 
 /// Bytes, or with native gRPC, bytes and trailers.
 pub(crate) type Answer = Response<Either<Full<Bytes>, GrpcBody>>;

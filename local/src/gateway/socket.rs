@@ -15,9 +15,10 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_util::sync::CancellationToken;
 
+use super::Limits;
 use super::connections::Connection;
-use super::socket_api::SocketApi;
 
 /// Posts that are written with one flush.
 const BATCH_MAX: usize = 16;
@@ -79,15 +80,19 @@ impl End {
 /// A socket with its stream.
 pub(crate) type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
-/// Serves a socket until it ends, from whichever side, and says why it did. What is left to do is to [`close`] it.
-pub(crate) async fn run(
-    api: &Arc<SocketApi>,
+/// Serves a socket until it ends, from whichever side or since the gateway is `stopping`, and says why it did. Each text goes to
+/// `answer`. What is left to do is to [`close`] it.
+pub(crate) async fn run<A>(
     connection: &Arc<Connection>,
     upgraded: Upgraded,
     mut to_send: mpsc::Receiver<String>,
-) -> (End, Socket) {
+    (limits, stopping): (&Limits, &CancellationToken),
+    answer: impl Fn(String) -> A + Send + Sync,
+) -> (End, Socket)
+where
+    A: Future<Output = Option<String>> + Send,
+{
     const GOING_AWAY: End = End::by_us(1001, "Going away");
-    let limits = &api.limits;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
@@ -97,19 +102,20 @@ pub(crate) async fn run(
     let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
     let mut life = std::pin::pin!(sleep(limits.socket_life));
     let mut idle = std::pin::pin!(sleep(limits.socket_idle));
+    let patience = limits.socket_write_timeout;
     // Messages that are with their function. Their answers are sent as they come: AWS keeps no order either.
     let mut messages = FuturesUnordered::new();
     let mut batch = Vec::with_capacity(BATCH_MAX);
     let end = loop {
         tokio::select! {
-            () = api.stopping.cancelled() => break GOING_AWAY,
+            () = stopping.cancelled() => break GOING_AWAY,
             () = connection.deleted.cancelled() => break End::by_us(1000, "Connection deleted"),
             () = connection.sent_away.cancelled() => break GOING_AWAY,
             () = &mut life => break GOING_AWAY,
             () = &mut idle => break GOING_AWAY,
             incoming = socket.next(), if messages.len() < limits.messages_in_flight_max => match incoming {
                 Some(Ok(Message::Text(text))) => {
-                    messages.push(async move { api.message(connection, &text).await });
+                    messages.push(answer(text.to_string()));
                 }
                 Some(Ok(Message::Binary(_))) => break End::by_us(1003, "Only text is accepted"),
                 // The library has the pong ready and sends it with the next read. Neither counts as activity.
@@ -120,14 +126,14 @@ pub(crate) async fn run(
             },
             Some(answer) = messages.next() => {
                 if let Some(answer) = answer
-                    && let Err(end) = send(api, &mut socket, [answer]).await
+                    && let Err(end) = send(&mut socket, [answer], patience, stopping).await
                 {
                     break end;
                 }
             }
             _ = to_send.recv_many(&mut batch, BATCH_MAX) => {
                 let bytes = batch.iter().map(String::len).sum();
-                let sent = send(api, &mut socket, batch.drain(..)).await;
+                let sent = send(&mut socket, batch.drain(..), patience, stopping).await;
                 connection.sent(bytes);
                 if let Err(end) = sent {
                     break end;
@@ -144,7 +150,12 @@ pub(crate) async fn run(
 }
 
 /// Sends text frames. A client that does not take them in time is given up, and so it is when the gateway stops.
-async fn send(api: &SocketApi, socket: &mut Socket, texts: impl IntoIterator<Item = String>) -> Result<(), End> {
+async fn send(
+    socket: &mut Socket,
+    texts: impl IntoIterator<Item = String>,
+    patience: Duration,
+    stopping: &CancellationToken,
+) -> Result<(), End> {
     let sending = async {
         for text in texts {
             socket.feed(Message::text(text)).await?;
@@ -152,11 +163,11 @@ async fn send(api: &SocketApi, socket: &mut Socket, texts: impl IntoIterator<Ite
         socket.flush().await
     };
     tokio::select! {
-        sent = timeout(api.limits.socket_write_timeout, sending) => match sent {
+        sent = timeout(patience, sending) => match sent {
             Ok(Ok(())) => Ok(()),
             _ => Err(End::LOST),
         },
-        () = api.stopping.cancelled() => Err(End::LOST),
+        () = stopping.cancelled() => Err(End::LOST),
     }
 }
 

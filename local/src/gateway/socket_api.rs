@@ -152,7 +152,12 @@ impl SocketApi {
         to_send: mpsc::Receiver<String>,
     ) -> Option<(End, Socket)> {
         let upgraded = timeout(UPGRADE_TIME_MAX, upgrade).await.ok()?.ok()?;
-        Some(socket::run(self, connection, upgraded, to_send).await)
+        let answer = |text: String| {
+            let (api, connection) = (Arc::clone(self), Arc::clone(connection));
+            async move { api.message(&connection, &text).await }
+        };
+        let bounds = (&self.limits, &self.stopping);
+        Some(socket::run(connection, upgraded, to_send, bounds, answer).await)
     }
 
     /// Asks the authorizer, then `$connect`. Answers the authorizer's context and the subprotocol that was chosen.
@@ -214,7 +219,7 @@ impl SocketApi {
     }
 
     /// Hands a client's message to `$default` and answers what is to be sent back, if anything.
-    pub(crate) async fn message(&self, connection: &Connection, text: &str) -> Option<String> {
+    async fn message(&self, connection: &Connection, text: &str) -> Option<String> {
         match self.route_response(connection, text).await {
             Ok(response) => Some(response).filter(|response| !response.is_empty()),
             Err(message) => {

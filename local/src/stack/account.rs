@@ -8,7 +8,7 @@ use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 use super::StackError;
-use super::server::run_to_end;
+use super::command::run_to_end;
 
 /// Unprivileged accounts that may be there, the most fitting one first.
 const ACCOUNTS: [&str; 2] = ["postgres", "nobody"];

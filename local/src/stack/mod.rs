@@ -6,6 +6,7 @@
 //! after a kill, the next start ends the leftovers.
 
 mod account;
+mod command;
 mod complaint;
 mod dynamodb;
 mod error;

@@ -12,7 +12,8 @@ use rustix::process::Signal;
 use tokio::process::Command;
 
 use super::account::RunAs;
-use super::server::{Launch, Server, run_to_end};
+use super::command::run_to_end;
+use super::server::{Launch, Server};
 use super::tools::{Package, first_number};
 use super::{GIVEN_PATIENCE, Profile, Revived, StackError, Start, reason};
 

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::account::RunAs;
-use super::complaint::{complaint, last_complaint};
+use super::complaint::last_complaint;
 use super::folder::is_free;
 use super::processes::{signal_all, tree, working_in};
 use super::progress::{Progress, Step};
@@ -357,42 +357,6 @@ fn describe(status: Option<ExitStatus>) -> String {
         Some((None, Some(signal))) => format!("signal {signal}"),
         _ => "unknown exit status".to_owned(),
     }
-}
-
-/// Runs a program that ends by itself, and returns what it printed.
-pub(super) async fn run_to_end(
-    what: &str,
-    command: &mut Command,
-    stop: &CancellationToken,
-) -> Result<String, StackError> {
-    let child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|source| StackError::Spawn {
-            program: what.to_owned(),
-            source,
-        })?;
-    let output = tokio::select! {
-        output = child.wait_with_output() => output,
-        () = stop.cancelled() => return Err(StackError::Interrupted),
-    };
-    let output = output.map_err(|source| StackError::Spawn {
-        program: what.to_owned(),
-        source,
-    })?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
-    said.push_str(&String::from_utf8_lossy(&output.stderr));
-    Err(StackError::Failed {
-        program: what.to_owned(),
-        reason: complaint(&said),
-    })
 }
 
 #[cfg(test)]

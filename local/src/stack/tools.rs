@@ -11,9 +11,9 @@ use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 use super::StackError;
+use super::command::run_to_end;
 use super::folder::create_folder;
 use super::progress::Step;
-use super::server::run_to_end;
 
 /// How often a fetch that another `cargo chat` is doing is looked at.
 const LOCK_INTERVAL: Duration = Duration::from_millis(200);

@@ -18,7 +18,6 @@ use rpds::HashTrieMapSync;
 use tokio::time::Instant;
 
 use crate::feed::{Feed, Key, Moment};
-use crate::follower::History;
 use crate::timeline::{Phase, Place, Step, Timeline};
 
 /// Conversations in one sync, at most; the service refuses more.
@@ -156,6 +155,17 @@ pub struct Load {
     pub conversation_id: Arc<str>,
     /// The cursor that a sync gave: what the newest page must show.
     pub cursor: ConversationCursor,
+}
+
+/// How much history is loaded of which conversations, at first and when one starts over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum History {
+    /// The newest page of those that are [opened](Follower::open). Of all others, what a list shows.
+    OnDemand,
+    /// The newest page of all. Older ones on demand.
+    Newest,
+    /// All of all, up to 100,000 messages a conversation.
+    All,
 }
 
 /// All that a follower knows, and what it has to ask next.

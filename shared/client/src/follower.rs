@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
-use crate::book::{Asked, Book, Load, State, Wants};
+use crate::book::{Asked, Book, History, Load, State, Wants};
 use crate::client::{ChatClient, Retries};
 use crate::error::CallError;
 use crate::live::{LiveConnection, LiveError, LiveOptions, jittered};
@@ -72,17 +72,6 @@ pub struct FollowOptions {
     pub history: History,
     /// How long to wait between attempts to connect, to sync, to load or to send; they never end.
     pub pauses: Retries,
-}
-
-/// How much history is loaded of which conversations, at first and when one starts over.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum History {
-    /// The newest page of those that are [opened](Follower::open). Of all others, what a list shows.
-    OnDemand,
-    /// The newest page of all. Older ones on demand.
-    Newest,
-    /// All of all, up to 100,000 messages a conversation.
-    All,
 }
 
 impl Default for FollowOptions {

@@ -49,7 +49,7 @@ pub mod timeline;
 mod tls;
 mod wire;
 
-pub use book::State;
+pub use book::{History, State};
 pub use chat_contract as contract;
 pub use client::{
     ATTEMPTS_DEFAULT, BuildError, ChatClient, ChatClientBuilder, RESPONSE_BYTES_MAX, Retries, TIMEOUT_DEFAULT,
@@ -57,8 +57,8 @@ pub use client::{
 };
 pub use error::{CallError, CallFailure, Outcome, Refusal, Violation};
 pub use follower::{
-    FollowOptions, Follower, GAP_WAIT_DEFAULT, History, Late, MARK_INTERVAL_DEFAULT, POLL_INTERVAL_DEFAULT,
-    PUSH_WAIT_DEFAULT, SendError,
+    FollowOptions, Follower, GAP_WAIT_DEFAULT, Late, MARK_INTERVAL_DEFAULT, POLL_INTERVAL_DEFAULT, PUSH_WAIT_DEFAULT,
+    SendError,
 };
 pub use live::{HEARTBEAT_DEFAULT, LiveConnection, LiveEnd, LiveError, LiveOptions, PONG_TIMEOUT_DEFAULT};
 pub use tonic::Code;

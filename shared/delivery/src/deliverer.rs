@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chat_domain::{DELIVERY_MEMBERS_MAX, UserId};
+use chat_operation::{Settings, SettingsError};
+use chat_stores::StoreError;
 use chat_stores::dynamo::{Connection, Registry};
-use chat_stores::{Settings, SettingsError, StoreError};
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 
-use crate::Notice;
 use crate::frame::frame;
 use crate::post::{Connections, Post};
+use chat_operation::Notice;
 
 /// Connections that are posted to at the same time.
 const POSTS_AT_ONCE_MAX: usize = 128;

@@ -2,19 +2,9 @@
 
 use bytes::Bytes;
 use chat_contract::v1::{LiveEvent, Poke, live_event::Event};
-use chat_domain::{PUSH_AGE_MAX, PUSH_BYTES_MAX, UserId};
+use chat_domain::{PUSH_AGE_MAX, PUSH_BYTES_MAX};
+use chat_operation::Notice;
 use chrono::{DateTime, Utc};
-
-/// A live event and who is to get it; made by an operation, delivered after its answer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Notice {
-    /// Who is to get it, on all of their connections. A user who stands here twice gets it once.
-    pub recipients: Vec<UserId>,
-    /// What they get.
-    pub event: LiveEvent,
-    /// When it happened. What is old by the time of its delivery becomes a poke.
-    pub occurred_at: DateTime<Utc>,
-}
 
 /// The frame of a notice that is delivered `now`: its event in protobuf's JSON mapping, or a poke where the event is too
 /// old or too large. `None` for an event that has no such form.

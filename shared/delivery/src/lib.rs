@@ -12,5 +12,4 @@ mod frame;
 mod post;
 
 pub use deliverer::Deliverer;
-pub use frame::Notice;
 pub use post::Connections;

@@ -8,8 +8,8 @@ use aws_sdk_apigatewaymanagement::config::http::HttpResponse;
 use aws_sdk_apigatewaymanagement::error::{DisplayErrorContext, SdkError};
 use aws_smithy_types::Blob;
 use bytes::Bytes;
+use chat_operation::{Settings, SettingsError};
 use chat_stores::dynamo::{Aws, ConnectionId, Patience};
-use chat_stores::{Settings, SettingsError};
 
 /// A post is tried once by the SDK: what is tried again, and for how long, is decided by [`super::Deliverer`], which knows
 /// of all posts.

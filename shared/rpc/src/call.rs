@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chat_contract::Rpc;
-use chat_delivery::Notice;
+use chat_operation::{Answer, CallContext, Failure, Notice, Operation};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::Extensions;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-use crate::context::{end_of_call, token_missing};
-use crate::endpoint::code_name;
-use crate::{Answer, CallContext, Caller, Claims, Deadline, Failure, Operation};
+use crate::code::grpc_name;
+use crate::context::{self, end_of_call};
+use crate::{Claims, Deadline};
 
 /// A call that goes on to its end is not begun with less time left than this: it would be cut off in the middle.
 const FINISH_DURATION_MIN: Duration = Duration::from_millis(500);
@@ -24,6 +24,10 @@ const FINISH_DURATION_MIN: Duration = Duration::from_millis(500);
 /// of any store takes: dropped in the middle of a statement, it would take its environment's connection to the database with
 /// it, and a client that waits for no more than a millisecond could make others pay for new ones.
 const DROP_DELAY: Duration = Duration::from_secs(9);
+
+/// Response extension: what to deliver once the response is with the caller.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Notices(pub Vec<Notice>);
 
 /// Request extension: where a call leaves what is to be done once its answer is out. Whoever puts it in does that. Clones share
 /// the place.
@@ -92,9 +96,9 @@ pub(crate) fn admit<O: Operation>(
     timeout: impl FnOnce() -> Result<Option<Duration>, Failure>,
 ) -> Result<Admitted, Failure> {
     let caller = match extensions.get::<Claims>() {
-        Some(claims) if !O::PUBLIC => Some(Caller::from_claims(claims)?),
-        Some(claims) => Caller::from_claims(claims).ok(),
-        None if !O::PUBLIC => return Err(token_missing()),
+        Some(claims) if !O::PUBLIC => Some(context::caller(claims)?),
+        Some(claims) => context::caller(claims).ok(),
+        None if !O::PUBLIC => return Err(Failure::token_missing()),
         None => None,
     };
     let now = Instant::now();
@@ -207,7 +211,7 @@ async fn finish<O: Operation>(
             answer.notices
         }
         Ok(Err(failure)) => {
-            let (code, reason) = (code_name(failure.code()), failure.reason());
+            let (code, reason) = (grpc_name(failure.code()), failure.reason());
             tracing::info!(code, reason, "call finished after its client had stopped waiting");
             told_of::<O>(&failure)
         }

@@ -7,7 +7,7 @@ use prost::Message;
 use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
-use crate::failure::malformed_request;
+use crate::unreadable::malformed_request;
 
 /// Bytes that tonic allocates before it knows a message's size. Most messages of chat fit; it grows for those that do not.
 const BUFFER_BYTES: usize = 512;

@@ -7,18 +7,18 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 use chat_contract::Rpc;
+use chat_operation::{Answer, Failure, Operation};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use prost::Message;
 use serde_json::{Value, json};
-use tonic::{Code, Status};
+use tonic::Status;
 
-use crate::call::{admit, perform};
-use crate::endpoint::{Notices, REQUEST_BYTES_MAX};
-use crate::failure::malformed_request;
-use crate::frame::request_too_large;
+use crate::call::{Notices, admit, perform};
+use crate::code::connect_name;
 use crate::media::Form;
-use crate::{Answer, Failure, Operation, timeout};
+use crate::timeout;
+use crate::unreadable::{REQUEST_BYTES_MAX, malformed_request, request_too_large};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROTO: HeaderValue = HeaderValue::from_static("application/proto");
@@ -93,7 +93,7 @@ fn write<M: Message + serde::Serialize>(message: &M, form: Form) -> Result<Bytes
 
 /// An error in Connect's form; the status goes along as an extension for the log.
 fn refusal(status: Status) -> Response<Bytes> {
-    let (name, http_status) = name_and_http_status(status.code());
+    let (name, http_status) = connect_name(status.code());
     let details = tonic_types::Status::decode(status.details())
         .map(|status| status.details)
         .unwrap_or_default();
@@ -113,29 +113,4 @@ fn refusal(status: Status) -> Response<Bytes> {
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response.extensions_mut().insert(status);
     response
-}
-
-/// A code's name and HTTP status in the Connect specification.
-fn name_and_http_status(code: Code) -> (&'static str, StatusCode) {
-    match code {
-        Code::Ok | Code::Unknown => ("unknown", StatusCode::INTERNAL_SERVER_ERROR),
-        Code::Cancelled => (
-            "canceled",
-            StatusCode::from_u16(499).unwrap_or(StatusCode::REQUEST_TIMEOUT),
-        ),
-        Code::InvalidArgument => ("invalid_argument", StatusCode::BAD_REQUEST),
-        Code::DeadlineExceeded => ("deadline_exceeded", StatusCode::GATEWAY_TIMEOUT),
-        Code::NotFound => ("not_found", StatusCode::NOT_FOUND),
-        Code::AlreadyExists => ("already_exists", StatusCode::CONFLICT),
-        Code::PermissionDenied => ("permission_denied", StatusCode::FORBIDDEN),
-        Code::ResourceExhausted => ("resource_exhausted", StatusCode::TOO_MANY_REQUESTS),
-        Code::FailedPrecondition => ("failed_precondition", StatusCode::BAD_REQUEST),
-        Code::Aborted => ("aborted", StatusCode::CONFLICT),
-        Code::OutOfRange => ("out_of_range", StatusCode::BAD_REQUEST),
-        Code::Unimplemented => ("unimplemented", StatusCode::NOT_IMPLEMENTED),
-        Code::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
-        Code::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
-        Code::DataLoss => ("data_loss", StatusCode::INTERNAL_SERVER_ERROR),
-        Code::Unauthenticated => ("unauthenticated", StatusCode::UNAUTHORIZED),
-    }
 }

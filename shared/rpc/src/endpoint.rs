@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use chat_contract::Rpc;
-use chat_delivery::Notice;
+use chat_operation::{Failure, Operation};
 use futures::future::BoxFuture;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -18,21 +18,16 @@ use tonic_web::GrpcWebLayer;
 use tower::{Layer, Service, ServiceExt};
 use tracing::Instrument;
 
-use crate::call::{Admitted, admit, perform};
+use crate::call::{Admitted, Notices, admit, perform};
+use crate::code::grpc_name;
 use crate::codec::MessageCodec;
 use crate::media::{self, Protocol};
-use crate::{Failure, Operation, connect, frame, timeout};
-
-/// Bytes of a request's message, at most. The largest legal one is some 20 KiB.
-pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
+use crate::unreadable::REQUEST_BYTES_MAX;
+use crate::{connect, frame, timeout};
 
 const GRPC_WEB: HeaderValue = HeaderValue::from_static("application/grpc-web+proto");
 const GRPC_WEB_TEXT: HeaderValue = HeaderValue::from_static("application/grpc-web-text+proto");
 const TEXT_PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-
-/// Response extension: what to deliver once the response is with the caller.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Notices(pub Vec<Notice>);
 
 /// The endpoint of an operation: a tower service over whole bodies that speaks gRPC-web and unary Connect.
 ///
@@ -135,7 +130,7 @@ fn log(status: Option<&Status>, duration: std::time::Duration) {
         tracing::info!(code = "OK", duration_ms, "call answered");
         return;
     };
-    let code = code_name(status.code());
+    let code = grpc_name(status.code());
     let reason = status
         .get_details_error_info()
         .map(|info| info.reason)
@@ -240,28 +235,5 @@ impl<O: Operation> UnaryService<O::Request> for Unary<O> {
             }
             Ok(response)
         })
-    }
-}
-
-/// The name of a code in the gRPC specification.
-pub(crate) fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }

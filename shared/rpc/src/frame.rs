@@ -4,12 +4,11 @@ use base64::Engine;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use bytes::{BufMut, Bytes, BytesMut};
+use chat_operation::Failure;
 use http::{HeaderMap, HeaderName};
 use tonic::Status;
 
-use crate::Failure;
-use crate::endpoint::REQUEST_BYTES_MAX;
-use crate::failure::malformed_request;
+use crate::unreadable::{REQUEST_BYTES_MAX, malformed_request, request_too_large};
 
 const HEADER_BYTES: usize = 5;
 const FLAG_COMPRESSED: u8 = 0b0000_0001;
@@ -99,12 +98,4 @@ pub(crate) fn status_trailers(headers: &HeaderMap) -> Bytes {
         bytes.copy_from_slice(&length.to_be_bytes());
     }
     frame.freeze()
-}
-
-/// Refuses a message of more than [`REQUEST_BYTES_MAX`].
-pub(crate) fn request_too_large() -> Failure {
-    Failure::resource_exhausted(
-        "REQUEST_TOO_LARGE",
-        format!("the request's message is too large; at most {REQUEST_BYTES_MAX} bytes are allowed"),
-    )
 }

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use chat_operation::Failure;
 use http::{HeaderMap, HeaderValue};
-
-use crate::Failure;
 
 /// Digits in `grpc-timeout`, at most, by the gRPC specification.
 const GRPC_DIGITS_MAX: usize = 8;

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use chat_delivery::{Deliverer, Notice};
-use chat_rpc::{Operation, RestOfCall, Unfinished};
-use chat_stores::{Settings, SettingsError};
+use chat_delivery::Deliverer;
+use chat_operation::Notice;
+use chat_operation::Operation;
+use chat_operation::{Settings, SettingsError};
+use chat_rpc::{RestOfCall, Unfinished};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use lambda_runtime::LambdaInvocation;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use chat_stores::{Settings, SettingsError};
+use chat_operation::{Settings, SettingsError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use lambda_runtime::{Diagnostic, LambdaEvent};

@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 
 use chat_contract::Rpc;
-use chat_rpc::Operation;
-use chat_stores::{Settings, SettingsError};
+use chat_operation::Operation;
+use chat_operation::{Settings, SettingsError};
 
 use crate::environment::Environment;
 use crate::event::{self, EventHandler};

@@ -5,8 +5,9 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use chat_rpc::{Claims, Deadline, Endpoint, Notices, Operation, Unfinished};
-use chat_stores::{Settings, SettingsError};
+use chat_operation::Operation;
+use chat_operation::{Settings, SettingsError};
+use chat_rpc::{Claims, Deadline, Endpoint, Notices, Unfinished};
 use futures::future::BoxFuture;
 use lambda_http::http::header::{CONTENT_TYPE, HOST};
 use lambda_http::http::{HeaderMap, Request, Response};

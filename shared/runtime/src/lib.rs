@@ -23,5 +23,3 @@ pub use environment::{Environment, Invocation, InvocationError};
 pub use event::{EventError, EventHandler};
 pub use function::{Function, Trigger};
 pub use serve::{serve_event, serve_operation};
-
-pub use chat_stores::{Settings, SettingsError};

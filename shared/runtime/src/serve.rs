@@ -3,8 +3,8 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use chat_rpc::Operation;
-use chat_stores::{Settings, SettingsError};
+use chat_operation::Operation;
+use chat_operation::{Settings, SettingsError};
 use lambda_runtime::Runtime;
 
 use crate::delivery::{Delivery, InvocationLayer};

@@ -2,7 +2,7 @@
 
 use std::panic::PanicHookInfo;
 
-use chat_stores::{Settings, SettingsError};
+use chat_operation::{Settings, SettingsError};
 use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;

@@ -3,9 +3,15 @@
 use std::error::Error;
 use std::fmt;
 use std::iter::successors;
+use std::time::Duration;
+
+use chat_operation::Failure;
 
 /// Causes below an error that are told, at most.
 const CAUSES_MAX: usize = 16;
+
+/// When to come back to what others kept a lock on, which took them longer than a call waits for it.
+const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A store that did not do what it was asked. Its text names the store and the action; the cause is its source, for the
 /// log and never for a client.
@@ -56,6 +62,11 @@ impl StoreError {
         let causes = successors(self.source(), |&cause| cause.source()).take(CAUSES_MAX);
         causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
     }
+
+    /// Tells the log of it, for those who run the service.
+    pub fn log(&self) {
+        tracing::error!(error = %self, causes = self.causes(), "a store failed");
+    }
 }
 
 impl fmt::Display for StoreError {
@@ -67,6 +78,32 @@ impl fmt::Display for StoreError {
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&*self.source)
+    }
+}
+
+/// A store failed: the chain of causes is logged here, once, and the client learns only whether to repeat.
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        error.log();
+        match error.kind() {
+            StoreErrorKind::Unavailable => Self::unavailable(
+                "STORE_UNAVAILABLE",
+                "a database did not answer; repeat the call with the same ids",
+            ),
+            StoreErrorKind::Timeout => Self::deadline_exceeded(
+                "STORE_TIMEOUT",
+                "a database did not answer in time; repeat the call with the same ids",
+            ),
+            StoreErrorKind::Busy => Self::unavailable(
+                "STORE_BUSY",
+                "others are changing the same thing; repeat the call with the same ids a little later",
+            )
+            .with_retry_after(BUSY_RETRY_AFTER),
+            StoreErrorKind::Corrupt => Self::internal(
+                "STORE_CORRUPT",
+                "a database answers what this version does not understand; its operator has to look into it",
+            ),
+        }
     }
 }
 

@@ -10,7 +10,5 @@ pub mod dynamo;
 mod error;
 pub mod mongo;
 pub mod postgres;
-mod settings;
 
 pub use error::{StoreError, StoreErrorKind};
-pub use settings::{Settings, SettingsError};

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use chat_rpc::{Code, Failure};
+use chat_operation::Settings;
+use chat_operation::{Code, Failure};
+use chat_stores::StoreErrorKind;
 use chat_stores::postgres::{FriendRequested, MigrateError, Postgres, make_roles, migrate, migrate_database};
-use chat_stores::{Settings, StoreErrorKind};
 use chat_testing::{Fixture, user};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};

@@ -5,9 +5,10 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client as DynamoDb;
+use chat_operation::Settings;
 use chat_stores::dynamo::{Aws, Patience, Registry};
 use chat_stores::mongo::Timeline;
-use chat_stores::{Settings, postgres};
+use chat_stores::postgres;
 use mongodb::Client as Mongo;
 use mongodb::options::{ClientOptions, ServerAddress};
 use sqlx::postgres::PgConnectOptions;

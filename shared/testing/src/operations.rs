@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use chat_contract::Rpc;
 use chat_domain::{ConversationId, UserId};
-use chat_rpc::{Answer, CallContext, Failure, Operation};
-use chat_stores::Settings;
+use chat_operation::Settings;
+use chat_operation::{Answer, CallContext, Failure, Operation};
 use chat_stores::postgres::{FriendRequested, Opened, Postgres};
 
 use crate::{Fixture, Proxies};

@@ -11,8 +11,9 @@ use chat_client::contract::v1::{CreateLiveTicketRequest, CreateLiveTicketRespons
 use chat_client::{ChatClient, Code, LiveConnection, LiveOptions, TokenSource};
 use chat_live::CreateLiveTicket;
 use chat_local::gateway::{self, Gateway, GatewayConfig, Issuer, Limits};
-use chat_rpc::{Answer, CallContext, Failure, Operation};
-use chat_runtime::{Function, Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Failure, Operation};
+use chat_operation::{Settings, SettingsError};
+use chat_runtime::Function;
 use chat_stores::dynamo::{Connection, Registry};
 use chat_testing::{FaultProxy, Fixture, Protocol, Proxies, user};
 use chrono::Utc;

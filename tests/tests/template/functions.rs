@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chat_runtime::{Function, Settings, Trigger};
+use chat_operation::Settings;
+use chat_runtime::{Function, Trigger};
 use serde_json::json;
 
 use crate::deployment::{environment, function_names, reference, rpcs, words};

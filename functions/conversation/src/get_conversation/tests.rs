@@ -2,7 +2,7 @@
 
 use chat_contract::v1::{Conversation, ConversationKind, LastMessage, Member};
 use chat_domain::ConversationId;
-use chat_rpc::Code;
+use chat_operation::Code;
 use chat_stores::mongo::EntryKind;
 use chat_testing::{Fixture, call, call_without_token, user};
 

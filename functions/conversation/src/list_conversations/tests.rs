@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chat_contract::v1::{Conversation, GetConversationRequest};
 use chat_domain::ConversationId;
-use chat_rpc::Code;
+use chat_operation::Code;
 use chat_testing::{Called, Fixture, call, call_without_token, user};
 use sqlx::PgConnection;
 

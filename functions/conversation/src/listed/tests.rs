@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chat_contract::v1::GetConversationRequest;
 use chat_domain::UNREAD_COUNT_MAX;
-use chat_rpc::Operation;
+use chat_operation::Operation;
 use chat_stores::mongo::{EntryKind, Inserted};
 use chat_stores::postgres::{Outcome, Place};
 use chat_testing::{Fixture, call, user};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chat_contract::v1::{LiveEvent, ReadPositionMoved, live_event};
-use chat_rpc::{Code, Notice};
+use chat_operation::{Code, Notice};
 use chat_testing::{Called, Filter, Fixture, call, call_without_token, user};
 use tokio::task::JoinSet;
 

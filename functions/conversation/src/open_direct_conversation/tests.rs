@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chat_contract::v1::Conversation;
 use chat_domain::UserId;
-use chat_rpc::Code;
+use chat_operation::Code;
 use chat_stores::postgres::{Outcome, Sealed};
 use chat_testing::{Called, Filter, Fixture, call, call_without_token, user};
 use rand::rngs::StdRng;
@@ -61,7 +61,7 @@ async fn friends_open_a_conversation_and_both_are_told() {
     let row = fixture.postgres().lookup_conversation(id, &user("alice")).await;
     let row = row.unwrap().unwrap();
     let occurred_at = row.conversation.created_at;
-    assert_eq!(conversation, view::conversation(row.conversation));
+    assert_eq!(conversation, chat_view::conversation(row.conversation));
     let members: Vec<&str> = conversation.members.iter().map(|member| &*member.user_id).collect();
     assert_eq!(members, ["alice", "bob"]);
     assert_eq!((conversation.revision, conversation.counted_seq), (0, 0));

@@ -5,7 +5,7 @@ mod restart;
 
 use chat_contract::v1::{ConversationCursor, ConversationSync, FeedCursor, change};
 use chat_domain::{RESTART_PLACES_MAX, SEALED_PER_CALL_MAX, SYNC_BACKLOG_MAX, SYNC_CHANGES_MAX};
-use chat_rpc::Code;
+use chat_operation::Code;
 use chat_stores::mongo::Inserted;
 use chat_testing::{Filter, call, call_without_token, user};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chat_contract::v1::Friend;
 use chat_domain::{DisplayName, READ_BUDGET};
-use chat_rpc::Code;
+use chat_operation::Code;
 use chat_stores::postgres::ProfileUpdate;
 use chat_testing::{Called, Fixture, call, call_without_token, user};
 
@@ -72,7 +72,7 @@ async fn friends_and_requests_come_by_user_id_with_their_profiles() {
         seen,
         [("Zed", RequestReceived), ("bob", Accepted), ("carol", RequestSent)]
     );
-    assert_eq!(friends[1].profile, profile.unwrap().map(view::profile));
+    assert_eq!(friends[1].profile, profile.unwrap().map(chat_view::profile));
     assert_eq!((&friends[0].profile, &friends[2].profile), (&None, &None));
     assert!(friends.iter().all(|friend| friend.updated_at.is_some()));
     assert_eq!(next, "");

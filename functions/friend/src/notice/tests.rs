@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chat_contract::v1::FriendState;
-use chat_rpc::{Code, Operation};
+use chat_operation::{Code, Operation};
 use chat_stores::postgres::{FriendRequested, FriendshipState};
 use chat_testing::{Called, Fixture, user};
 

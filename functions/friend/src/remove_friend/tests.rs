@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chat_contract::v1::FriendState;
 use chat_domain::INVITE_BUDGET;
-use chat_rpc::{Code, Notice};
+use chat_operation::{Code, Notice};
 use chat_testing::{Called, Filter, Fixture, call, call_without_token};
 use tokio::task::JoinSet;
 

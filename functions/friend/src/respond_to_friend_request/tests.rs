@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chat_contract::v1::{Friend, FriendState};
 use chat_domain::{FRIENDS_MAX, INVITE_BUDGET};
-use chat_rpc::{Code, Notice};
+use chat_operation::{Code, Notice};
 use chat_stores::postgres::FriendshipState;
 use chat_testing::{Called, Fixture, call, call_without_token, user};
 use tokio::task::JoinSet;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use chat_rpc::Code;
+use chat_operation::Code;
 use chat_testing::{Called, Direction, Fixture, call, call_without_token};
 
 use super::*;

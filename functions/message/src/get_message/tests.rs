@@ -3,7 +3,7 @@
 use bson::doc;
 use chat_contract::v1::{Message, SendMessageRequest};
 use chat_domain::{ConversationId, MessageId};
-use chat_rpc::Code;
+use chat_operation::Code;
 use chat_testing::{Filter, call, call_without_token, user};
 
 use super::*;
@@ -119,7 +119,7 @@ async fn a_message_above_the_head_is_not_shown_before_the_head_has_reached_it() 
     let answer = call(&get, "alice", request(&scene.conversation, &early.message))
         .await
         .unwrap();
-    assert_eq!(answer.response.message, Some(view::message(early)));
+    assert_eq!(answer.response.message, Some(chat_view::message(early)));
 }
 
 #[tokio::test]

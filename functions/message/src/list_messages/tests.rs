@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bson::{Document, doc};
 use chat_contract::v1::{Message, SendMessageRequest};
-use chat_rpc::Code;
+use chat_operation::Code;
 use chat_stores::mongo::Slot;
 use chat_testing::{Filter, Proxies, call, call_without_token, user};
 use futures::TryStreamExt;

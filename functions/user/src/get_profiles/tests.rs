@@ -1,7 +1,7 @@
 //! What reading profiles answers, on a real database.
 
 use chat_domain::DisplayName;
-use chat_rpc::Code;
+use chat_operation::Code;
 use chat_stores::postgres::ProfileUpdate;
 use chat_testing::{Called, Fixture, call, call_without_token, user};
 
@@ -68,7 +68,7 @@ async fn a_profile_is_answered_as_it_is_stored() {
     let profiles = call(&get, "bob", request(["alice"])).await.unwrap().response.profiles;
 
     let row = fixture.postgres().list_profiles(&[user("alice")]).await.unwrap();
-    assert_eq!(profiles, row.into_iter().map(view::profile).collect::<Vec<_>>());
+    assert_eq!(profiles, row.into_iter().map(chat_view::profile).collect::<Vec<_>>());
     assert_eq!(profiles[0].display_name, "I am alice");
     assert_eq!(profiles[0].avatar_url, "");
 }

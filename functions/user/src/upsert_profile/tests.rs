@@ -6,7 +6,7 @@ use std::time::Duration;
 use chat_contract::FieldMask;
 use chat_contract::v1::Profile;
 use chat_domain::WRITE_BUDGET;
-use chat_rpc::Code;
+use chat_operation::Code;
 use chat_testing::{Called, Fixture, call, call_without_token, user};
 use tokio::task::JoinSet;
 

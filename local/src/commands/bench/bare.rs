@@ -5,31 +5,26 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use chat_domain::MessageId;
-use chat_runtime::Settings;
+use chat_operation::Settings;
 use chat_stores::dynamo::{Aws, Patience};
 use chat_stores::postgres::{APPEND, LIST_CONVERSATIONS, LOOKUP_MEMBERSHIP};
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
-use mongodb::bson::spec::BinarySubtype;
-use mongodb::bson::{Binary, DateTime as BsonDateTime, Document, Uuid as BsonUuid, doc};
-use mongodb::options::{
-    Acknowledgment, ClientOptions, CollectionOptions, Hint, ReadConcern, ReadPreference, SelectionCriteria,
-    WriteConcern,
-};
-use mongodb::{Client, Collection};
-use serde::{Deserialize, Serialize};
+use mongodb::Collection;
+use mongodb::bson::{DateTime as BsonDateTime, Document, Uuid as BsonUuid, doc};
+use mongodb::options::Hint;
+use serde::Deserialize;
 use sqlx::{ConnectOptions, Connection, FromRow, PgConnection};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use super::entry::{CALL_TIMEOUT, Entry, message_id, timeline};
 use super::scene::{LISTED, LISTED_OF_MANY, Part, TEXT};
-use super::{BenchError, CONCURRENCY_MAX, Subject};
+use super::{BenchError, Subject};
 use crate::stack::Endpoints;
 
 /// Messages on a page of history.
 pub(super) const PAGE: i64 = 50;
-const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// What a call costs of a budget that never ends, in microseconds.
 const CALL_US: i64 = 1;
 const BURST_US: i64 = 1_000_000_000;
@@ -49,76 +44,6 @@ const PATIENCE: Patience = Patience {
     operation: CALL_TIMEOUT,
     attempts: 1,
 };
-
-/// A message of the timeline, as it is stored.
-#[derive(Debug, Deserialize, Serialize)]
-pub(super) struct Entry {
-    #[serde(rename = "_id")]
-    id: BsonUuid,
-    conversation_id: BsonUuid,
-    revision: i64,
-    kind: String,
-    seq: i64,
-    sender: String,
-    op: String,
-    op_hash: Binary,
-    text: String,
-    allocated_at: BsonDateTime,
-    state_revision: i64,
-}
-
-impl Entry {
-    pub(super) fn message(
-        conversation: Uuid,
-        revision: i64,
-        seq: i64,
-        sender: String,
-        op: String,
-        text: String,
-        allocated_at: DateTime<Utc>,
-    ) -> Self {
-        Self {
-            id: message_id(conversation, seq, allocated_at),
-            conversation_id: BsonUuid::from_bytes(conversation.into_bytes()),
-            revision,
-            kind: "message".to_owned(),
-            seq,
-            sender,
-            op,
-            op_hash: Binary {
-                subtype: BinarySubtype::Generic,
-                bytes: vec![0; 32],
-            },
-            text,
-            allocated_at: BsonDateTime::from_millis(allocated_at.timestamp_millis()),
-            state_revision: revision,
-        }
-    }
-}
-
-fn message_id(conversation: Uuid, seq: i64, allocated_at: DateTime<Utc>) -> BsonUuid {
-    let id = MessageId::at(conversation.into(), seq, allocated_at);
-    BsonUuid::from_bytes(id.uuid().into_bytes())
-}
-
-/// The timeline, with the guarantees that the service asks for.
-pub(super) async fn timeline(uri: &str) -> mongodb::error::Result<Collection<Entry>> {
-    let mut options = ClientOptions::parse(uri).await?;
-    options.max_pool_size = u32::try_from(CONCURRENCY_MAX).ok();
-    let write_concern = WriteConcern::builder()
-        .w(Acknowledgment::Majority)
-        .journal(true)
-        .w_timeout(CALL_TIMEOUT)
-        .build();
-    let collection = CollectionOptions::builder()
-        .read_concern(ReadConcern::majority())
-        .write_concern(write_concern)
-        .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
-        .build();
-    Ok(Client::with_options(options)?
-        .database("chat")
-        .collection_with_options("timeline", collection))
-}
 
 #[derive(FromRow)]
 struct Place {

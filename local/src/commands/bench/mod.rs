@@ -7,7 +7,8 @@
 mod bare;
 mod cpu;
 mod device;
-mod error;
+mod entry;
+pub(super) mod error;
 mod measure;
 mod scene;
 mod service;
@@ -29,7 +30,7 @@ use super::signals::stop_token;
 use super::up;
 use crate::stack::{Folder, Given, Profile, Progress, Stack, StackError};
 
-pub(super) use self::error::BenchError;
+use self::error::BenchError;
 
 /// Calls under way at once.
 const CONCURRENCIES: [usize; 2] = [1, CONCURRENCY_MAX];

@@ -7,7 +7,7 @@ use mongodb::options::WriteConcern;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::bare::{Entry, timeline};
+use super::entry::{Entry, timeline};
 use super::{BenchError, CONCURRENCY_MAX, Subject};
 use crate::stack::{Endpoints, Progress, Step};
 

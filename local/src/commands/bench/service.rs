@@ -10,8 +10,9 @@ use chat_contract::v1::{
 };
 use chat_domain::{ConversationId, UserId};
 use chat_message::SendMessage;
-use chat_rpc::{Answer, CallContext, Failure, Operation};
-use chat_runtime::{Function, Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Failure, Operation};
+use chat_operation::{Settings, SettingsError};
+use chat_runtime::Function;
 use chat_stores::postgres::Postgres;
 
 use super::bare::{PAGE, before, demand};

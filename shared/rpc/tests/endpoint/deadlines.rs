@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use chat_rpc::{Code, Deadline};
+use chat_operation::Code;
+use chat_rpc::Deadline;
 use http::Request;
 use tokio::time::Instant;
 

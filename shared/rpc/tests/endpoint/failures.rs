@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use chat_domain::{PageSize, Violation};
-use chat_rpc::{Code, Failure, Fields, REQUEST_BYTES_MAX, VIOLATIONS_MAX};
+use chat_operation::{Code, Failure, Fields, VIOLATIONS_MAX};
+use chat_rpc::REQUEST_BYTES_MAX;
 use tonic_types::StatusExt;
 
 use crate::operation::{Echo, request};

@@ -1,6 +1,7 @@
 //! Whatever is sent, an answer comes back, and it never blames the service.
 
-use chat_rpc::{Code, Endpoint};
+use chat_operation::Code;
+use chat_rpc::Endpoint;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tower::ServiceExt;

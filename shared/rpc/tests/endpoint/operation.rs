@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chat_contract::v1::{LiveEvent, Message, SendMessageRequest, SendMessageResponse};
 use chat_domain::{MessageText, PageSize, UserId};
-use chat_rpc::{Answer, CallContext, Failure, Fields, Notice, Operation};
-use chat_stores::{Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Failure, Fields, Notice, Operation};
+use chat_operation::{Settings, SettingsError};
 use chrono::DateTime;
 
 /// Says back what it was told, unless it was told something else.

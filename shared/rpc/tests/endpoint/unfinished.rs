@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chat_contract::v1::{SendMessageRequest, SendMessageResponse};
-use chat_rpc::{Answer, CallContext, Code, Deadline, Failure, Notices, Operation, Unfinished};
-use chat_stores::{Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Code, Failure, Operation};
+use chat_operation::{Settings, SettingsError};
+use chat_rpc::{Deadline, Notices, Unfinished};
 use http::{Request, Response};
 use tokio::time::{Instant, sleep};
 

@@ -4,8 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chat_contract::v1::{LiveEvent, Message, SendMessageRequest, SendMessageResponse};
 use chat_domain::ConversationId;
-use chat_rpc::{Answer, CallContext, Failure, Notice, Operation};
-use chat_runtime::{Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Failure, Notice, Operation};
+use chat_operation::{Settings, SettingsError};
 use chrono::DateTime;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;

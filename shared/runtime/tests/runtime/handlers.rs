@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
-use chat_runtime::{EventError, EventHandler, Function, InvocationError, Settings, SettingsError, Trigger};
+use chat_operation::{Settings, SettingsError};
+use chat_runtime::{EventError, EventHandler, Function, InvocationError, Trigger};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -17,7 +17,7 @@ use aws_types::region::Region;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::{Settings, SettingsError};
+use chat_operation::{Settings, SettingsError};
 
 /// What the certificates of the roots that sign AWS's endpoints are called.
 const ROOT_NAMES: [&[u8]; 2] = [

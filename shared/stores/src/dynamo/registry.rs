@@ -25,7 +25,8 @@ use chrono::{DateTime, Utc};
 use super::item::{CLOSED, ID, Item, Map, OPEN, QUIET, TICKETS, TTL, USER_ID, integer, number, seconds};
 use super::rate::Rate;
 use super::{Aws, Connection, ConnectionId, Patience, TicketId};
-use crate::{Settings, SettingsError, StoreError, StoreErrorKind};
+use crate::{StoreError, StoreErrorKind};
+use chat_operation::{Settings, SettingsError};
 
 /// The store's name in errors.
 const STORE: &str = "the registry of connections (DynamoDB)";

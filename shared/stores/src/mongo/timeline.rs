@@ -22,7 +22,8 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::entry::{Document, Entry, EntryKind, MessageEntry, PlaceEntry, PreviewEntry, from_bson_uuid, to_bson_uuid};
-use crate::{Settings, SettingsError, StoreError, StoreErrorKind};
+use crate::{StoreError, StoreErrorKind};
+use chat_operation::{Settings, SettingsError};
 
 const STORE: &str = "MongoDB";
 const COLLECTION: &str = "timeline";

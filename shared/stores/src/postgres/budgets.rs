@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use chat_domain::Budget;
-
-use crate::{Settings, SettingsError};
+use chat_operation::{Failure, Settings, SettingsError};
 
 const USER_BUDGET_FACTOR: &str = "USER_BUDGET_FACTOR";
 const USER_BUDGET_FACTOR_FORM: &str = "a number above 0 by which all budgets of users are multiplied, such as 1 or 2.5";
@@ -36,6 +35,20 @@ impl OutOfBudget {
         Self {
             wait: Duration::from_micros(wait_us.unsigned_abs()),
         }
+    }
+}
+
+/// The user called more often than they may; nothing was done.
+impl From<OutOfBudget> for Failure {
+    fn from(OutOfBudget { wait }: OutOfBudget) -> Self {
+        Self::resource_exhausted(
+            "RATE_LIMITED",
+            format!(
+                "you call too often; nothing was done; call again in {} ms",
+                wait.as_millis()
+            ),
+        )
+        .with_retry_after(wait)
     }
 }
 

@@ -20,7 +20,8 @@ use sqlx::{ConnectOptions, Connection as _, FromRow, PgConnection};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
-use crate::{Settings, SettingsError, StoreError, StoreErrorKind};
+use crate::{StoreError, StoreErrorKind};
+use chat_operation::{Settings, SettingsError};
 
 pub use budgets::OutOfBudget;
 pub use conversations::{

@@ -21,7 +21,8 @@ use sqlx::{AssertSqlSafe, FromRow};
 use url::Url;
 
 use super::{DATABASE_URL, DATABASE_URL_FORM, MigrateError, STORE, connect_options};
-use crate::{Settings, SettingsError, StoreError, StoreErrorKind};
+use crate::{StoreError, StoreErrorKind};
+use chat_operation::{Settings, SettingsError};
 
 /// The settings that name the roles with fewer rights.
 const FUNCTIONS_DATABASE_URL: &str = "FUNCTIONS_DATABASE_URL";

@@ -8,6 +8,7 @@ mod connection;
 mod mongo;
 mod postgres;
 mod rules;
+mod unit;
 
 use std::collections::BTreeMap;
 use std::io;

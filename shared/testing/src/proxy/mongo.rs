@@ -4,8 +4,8 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 
-use super::connection::{Unit, invalid, take_length_prefixed};
 use super::rules::{Operation, Request};
+use super::unit::{Unit, invalid, take_length_prefixed};
 
 const HEADER_BYTES: usize = 16;
 const OP_QUERY: i32 = 2004;

@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::connection::{Unit, invalid, take_length_prefixed};
 use super::rules::{Operation, Request};
+use super::unit::{Unit, invalid, take_length_prefixed};
 
 const SSL_REQUEST: i32 = 80_877_103;
 const GSS_ENCRYPTION_REQUEST: i32 = 80_877_104;

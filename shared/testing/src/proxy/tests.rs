@@ -15,7 +15,7 @@ use crate::{Fixture, Proxies};
 
 const INSERT: &str = "INSERT INTO things (name) VALUES ($1)";
 
-async fn postgres(settings: &chat_stores::Settings) -> PgConnection {
+async fn postgres(settings: &chat_operation::Settings) -> PgConnection {
     let options = PgConnectOptions::from_str(settings.get("DATABASE_URL").unwrap()).unwrap();
     PgConnection::connect_with(&options).await.unwrap()
 }
@@ -222,7 +222,7 @@ async fn a_delay_is_paid_once_a_round_trip() {
 async fn documents() -> (Fixture, Proxies, Collection<Document>, Collection<Document>) {
     let fixture = Fixture::new().await;
     let proxies = fixture.with_proxies().await;
-    let collection = async |settings: &chat_stores::Settings| {
+    let collection = async |settings: &chat_operation::Settings| {
         let mut options = ClientOptions::parse(settings.get("MONGODB_URI").unwrap())
             .await
             .unwrap();

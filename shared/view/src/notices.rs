@@ -1,8 +1,8 @@
 //! Notices that operations of several services hand out.
 
 use chat_contract::v1::{LiveEvent, ReadPositionMoved, live_event};
-use chat_delivery::Notice;
 use chat_domain::{ConversationId, UserId};
+use chat_operation::Notice;
 use chat_stores::postgres::ReadPosition;
 
 /// What the reader's own devices and the other members are told of a moved read position. How many messages are unread

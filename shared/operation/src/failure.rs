@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use chat_delivery::Notice;
 use chat_domain::Violation;
-use chat_stores::postgres::OutOfBudget;
-use chat_stores::{StoreError, StoreErrorKind};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use crate::Notice;
 
 /// The domain of every reason: the package of the contract.
 const DOMAIN: &str = "chat.v1";
@@ -18,9 +17,6 @@ pub const VIOLATIONS_MAX: usize = 16;
 
 /// Bytes of a message, at most, for the same reason.
 const MESSAGE_BYTES_MAX: usize = 1024;
-
-/// When to come back to what others kept a lock on, which took them longer than a call waits for it.
-const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A refusal or failure, as the client gets it: a gRPC code, a reason to act on, and a message to read.
 ///
@@ -91,6 +87,14 @@ impl Failure {
         deadline_exceeded => DeadlineExceeded;
         /// A defect of the service.
         internal => Internal;
+    }
+
+    /// The refusal of a call without a token.
+    pub fn token_missing() -> Self {
+        Self::unauthenticated(
+            "TOKEN_MISSING",
+            "this call needs a token: send authorization: Bearer <token>",
+        )
     }
 
     /// The one `NOT_FOUND` both for a conversation that does not exist and for one that the caller may not see.
@@ -170,51 +174,6 @@ impl From<Failure> for Status {
     fn from(failure: Failure) -> Self {
         failure.into_status()
     }
-}
-
-/// A store failed: the chain of causes is logged here, once, and the client learns only whether to repeat.
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        tracing::error!(error = %error, causes = error.causes(), "a store failed");
-        match error.kind() {
-            StoreErrorKind::Unavailable => Self::unavailable(
-                "STORE_UNAVAILABLE",
-                "a database did not answer; repeat the call with the same ids",
-            ),
-            StoreErrorKind::Timeout => Self::deadline_exceeded(
-                "STORE_TIMEOUT",
-                "a database did not answer in time; repeat the call with the same ids",
-            ),
-            StoreErrorKind::Busy => Self::unavailable(
-                "STORE_BUSY",
-                "others are changing the same thing; repeat the call with the same ids a little later",
-            )
-            .with_retry_after(BUSY_RETRY_AFTER),
-            StoreErrorKind::Corrupt => Self::internal(
-                "STORE_CORRUPT",
-                "a database answers what this version does not understand; its operator has to look into it",
-            ),
-        }
-    }
-}
-
-/// The user called more often than they may; nothing was done.
-impl From<OutOfBudget> for Failure {
-    fn from(OutOfBudget { wait }: OutOfBudget) -> Self {
-        Self::resource_exhausted(
-            "RATE_LIMITED",
-            format!(
-                "you call too often; nothing was done; call again in {} ms",
-                wait.as_millis()
-            ),
-        )
-        .with_retry_after(wait)
-    }
-}
-
-/// Refuses a body that is not what the content type says.
-pub(crate) fn malformed_request(problem: impl std::fmt::Display) -> Failure {
-    Failure::invalid_argument("MALFORMED_REQUEST", format!("the request cannot be read: {problem}"))
 }
 
 /// Collects what is wrong with a request's fields, so that the caller learns all of it at once.

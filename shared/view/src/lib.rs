@@ -1,4 +1,10 @@
-//! Stored rows as the contract shows them.
+//! Stored rows as the contract shows them, for all services alike.
+
+#![warn(missing_docs)]
+
+mod notices;
+
+pub use notices::read_position_moved;
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -3,11 +3,9 @@
 use std::future::Future;
 
 use chat_contract::Rpc;
-use chat_delivery::Notice;
 use chat_domain::ConversationId;
-use chat_stores::{Settings, SettingsError};
 
-use crate::{CallContext, Failure};
+use crate::{CallContext, Failure, Notice, Settings, SettingsError};
 
 /// An RPC's implementation: a plain struct of its dependencies and one call.
 pub trait Operation: Sized + Send + Sync + 'static {
