@@ -175,7 +175,7 @@ fn frame(event: &SocketEvent) -> &str {
 }
 
 fn answer(frame: &str, authorized: &Authorized) -> Event {
-    match serde_json::from_str(frame) {
+    match chat_contract::json::decode(frame.as_bytes()) {
         Ok(LiveRequest {
             request: Some(Request::Hello(_)),
         }) => Event::Welcome(Welcome {

@@ -40,7 +40,7 @@ struct Connections {
 
 impl Connections {
     async fn post(State(connections): State<Arc<Self>>, Segment(id): Segment<String>, body: String) -> StatusCode {
-        let event = serde_json::from_str(&body).unwrap();
+        let event = chat_contract::json::decode(body.as_bytes()).unwrap();
         connections.posted.send((id, event)).unwrap();
         connections.take.notified().await;
         StatusCode::OK
@@ -65,7 +65,8 @@ fn message(returned: &[u8]) -> Message {
     assert_eq!(returned["statusCode"], 200, "{returned}");
     assert_eq!(returned["headers"]["content-type"], "application/json");
     assert_eq!(returned["isBase64Encoded"], false);
-    let response: SendMessageResponse = serde_json::from_str(returned["body"].as_str().unwrap()).unwrap();
+    let response: SendMessageResponse =
+        chat_contract::json::decode(returned["body"].as_str().unwrap().as_bytes()).unwrap();
     assert!(!response.deduplicated);
     response.message.unwrap()
 }

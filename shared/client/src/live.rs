@@ -267,7 +267,7 @@ async fn receive(socket: &mut Socket, events: &mpsc::Sender<LiveEvent>) -> Resul
 /// a client sync.
 fn read(frame: Option<Result<Message, tungstenite::Error>>) -> Result<Option<LiveEvent>, LiveEnd> {
     match frame {
-        Some(Ok(Message::Text(text))) => Ok(Some(serde_json::from_str(&text).unwrap_or_default())),
+        Some(Ok(Message::Text(text))) => Ok(Some(chat_contract::json::decode(text.as_bytes()).unwrap_or_default())),
         Some(Ok(Message::Close(frame))) => Err(frame.map_or(
             LiveEnd::ClosedByService {
                 code: 1005,

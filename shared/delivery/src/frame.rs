@@ -63,7 +63,7 @@ mod tests {
     }
 
     fn event_of(frame: &Bytes) -> LiveEvent {
-        serde_json::from_slice(frame).unwrap()
+        chat_contract::json::decode(frame).unwrap()
     }
 
     #[test]

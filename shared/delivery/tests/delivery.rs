@@ -49,7 +49,7 @@ struct Gateway {
 async fn take(State(gateway): State<Gateway>, Path(id): Path<String>, body: String) -> StatusCode {
     gateway
         .posts
-        .send((id.clone(), serde_json::from_str(&body).unwrap()))
+        .send((id.clone(), chat_contract::json::decode(body.as_bytes()).unwrap()))
         .unwrap();
     let status = match gateway.answers.lock().unwrap().get_mut(&id) {
         None => 200,

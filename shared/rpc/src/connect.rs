@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
-use chat_contract::Rpc;
+use chat_contract::{Rpc, json};
 use chat_operation::{Answer, Failure, Operation};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request, Response};
@@ -76,7 +76,7 @@ fn demand_supported(headers: &HeaderMap) -> Result<(), Failure> {
 
 fn read<R: Rpc>(body: &Bytes, form: Form) -> Result<R, Failure> {
     match form {
-        Form::Json => serde_json::from_slice(body).map_err(|error| malformed_request(error.to_string())),
+        Form::Json => json::decode(body).map_err(|error| malformed_request(error.to_string())),
         Form::Proto => R::decode(body.as_ref()).map_err(|error| malformed_request(error.to_string())),
     }
 }

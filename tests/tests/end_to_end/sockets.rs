@@ -202,7 +202,8 @@ async fn a_seventeenth_connection_closes_the_one_that_was_quiet_for_longest() {
     for device in &mut devices {
         assert_eq!(device.event().await, Event::MessageSent(sent.message.clone().unwrap()));
     }
-    let pushed: LiveEvent = serde_json::from_str(next(&mut oldest).await.to_text().unwrap()).unwrap();
+    let pushed: LiveEvent =
+        chat_client::contract::json::decode(next(&mut oldest).await.to_text().unwrap().as_bytes()).unwrap();
     assert_eq!(pushed.event, Some(Event::MessageSent(sent.message.unwrap())));
     assert_eq!(stack.connections_of("alice").await.len(), 16);
 }
@@ -261,7 +262,8 @@ async fn garbage_is_answered_and_the_connection_lives_on() {
     // And it is still told what happens.
     let conversation = stack.fixture.open_direct("alice", "bob").await.to_string();
     stack.client("bob").send_text(&conversation, "Hi").await.unwrap();
-    let event: LiveEvent = serde_json::from_str(next(&mut socket).await.to_text().unwrap()).unwrap();
+    let event: LiveEvent =
+        chat_client::contract::json::decode(next(&mut socket).await.to_text().unwrap().as_bytes()).unwrap();
     assert_eq!((event.revision, event.previous_revision), (1, 0));
 }
 

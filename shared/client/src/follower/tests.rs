@@ -289,7 +289,7 @@ impl PeerState {
                     None => return,
                 },
                 received = socket.next() => match received {
-                    Some(Ok(Frame::Text(text))) => match serde_json::from_str::<LiveRequest>(&text).unwrap().request.unwrap() {
+                    Some(Ok(Frame::Text(text))) => match chat_contract::json::decode::<LiveRequest>(text.as_bytes()).unwrap().request.unwrap() {
                         live_request::Request::Hello(_) => {
                             self.note("hello");
                             self.sockets.lock().unwrap().push(sender.clone());

@@ -1,0 +1,384 @@
+// @generated from proto/ by `cargo test --package chat-contract`.
+impl crate::json::Schema for Profile {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "display_name", json_name: "displayName", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 3, name: "avatar_url", json_name: "avatarUrl", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 4, name: "updated_at", json_name: "updatedAt", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
+    ];
+}
+impl crate::json::Schema for UpsertProfileRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "display_name", json_name: "displayName", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "avatar_url", json_name: "avatarUrl", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 3, name: "update_mask", json_name: "updateMask", is_list: false, oneof: None, kind: crate::json::Kind::FieldMask },
+    ];
+}
+impl crate::json::Schema for UpsertProfileResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "profile", json_name: "profile", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Profile as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for GetProfilesRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "user_ids", json_name: "userIds", is_list: true, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for GetProfilesResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "profiles", json_name: "profiles", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <Profile as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for Friend {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "state", json_name: "state", is_list: false, oneof: None, kind: crate::json::Kind::Enum(|name| FriendState::from_str_name(name).map(i32::from)) },
+        crate::json::Field { tag: 3, name: "updated_at", json_name: "updatedAt", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
+        crate::json::Field { tag: 4, name: "profile", json_name: "profile", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Profile as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for RequestFriendRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for RequestFriendResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "friend", json_name: "friend", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Friend as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for RespondToFriendRequestRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "answer", json_name: "answer", is_list: false, oneof: None, kind: crate::json::Kind::Enum(|name| FriendRequestAnswer::from_str_name(name).map(i32::from)) },
+    ];
+}
+impl crate::json::Schema for RespondToFriendRequestResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "friend", json_name: "friend", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Friend as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for RemoveFriendRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for RemoveFriendResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+    ];
+}
+impl crate::json::Schema for ListFriendsRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "state", json_name: "state", is_list: false, oneof: None, kind: crate::json::Kind::Enum(|name| FriendState::from_str_name(name).map(i32::from)) },
+        crate::json::Field { tag: 2, name: "page_size", json_name: "pageSize", is_list: false, oneof: None, kind: crate::json::Kind::Int32 },
+        crate::json::Field { tag: 3, name: "page_token", json_name: "pageToken", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for ListFriendsResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "friends", json_name: "friends", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <Friend as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "next_page_token", json_name: "nextPageToken", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for Message {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "message_id", json_name: "messageId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 3, name: "seq", json_name: "seq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 4, name: "revision", json_name: "revision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 5, name: "sender_id", json_name: "senderId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 6, name: "client_message_id", json_name: "clientMessageId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 7, name: "text", json_name: "text", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 8, name: "reply_to", json_name: "replyTo", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Reply as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 9, name: "sent_at", json_name: "sentAt", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
+        crate::json::Field { tag: 10, name: "state_revision", json_name: "stateRevision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for Reply {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "message_id", json_name: "messageId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "seq", json_name: "seq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 3, name: "quote", json_name: "quote", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Quote as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 4, name: "unavailable", json_name: "unavailable", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+    ];
+}
+impl crate::json::Schema for Quote {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "sender_id", json_name: "senderId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "excerpt", json_name: "excerpt", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 3, name: "state_revision", json_name: "stateRevision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for SendMessageRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "client_message_id", json_name: "clientMessageId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 3, name: "text", json_name: "text", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 4, name: "reply_to_message_id", json_name: "replyToMessageId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 5, name: "retry", json_name: "retry", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+        crate::json::Field { tag: 6, name: "read_seq", json_name: "readSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for SendMessageResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "message", json_name: "message", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Message as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "deduplicated", json_name: "deduplicated", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+    ];
+}
+impl crate::json::Schema for GetMessageRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "message_id", json_name: "messageId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for GetMessageResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "message", json_name: "message", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Message as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for ListMessagesRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "before_seq", json_name: "beforeSeq", is_list: false, oneof: Some("position"), kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 3, name: "after_seq", json_name: "afterSeq", is_list: false, oneof: Some("position"), kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 4, name: "around_seq", json_name: "aroundSeq", is_list: false, oneof: Some("position"), kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 5, name: "page_size", json_name: "pageSize", is_list: false, oneof: None, kind: crate::json::Kind::Int32 },
+        crate::json::Field { tag: 6, name: "restart_revision", json_name: "restartRevision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for ListMessagesResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "messages", json_name: "messages", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <Message as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "has_more_before", json_name: "hasMoreBefore", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+        crate::json::Field { tag: 3, name: "has_more_after", json_name: "hasMoreAfter", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+    ];
+}
+impl crate::json::Schema for Conversation {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "kind", json_name: "kind", is_list: false, oneof: None, kind: crate::json::Kind::Enum(|name| ConversationKind::from_str_name(name).map(i32::from)) },
+        crate::json::Field { tag: 3, name: "members", json_name: "members", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <Member as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 4, name: "revision", json_name: "revision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 5, name: "counted_seq", json_name: "countedSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 6, name: "unread_count", json_name: "unreadCount", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 7, name: "last_message", json_name: "lastMessage", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <LastMessage as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 8, name: "created_at", json_name: "createdAt", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
+        crate::json::Field { tag: 9, name: "last_activity_at", json_name: "lastActivityAt", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
+    ];
+}
+impl crate::json::Schema for Member {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "read_seq", json_name: "readSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 3, name: "joined_revision", json_name: "joinedRevision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for LastMessage {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "seq", json_name: "seq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 2, name: "sender_id", json_name: "senderId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 3, name: "excerpt", json_name: "excerpt", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 4, name: "sent_at", json_name: "sentAt", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
+        crate::json::Field { tag: 5, name: "message_id", json_name: "messageId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for OpenDirectConversationRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for OpenDirectConversationResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation", json_name: "conversation", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Conversation as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "created", json_name: "created", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+    ];
+}
+impl crate::json::Schema for GetConversationRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for GetConversationResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation", json_name: "conversation", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Conversation as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for ListConversationsRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "page_size", json_name: "pageSize", is_list: false, oneof: None, kind: crate::json::Kind::Int32 },
+        crate::json::Field { tag: 2, name: "page_token", json_name: "pageToken", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for ListConversationsResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversations", json_name: "conversations", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <Conversation as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "next_page_token", json_name: "nextPageToken", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for MarkConversationReadRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "read_seq", json_name: "readSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for MarkConversationReadResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "read_seq", json_name: "readSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 2, name: "unread_count", json_name: "unreadCount", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 3, name: "counted_seq", json_name: "countedSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for ConversationCursor {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "joined_revision", json_name: "joinedRevision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 3, name: "revision", json_name: "revision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 4, name: "epoch", json_name: "epoch", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for FeedCursor {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "epoch", json_name: "epoch", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 2, name: "revision", json_name: "revision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 3, name: "listing_through", json_name: "listingThrough", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for SyncConversationsRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "cursors", json_name: "cursors", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <ConversationCursor as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "feed", json_name: "feed", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <FeedCursor as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for SyncConversationsResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversations", json_name: "conversations", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSync as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "feed", json_name: "feed", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <FeedSync as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 3, name: "lost_conversation_ids", json_name: "lostConversationIds", is_list: true, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for FeedSync {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "cursor", json_name: "cursor", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <FeedCursor as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "reset", json_name: "reset", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+        crate::json::Field { tag: 3, name: "changes", json_name: "changes", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <FeedChange as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 4, name: "incomplete", json_name: "incomplete", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+        crate::json::Field { tag: 5, name: "revision", json_name: "revision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for FeedChange {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "revision", json_name: "revision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 2, name: "friend", json_name: "friend", is_list: false, oneof: Some("change"), kind: crate::json::Kind::Message(|| <Friend as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 3, name: "membership", json_name: "membership", is_list: false, oneof: Some("change"), kind: crate::json::Kind::Message(|| <Membership as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for Membership {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "state", json_name: "state", is_list: false, oneof: None, kind: crate::json::Kind::Enum(|name| MembershipState::from_str_name(name).map(i32::from)) },
+        crate::json::Field { tag: 2, name: "conversation", json_name: "conversation", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Conversation as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for ConversationSync {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "cursor", json_name: "cursor", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationCursor as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "reset", json_name: "reset", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+        crate::json::Field { tag: 3, name: "changes", json_name: "changes", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <Change as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 4, name: "incomplete", json_name: "incomplete", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+        crate::json::Field { tag: 5, name: "retry_after", json_name: "retryAfter", is_list: false, oneof: None, kind: crate::json::Kind::Duration },
+        crate::json::Field { tag: 6, name: "revision", json_name: "revision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 7, name: "cursor_seq", json_name: "cursorSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 8, name: "counted_seq", json_name: "countedSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 9, name: "unread_count", json_name: "unreadCount", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 10, name: "members", json_name: "members", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <Member as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for Change {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "revision", json_name: "revision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 2, name: "message_sent", json_name: "messageSent", is_list: false, oneof: Some("kind"), kind: crate::json::Kind::Message(|| <Message as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 3, name: "void", json_name: "void", is_list: false, oneof: Some("kind"), kind: crate::json::Kind::Message(|| <Void as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for Void {
+    const FIELDS: &'static [crate::json::Field] = &[
+    ];
+}
+impl crate::json::Schema for CreateLiveTicketRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+    ];
+}
+impl crate::json::Schema for CreateLiveTicketResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "ticket", json_name: "ticket", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "expires_at", json_name: "expiresAt", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
+        crate::json::Field { tag: 3, name: "url", json_name: "url", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for LiveRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "hello", json_name: "hello", is_list: false, oneof: Some("request"), kind: crate::json::Kind::Message(|| <Hello as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "ping", json_name: "ping", is_list: false, oneof: Some("request"), kind: crate::json::Kind::Message(|| <Ping as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for Hello {
+    const FIELDS: &'static [crate::json::Field] = &[
+    ];
+}
+impl crate::json::Schema for Ping {
+    const FIELDS: &'static [crate::json::Field] = &[
+    ];
+}
+impl crate::json::Schema for LiveEvent {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "revision", json_name: "revision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 3, name: "previous_revision", json_name: "previousRevision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 4, name: "welcome", json_name: "welcome", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <Welcome as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 5, name: "pong", json_name: "pong", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <Pong as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 6, name: "message_sent", json_name: "messageSent", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <Message as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 7, name: "read_position_moved", json_name: "readPositionMoved", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <ReadPositionMoved as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 8, name: "conversation_opened", json_name: "conversationOpened", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <ConversationOpened as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 9, name: "friend_changed", json_name: "friendChanged", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <FriendChanged as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 10, name: "poke", json_name: "poke", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <Poke as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 11, name: "error", json_name: "error", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <LiveError as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 12, name: "feed_revision", json_name: "feedRevision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for Welcome {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "expires_at", json_name: "expiresAt", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
+    ];
+}
+impl crate::json::Schema for Pong {
+    const FIELDS: &'static [crate::json::Field] = &[
+    ];
+}
+impl crate::json::Schema for ReadPositionMoved {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "read_seq", json_name: "readSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 3, name: "unread_count", json_name: "unreadCount", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 4, name: "counted_seq", json_name: "countedSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for ConversationOpened {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation", json_name: "conversation", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Conversation as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for FriendChanged {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "friend", json_name: "friend", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Friend as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for Poke {
+    const FIELDS: &'static [crate::json::Field] = &[
+    ];
+}
+impl crate::json::Schema for LiveError {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "reason", json_name: "reason", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "message", json_name: "message", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
