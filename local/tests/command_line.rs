@@ -112,7 +112,7 @@ fn servers_that_the_user_named_and_that_do_not_answer_are_told_without_their_pas
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
     ] {
         let line = refusal(&chat(&scratch.0, &["stack"]).env(name, value).output().unwrap());
-        let start = format!("error: {name} points at 127.0.0.1:1, which does not answer: ");
+        let start = format!("error: {name} points at 127.0.0.1:1, which cannot be used: ");
         assert!(
             line.starts_with(&start) && line.contains("Connection refused"),
             "{line}"
@@ -127,7 +127,7 @@ fn urls_that_are_none_are_told() {
     for name in ["DATABASE_URL", "MONGODB_URI", "AWS_ENDPOINT_URL"] {
         let line = refusal(&chat(&scratch.0, &["stack"]).env(name, "nonsense").output().unwrap());
         assert!(
-            line.starts_with(&format!("error: {name} is not a valid URL: ")),
+            line.starts_with(&format!("error: {name} is no URL that can be used: ")),
             "{line}"
         );
     }

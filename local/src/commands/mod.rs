@@ -72,7 +72,10 @@ impl Arguments {
                 Command::Bench(arguments) => bench::run(&environment, &arguments).await,
             };
             result.unwrap_or_else(|error| match error {
-                CommandError::Stack(StackError::Interrupted) => ExitCode::from(INTERRUPTED),
+                CommandError::Stack(StackError::Interrupted) => {
+                    let _ = writeln!(std::io::stderr(), "Stopped.");
+                    ExitCode::from(INTERRUPTED)
+                }
                 error => fail(&reason(&error)),
             })
         })

@@ -76,7 +76,7 @@ impl Testbed {
         let endpoints = stack.endpoints().clone();
         let text = serde_json::to_vec_pretty(&endpoints).unwrap_or_default();
         if let Err(error) = stack::replace(&endpoints_path, &text, 0o600) {
-            stack.stop().await;
+            stack.stop(progress).await;
             return Err(error);
         }
         Ok(Self {
@@ -121,8 +121,7 @@ impl Testbed {
             }
         }
         let _ = std::fs::remove_file(stack.folder().join(ENDPOINTS_FILE));
-        progress.line("Stopping the databases.");
-        stack.stop().await;
+        stack.stop(progress).await;
     }
 }
 

@@ -48,8 +48,7 @@ pub(super) async fn run(environment: &Environment) -> Result<ExitCode, CommandEr
     let given = Given::from_environment();
     let mut stack = Stack::start(folder, Profile::Up, &given, &environment.tools(), &progress, &stop).await?;
     let result = serve(&mut stack, port, &progress, &stop).await;
-    progress.line("Stopping the databases.");
-    stack.stop().await;
+    stack.stop(&progress).await;
     result.map(|()| ExitCode::SUCCESS)
 }
 
@@ -62,7 +61,7 @@ async fn serve(
 ) -> Result<(), CommandError> {
     let service = tokio::select! {
         service = Service::start(stack, port, progress) => service?,
-        () = stop.cancelled() => return Ok(()),
+        () = stop.cancelled() => return Err(StackError::Interrupted.into()),
     };
     let file = stack.folder().join(ADDRESSES_FILE);
     let result = match publish(&file, service.address(), stack.endpoints()) {

@@ -53,17 +53,21 @@ pub(super) async fn start(start: &Start<'_>) -> Result<(Server, String), StackEr
     Ok((server, url))
 }
 
+const FORM: &str = "http://127.0.0.1:8000";
+
 /// Checks that the API that the user named answers.
 pub(super) async fn check(url: &str) -> Result<(), StackError> {
     let variable = "AWS_ENDPOINT_URL";
     let uri: http::Uri = url.parse().map_err(|error: http::uri::InvalidUri| StackError::Url {
         variable,
         reason: error.to_string(),
+        form: FORM,
     })?;
     let (Some("http" | "https"), Some(address)) = (uri.scheme_str(), uri.authority()) else {
         return Err(StackError::Url {
             variable,
-            reason: format!("`{url}` does not start with http:// or https://"),
+            reason: "it does not start with http:// or https://".to_owned(),
+            form: FORM,
         });
     };
     let address = address.to_string();

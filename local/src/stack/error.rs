@@ -9,7 +9,7 @@ use std::time::Duration;
 pub enum StackError {
     /// Another process holds the folder.
     #[error(
-        "another `cargo chat` (pid {pid}) is running in {}: stop it first, or give this one its own --folder",
+        "another `cargo chat` (pid {pid}) is running in {}: stop it first, or give this one its own --folder and CHAT_PORT=0",
         folder.display()
     )]
     Running {
@@ -74,9 +74,9 @@ pub enum StackError {
         log: PathBuf,
     },
 
-    /// A server that the user named does not answer.
+    /// A server that the user named does not answer, or refuses.
     #[error(
-        "{variable} points at {address}, which does not answer: {reason}; start that server, or unset {variable} and `cargo chat` starts one"
+        "{variable} points at {address}, which cannot be used: {reason}; mend that, or unset {variable} and `cargo chat` starts a server"
     )]
     Given {
         /// The environment variable.
@@ -88,12 +88,14 @@ pub enum StackError {
     },
 
     /// A URL that the user gave cannot be read.
-    #[error("{variable} is not a valid URL: {reason}")]
+    #[error("{variable} is no URL that can be used: {reason}; it should look like {form}")]
     Url {
         /// The environment variable.
         variable: &'static str,
         /// What is wrong with it.
         reason: String,
+        /// What one looks like.
+        form: &'static str,
     },
 
     /// No port in the range is free.

@@ -33,6 +33,8 @@ pub use self::tools::Tools;
 
 use self::server::Server;
 
+/// How long servers that the user named are looked for without a word, and between two.
+const TELL_AFTER: Duration = Duration::from_secs(2);
 /// How long a server that the user named may take to answer.
 const GIVEN_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -177,9 +179,16 @@ impl Stack {
         progress: &Progress,
         stop: &CancellationToken,
     ) -> Result<Self, StackError> {
-        tokio::select! {
-            checked = given.check() => checked?,
-            () = stop.cancelled() => return Err(StackError::Interrupted),
+        let mut check = Box::pin(given.check());
+        loop {
+            tokio::select! {
+                checked = &mut check => break checked?,
+                () = stop.cancelled() => return Err(StackError::Interrupted),
+                () = tokio::time::sleep(TELL_AFTER) => {
+                    let named: Vec<_> = given.variables().collect();
+                    progress.line(format_args!("Looking for the servers that are named: {}.", named.join(", ")));
+                }
+            }
         }
         for variable in given.variables() {
             progress.line(format_args!("Using the server that {variable} names."));
@@ -260,7 +269,10 @@ impl Stack {
     }
 
     /// Stops everything that was started.
-    pub async fn stop(self) {
+    pub async fn stop(self, progress: &Progress) {
+        if !self.servers.is_empty() {
+            progress.line("Stopping the databases.");
+        }
         stop_all(self.servers).await;
     }
 }

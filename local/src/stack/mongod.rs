@@ -76,6 +76,8 @@ pub(super) async fn start(start: &Start<'_>) -> Result<(Server, String), StackEr
     Ok((server, uri))
 }
 
+const FORM: &str = "mongodb://127.0.0.1:27017/?replicaSet=rs0";
+
 /// Checks that the server that the user named answers.
 pub(super) async fn check(uri: &str) -> Result<(), StackError> {
     let variable = "MONGODB_URI";
@@ -86,12 +88,14 @@ pub(super) async fn check(uri: &str) -> Result<(), StackError> {
             return Err(StackError::Url {
                 variable,
                 reason: reason(&error.kind),
+                form: FORM,
             });
         }
         Err(_) => {
             return Err(StackError::Url {
                 variable,
                 reason: "its name service does not answer".to_owned(),
+                form: FORM,
             });
         }
     };

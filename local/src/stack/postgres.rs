@@ -82,10 +82,16 @@ pub(super) async fn start(start: &Start<'_>) -> Result<(Server, String), StackEr
 /// Checks that the server that the user named answers.
 pub(super) async fn check(url: &str) -> Result<(), StackError> {
     let variable = "DATABASE_URL";
-    let options = PgConnectOptions::from_str(url).map_err(|error| StackError::Url {
+    let wrong = |reason: String| StackError::Url {
         variable,
-        reason: reason(&error),
-    })?;
+        reason,
+        form: "postgres://user:password@127.0.0.1:5432/chat",
+    };
+    // The driver takes any scheme.
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(wrong("it does not start with postgres://".to_owned()));
+    }
+    let options = PgConnectOptions::from_str(url).map_err(|error| wrong(reason(&error)))?;
     let address = format!("{}:{}", options.get_host(), options.get_port());
     let failed = |reason| StackError::Given {
         variable,
@@ -97,6 +103,8 @@ pub(super) async fn check(url: &str) -> Result<(), StackError> {
             let _ = connection.close().await;
             Ok(())
         }
+        // What the server says of itself comes with a line of its source.
+        Ok(Err(sqlx::Error::Database(error))) => Err(failed(format!("it says: {}", error.message()))),
         Ok(Err(error)) => Err(failed(reason(&error))),
         Err(_) => Err(failed(format!("no answer within {} s", GIVEN_PATIENCE.as_secs()))),
     }

@@ -138,8 +138,7 @@ pub(super) async fn run(environment: &Environment, arguments: &BenchArguments) -
         result = bench(&stack, arguments, &progress) => result,
         () = stop.cancelled() => Err(StackError::Interrupted.into()),
     };
-    progress.line("Stopping the databases.");
-    stack.stop().await;
+    stack.stop(&progress).await;
     let report = result?;
     // A reader that is gone needs no report.
     let _ = std::io::stdout().write_all(report.as_bytes());
