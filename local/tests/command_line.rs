@@ -53,12 +53,14 @@ fn chat(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// The one line that a refused command says.
+/// The one line that a refused command says, after those of what it waits for.
 fn refusal(output: &Output) -> String {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert_eq!(text.lines().count(), 1, "{text}");
-    text.trim().to_owned()
+    let is_progress = |line: &&str| line.starts_with("Looking for ");
+    let lines: Vec<_> = text.lines().skip_while(is_progress).collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    lines.concat()
 }
 
 #[test]
