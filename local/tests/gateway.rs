@@ -699,7 +699,8 @@ async fn cors_is_the_gateways_alone() {
     assert_eq!(headers["access-control-allow-methods"], "POST");
     assert_eq!(
         headers["access-control-allow-headers"],
-        "authorization,connect-protocol-version,connect-timeout-ms,content-type,grpc-timeout,x-grpc-web,x-user-agent"
+        "authorization,baggage,connect-protocol-version,connect-timeout-ms,content-type,grpc-accept-encoding,grpc-timeout,\
+         traceparent,tracestate,x-grpc-web,x-user-agent"
     );
     assert!(headers.contains_key("access-control-max-age"));
 

@@ -10,7 +10,8 @@ use http::header::{
 const ALLOW_ORIGIN: HeaderValue = HeaderValue::from_static("*");
 const ALLOW_METHODS: HeaderValue = HeaderValue::from_static("POST");
 const ALLOW_HEADERS: HeaderValue = HeaderValue::from_static(
-    "authorization,connect-protocol-version,connect-timeout-ms,content-type,grpc-timeout,x-grpc-web,x-user-agent",
+    "authorization,baggage,connect-protocol-version,connect-timeout-ms,content-type,grpc-accept-encoding,grpc-timeout,\
+     traceparent,tracestate,x-grpc-web,x-user-agent",
 );
 const EXPOSE_HEADERS: HeaderValue = HeaderValue::from_static("grpc-message,grpc-status,grpc-status-details-bin");
 /// How long a browser may remember a preflight's answer, in seconds.

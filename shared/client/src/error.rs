@@ -148,6 +148,8 @@ impl CallFailure {
                 401 => Code::Unauthenticated,
                 403 => Code::PermissionDenied,
                 404 => Code::Unimplemented,
+                // The gateway's own limit, where the service answers INVALID_ARGUMENT.
+                413 => Code::InvalidArgument,
                 429 | 502..=504 => Code::Unavailable,
                 _ => Code::Unknown,
             },

@@ -21,6 +21,7 @@ use chat_contract::v1::{
     Message, ReadPositionMoved, change,
 };
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
+use unicode_segmentation::UnicodeSegmentation;
 
 /// Hints above a gap that are kept; a client that misses more has to sync anyway.
 pub const HINTS_MAX: usize = 1_000;
@@ -654,7 +655,16 @@ impl Timeline {
 
 /// The first characters of a text, on one line, as the service cuts them.
 fn excerpt(text: &str) -> String {
-    let chars = text.chars().take(EXCERPT_CHARS);
+    let mut chars = 0;
+    let whole = text.graphemes(true).take_while(|grapheme| {
+        chars += grapheme.chars().count();
+        chars <= EXCERPT_CHARS
+    });
+    let length = match whole.map(|grapheme| grapheme.chars().count()).sum() {
+        0 => EXCERPT_CHARS,
+        length => length,
+    };
+    let chars = text.chars().take(length);
     chars.map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 

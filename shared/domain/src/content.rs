@@ -2,6 +2,9 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
+use unicode_segmentation::UnicodeSegmentation;
+use url::Url;
 
 use crate::{
     AVATAR_URL_BYTES_MAX, ClientMessageId, DISPLAY_NAME_CHARS_MAX, EXCERPT_CHARS_MAX, MESSAGE_TEXT_CHARS_MAX,
@@ -27,10 +30,23 @@ fn text(value: &str, chars_max: usize, allowed: &[char]) -> Result<String, Viola
             u32::from(control)
         )));
     }
-    if value.trim().is_empty() {
+    if !value.chars().any(is_visible) {
         return Err(Violation::new("must not be empty or blank"));
     }
     Ok(value.to_owned())
+}
+
+/// Letters, numbers, punctuation and symbols, but for those that show nothing: fillers of Hangul and empty Braille.
+fn is_visible(char: char) -> bool {
+    const BLANK: [char; 5] = ['\u{115f}', '\u{1160}', '\u{2800}', '\u{3164}', '\u{ffa0}'];
+    let shows = matches!(
+        char.general_category_group(),
+        GeneralCategoryGroup::Letter
+            | GeneralCategoryGroup::Number
+            | GeneralCategoryGroup::Punctuation
+            | GeneralCategoryGroup::Symbol
+    );
+    shows && !BLANK.contains(&char)
 }
 
 /// The text of a message: 1 to 4,000 characters, not blank, no control characters but tab and line breaks.
@@ -49,13 +65,24 @@ impl MessageText {
     }
 }
 
-/// How others call a user: 1 to 64 characters, not blank, no control characters.
+/// How others call a user: 1 to 64 characters, not blank, no control characters, on one line, and nothing that turns the
+/// direction of what stands beside it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DisplayName(String);
 
 impl DisplayName {
     /// Reads a name as a client sent it.
     pub fn parse(value: &str) -> Result<Self, Violation> {
+        const TURNING: [char; 11] = [
+            '\u{2028}', '\u{2029}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}',
+            '\u{2068}', '\u{2069}',
+        ];
+        if let Some(turning) = value.chars().find(|char| TURNING.contains(char)) {
+            return Err(Violation::new(format!(
+                "has the character U+{:04X}, which separates lines or turns their direction, and is not allowed in names",
+                u32::from(turning)
+            )));
+        }
         text(value, DISPLAY_NAME_CHARS_MAX, &[]).map(Self)
     }
 
@@ -83,11 +110,16 @@ impl AvatarUrl {
                 value.len()
             )));
         }
-        let host = value
-            .strip_prefix("https://")
-            .ok_or_else(|| Violation::new("must start with https://"))?;
+        if !value
+            .get(..8)
+            .is_some_and(|start| start.eq_ignore_ascii_case("https://"))
+        {
+            return Err(Violation::new("must start with https://"));
+        }
         let is_fine = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>`\\".contains(&byte);
-        if host.is_empty() || host.starts_with('/') || !value.bytes().all(is_fine) {
+        // Browsers forgive more slashes; nobody else does.
+        let has_host = value.get(8..).is_some_and(|rest| !rest.starts_with('/')) && Url::parse(value).is_ok();
+        if !has_host || !value.bytes().all(is_fine) {
             return Err(Violation::new(
                 "must be an https URL of visible ASCII characters, without quotes and angle brackets, with a host",
             ));
@@ -101,12 +133,22 @@ impl AvatarUrl {
     }
 }
 
-/// The first characters of a text, on one line, for replies and lists.
+/// The first characters of a text, on one line, for replies and lists. Nothing that is read as one character is cut apart,
+/// unless it alone is too long.
+///
+/// Of the text, what is needed are its first [`EXCERPT_CHARS_READ`](crate::EXCERPT_CHARS_READ) characters.
 pub fn excerpt(text: &str) -> String {
-    text.chars()
-        .take(EXCERPT_CHARS_MAX)
-        .map(|char| if char.is_control() { ' ' } else { char })
-        .collect()
+    let mut chars = 0;
+    let whole = text.graphemes(true).take_while(|grapheme| {
+        chars += grapheme.chars().count();
+        chars <= EXCERPT_CHARS_MAX
+    });
+    let length = match whole.map(|grapheme| grapheme.chars().count()).sum() {
+        0 => EXCERPT_CHARS_MAX,
+        length => length,
+    };
+    let chars = text.chars().take(length);
+    chars.map(|char| if char.is_control() { ' ' } else { char }).collect()
 }
 
 /// The key under which contents are hashed: a plain hash of "yes" would tell that it was said long after it was deleted.
@@ -208,8 +250,60 @@ mod tests {
     }
 
     #[test]
+    fn what_shows_nothing_is_blank() {
+        for blank in [
+            "\u{200b}",
+            "\u{2800}",
+            "\u{3164}\u{ffa0}",
+            "\u{115f}\u{1160}",
+            "\u{ad}",
+            "\u{2060}\u{feff}",
+            "\u{34f}\u{fe0f}",
+            "\u{301}",
+            "\u{e0061}",
+            " \u{a0}\u{3000}\u{2003}",
+            "\u{202e}",
+        ] {
+            assert!(MessageText::parse(blank).is_err(), "{blank:?}");
+            assert!(DisplayName::parse(blank).is_err(), "{blank:?}");
+        }
+        for shown in [
+            "a\u{200b}",
+            "\u{1f468}\u{200d}\u{1f469}",
+            "\u{915}",
+            "e\u{301}",
+            ".",
+            "\u{e001}x",
+            "\u{1100}",
+        ] {
+            assert!(MessageText::parse(shown).is_ok(), "{shown:?}");
+            assert!(DisplayName::parse(shown).is_ok(), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_turns_nobody_elses_text() {
+        for turning in
+            "\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\u{2028}\u{2029}".chars()
+        {
+            let violation = DisplayName::parse(&format!("Al{turning}ice")).unwrap_err().to_string();
+            assert!(
+                violation.contains(&format!("U+{:04X}", u32::from(turning))),
+                "{violation}"
+            );
+            assert!(MessageText::parse(&format!("Al{turning}ice")).is_ok());
+        }
+        assert!(DisplayName::parse("\u{5d0}\u{5dc}\u{5d9}\u{5e1}").is_ok());
+    }
+
+    #[test]
     fn an_avatar_is_an_https_url_or_nothing() {
-        for good in ["", "https://example.com/a.png"] {
+        for good in [
+            "",
+            "https://example.com/a.png",
+            "HTTPS://example.com",
+            "https://[::1]:8443/a?b#c",
+        ] {
             assert_eq!(
                 AvatarUrl::parse(good).map(|url| url.as_str().to_owned()),
                 Ok(good.to_owned())
@@ -220,6 +314,12 @@ mod tests {
             "javascript:alert(1)",
             "https://",
             "https:///x",
+            "https://?",
+            "https://#",
+            "https://:80",
+            "https://a:b",
+            "https:example.com",
+            "https:/example.com",
             "https://a b",
             "https://a\n",
             "https://a\"><script>",
@@ -233,6 +333,24 @@ mod tests {
     fn an_excerpt_is_cut_by_characters_and_has_one_line() {
         assert_eq!(excerpt("a\nb"), "a b");
         assert_eq!(excerpt(&"🦀".repeat(200)).chars().count(), 140);
+    }
+
+    #[test]
+    fn an_excerpt_cuts_nothing_apart_that_is_read_as_one_character() {
+        // Two code points each: after 139 there is no room for another one.
+        let accents = format!("a{}", "e\u{301}".repeat(100));
+        assert_eq!(excerpt(&accents), format!("a{}", "e\u{301}".repeat(69)));
+        let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}";
+        let text = format!("{}{family}", "x".repeat(137));
+        assert_eq!(excerpt(&text), "x".repeat(137));
+        // What is read of it tells as much as the whole.
+        let read: String = text.chars().take(crate::EXCERPT_CHARS_READ).collect();
+        assert_eq!(excerpt(&read), "x".repeat(137));
+        let exact = format!("{}e\u{301}", "x".repeat(138));
+        assert_eq!(excerpt(&format!("{exact}y")), exact);
+        // One that is too long alone.
+        let zalgo = format!("a{}", "\u{301}".repeat(200));
+        assert_eq!(excerpt(&zalgo).chars().count(), 140);
     }
 
     #[test]

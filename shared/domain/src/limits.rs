@@ -15,6 +15,8 @@ pub struct Budget {
 pub const MESSAGE_TEXT_CHARS_MAX: usize = 4_000;
 /// Characters of a message that a reply or a list shows.
 pub const EXCERPT_CHARS_MAX: usize = 140;
+/// Characters that are read for an excerpt: the one after its last tells whether that is whole.
+pub const EXCERPT_CHARS_READ: usize = EXCERPT_CHARS_MAX + 1;
 /// Characters in a display name, at most.
 pub const DISPLAY_NAME_CHARS_MAX: usize = 64;
 /// Bytes in an avatar URL, at most.

@@ -68,7 +68,7 @@ fn demand_supported(headers: &HeaderMap) -> Result<(), Failure> {
     {
         return Err(Failure::unimplemented(
             "COMPRESSION_UNSUPPORTED",
-            "compressed messages are not supported",
+            "compressed messages are not supported; send them as they are (identity)",
         ));
     }
     Ok(())

@@ -34,7 +34,7 @@ pub(crate) fn demand_one_message(body: &[u8]) -> Result<(), Failure> {
     if flags == FLAG_COMPRESSED {
         return Err(Failure::unimplemented(
             "COMPRESSION_UNSUPPORTED",
-            "compressed messages are not supported",
+            "compressed messages are not supported; send them as they are (identity)",
         ));
     }
     if flags != 0 {

@@ -12,7 +12,7 @@ pub(crate) fn malformed_request(problem: impl std::fmt::Display) -> Failure {
 
 /// Refuses a message of more than [`REQUEST_BYTES_MAX`].
 pub(crate) fn request_too_large() -> Failure {
-    Failure::resource_exhausted(
+    Failure::invalid_argument(
         "REQUEST_TOO_LARGE",
         format!("the request's message is too large; at most {REQUEST_BYTES_MAX} bytes are allowed"),
     )

@@ -258,7 +258,7 @@ async fn the_gateway_refuses_what_never_reaches_a_function() {
     let answer = wire.post(SendMessageRequest::PATH, BINARY, frame(&request)).await;
     assert_eq!(
         (answer.status(), &answer.headers()["grpc-status"]),
-        (StatusCode::OK, &"8".parse().unwrap())
+        (StatusCode::OK, &"3".parse().unwrap())
     );
 
     for other in [

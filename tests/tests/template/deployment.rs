@@ -315,14 +315,31 @@ fn pages_may_send_what_every_protocol_of_the_endpoint_reads() {
     let cors = &template["Resources"]["Api"]["Properties"]["CorsConfiguration"];
     let headers = [
         "authorization",
+        "baggage",
         "connect-protocol-version",
         "connect-timeout-ms",
         "content-type",
+        "grpc-accept-encoding",
         "grpc-timeout",
+        "traceparent",
+        "tracestate",
         "x-grpc-web",
         "x-user-agent",
     ];
     assert_eq!(cors["AllowHeaders"], json!(headers));
+}
+
+#[test]
+fn the_role_that_calls_functions_is_taken_on_by_the_gateway_without_a_condition() {
+    let (template, _) = template();
+    let trust = &template["Resources"]["ApiRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"];
+    let expected = json!([{
+        "Effect": "Allow",
+        "Principal": {"Service": "apigateway.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }]);
+    // With aws:SourceAccount, which it does not send, every call would be answered 500.
+    assert_eq!(trust, &expected);
 }
 
 #[test]

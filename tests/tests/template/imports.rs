@@ -123,6 +123,29 @@ fn stores_never_see_the_contract() {
 }
 
 #[test]
+fn neither_the_wire_nor_what_an_operation_is_knows_a_store() {
+    for name in ["chat-rpc", "chat-operation", "chat-runtime"] {
+        let imports = packages()[name].imports_any(&["chat-stores", "chat-view", "sqlx", "mongodb"]);
+        assert_eq!(
+            imports,
+            <[&str; 0]>::default(),
+            "{name}: an edit of a store would rebuild it"
+        );
+    }
+    let imports = packages()["chat-operation"].imports_any(&["chat-rpc", "chat-delivery", "tower", "http"]);
+    assert_eq!(imports, <[&str; 0]>::default(), "who implements an RPC needs no wire");
+    for (name, package) in packages() {
+        if package.folder.starts_with("functions/") {
+            assert_eq!(
+                package.imports_any(&["chat-rpc"]),
+                <[&str; 0]>::default(),
+                "{name}: chat-runtime serves it"
+            );
+        }
+    }
+}
+
+#[test]
 fn only_the_runtime_knows_the_lambda_runtime() {
     for (name, package) in packages() {
         if name != "chat-runtime" {

@@ -28,8 +28,8 @@ pub(super) const PAGE: i64 = 50;
 /// What a call costs of a budget that never ends, in microseconds.
 const CALL_US: i64 = 1;
 const BURST_US: i64 = 1_000_000_000;
-/// Characters of a message that a list shows.
-const EXCERPT_CHARS: i64 = 140;
+/// Characters of a message that a list reads.
+const EXCERPT_CHARS: i64 = 141;
 
 /// The heads of conversations and both read positions, by primary keys: the least that a heartbeat has to read.
 const HEADS: &str = "SELECT c.conversation_id, c.revision, c.message_count, c.allocated_at, c.closed_revision,

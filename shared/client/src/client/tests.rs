@@ -150,7 +150,7 @@ async fn what_the_gateway_answers_is_mapped_by_its_http_status() {
         (403, Code::PermissionDenied, Outcome::NotDone),
         (404, Code::Unimplemented, Outcome::NotDone),
         (408, Code::Unknown, Outcome::Unknown),
-        (413, Code::Unknown, Outcome::NotDone),
+        (413, Code::InvalidArgument, Outcome::NotDone),
         (429, Code::Unavailable, Outcome::NotDone),
         (500, Code::Unknown, Outcome::Unknown),
         (502, Code::Unavailable, Outcome::Unknown),

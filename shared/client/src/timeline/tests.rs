@@ -341,6 +341,27 @@ fn a_closed_conversation_is_a_line_of_a_list() {
 }
 
 #[test]
+fn an_excerpt_is_cut_as_the_service_cuts_it() {
+    let pieces = [
+        "a",
+        " ",
+        "\n",
+        "\r\n",
+        "e\u{301}",
+        "\u{1f468}\u{200d}\u{1f469}",
+        "\u{1f1e9}\u{1f1ea}",
+        "\u{ac00}\u{11a8}",
+        "\u{301}",
+    ];
+    let mut random = StdRng::seed_from_u64(3);
+    for _ in 0..500 {
+        let length = random.random_range(0..200);
+        let text: String = (0..length).map(|_| *pieces.choose(&mut random).unwrap()).collect();
+        assert_eq!(excerpt(&text), chat_domain::excerpt(&text), "{text:?}");
+    }
+}
+
+#[test]
 fn own_messages_hide_no_unread_ones() {
     let mut timeline = empty();
     for revision in 1..=3 {

@@ -6,7 +6,7 @@ pub struct Profile {
     /// The token's subject: 1 to 128 visible ASCII characters.
     #[prost(string, tag = "1")]
     pub user_id: ::prost::alloc::string::String,
-    /// 1 to 64 characters, no control characters.
+    /// 1 to 64 characters (code points), no control characters.
     #[prost(string, tag = "2")]
     pub display_name: ::prost::alloc::string::String,
     /// An https URL of at most 512 bytes, or empty.
@@ -19,7 +19,8 @@ pub struct Profile {
 /// Asks to create or update the caller's profile.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UpsertProfileRequest {
-    /// 1 to 64 characters, no control characters; must not be blank.
+    /// 1 to 64 characters (code points) on one line; no control characters, none that turn the direction of text; must not be
+    /// blank, which what shows nothing is as well.
     #[prost(string, tag = "1")]
     pub display_name: ::prost::alloc::string::String,
     /// An https URL of at most 512 bytes, or empty for none.
@@ -292,7 +293,7 @@ pub struct Quote {
     /// Who sent it.
     #[prost(string, tag = "1")]
     pub sender_id: ::prost::alloc::string::String,
-    /// Its first 140 characters, on one line.
+    /// Its first 140 characters (code points) at most, on one line, cut between what is read as one character.
     #[prost(string, tag = "2")]
     pub excerpt: ::prost::alloc::string::String,
     /// The revision of the newest change to it.
@@ -308,7 +309,7 @@ pub struct SendMessageRequest {
     /// Chosen by the client, unique for ever per conversation and sender: 1 to 64 visible ASCII characters, such as a UUID.
     #[prost(string, tag = "2")]
     pub client_message_id: ::prost::alloc::string::String,
-    /// 1 to 4,000 characters; not blank; no control characters but tab, line feed and carriage return.
+    /// 1 to 4,000 characters (code points); not blank, which what shows nothing is as well; no control characters but tab, line feed and carriage return.
     #[prost(string, tag = "3")]
     pub text: ::prost::alloc::string::String,
     /// The message to reply to, or empty.
@@ -468,7 +469,7 @@ pub struct LastMessage {
     /// Who sent it.
     #[prost(string, tag = "2")]
     pub sender_id: ::prost::alloc::string::String,
-    /// Its first 140 characters, on one line.
+    /// Its first 140 characters (code points) at most, on one line, cut between what is read as one character.
     #[prost(string, tag = "3")]
     pub excerpt: ::prost::alloc::string::String,
     /// When it was sent.

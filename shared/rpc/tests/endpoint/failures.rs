@@ -157,7 +157,7 @@ async fn a_message_may_have_256_kib_and_no_more() {
     let largest = request(&"x".repeat(REQUEST_BYTES_MAX - 4));
     assert_eq!(frame(&largest).len(), 5 + REQUEST_BYTES_MAX);
     let too_large = request(&"x".repeat(REQUEST_BYTES_MAX - 3));
-    for (message, code) in [(largest, Code::Ok), (too_large, Code::ResourceExhausted)] {
+    for (message, code) in [(largest, Code::Ok), (too_large, Code::InvalidArgument)] {
         let binary = post(BINARY, frame(&message));
         let text = post("application/grpc-web-text", base64(&frame(&message)));
         for ask in [binary, text] {
@@ -165,5 +165,5 @@ async fn a_message_may_have_256_kib_and_no_more() {
         }
     }
     let immense = post("application/grpc-web-text", "A".repeat(4 * REQUEST_BYTES_MAX + 1_000));
-    assert_eq!(Answered::of(&send(Echo, immense).await).code(), Code::ResourceExhausted);
+    assert_eq!(Answered::of(&send(Echo, immense).await).code(), Code::InvalidArgument);
 }

@@ -8,7 +8,7 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use bson::{Document as Bson, RawDocument, RawDocumentBuf, Uuid as BsonUuid, doc};
-use chat_domain::{ClientMessageId, ConversationId, EXCERPT_CHARS_MAX, MessageId, UserId};
+use chat_domain::{ClientMessageId, ConversationId, EXCERPT_CHARS_READ, MessageId, UserId};
 use futures::TryStreamExt;
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 use mongodb::options::{
@@ -482,7 +482,7 @@ impl Timeline {
         let options = FindOptions::builder()
             .projection(doc! {
                 "conversation_id": 1, "revision": 1, "kind": 1, "seq": 1, "sender": 1, "allocated_at": 1,
-                "state_revision": 1, "text": { "$substrCP": ["$text", 0, i64::try_from(EXCERPT_CHARS_MAX).unwrap_or(0)] },
+                "state_revision": 1, "text": { "$substrCP": ["$text", 0, i64::try_from(EXCERPT_CHARS_READ).unwrap_or(0)] },
             })
             .hint(by_name(index))
             .build();
