@@ -183,7 +183,7 @@ fn generate() -> BTreeMap<String, String> {
             }
             (
                 name,
-                format!("// @generated from proto/ by `cargo test --package chat-contract`.\n{text}"),
+                format!("// @generated from proto/ by `cargo test --workspace --test contract`.\n{text}"),
             )
         })
         .filter(|(name, _)| name.starts_with("chat.") || name.starts_with("grpc."))

@@ -621,3 +621,27 @@ async fn a_count_that_fails_half_way_is_kept_as_far_as_it_came() {
         .unwrap()[&scene.conversation];
     assert_eq!((closed.through, closed.is_done, closed.had_gaps), (10, true, false));
 }
+
+#[tokio::test]
+async fn what_was_counted_and_could_not_be_kept_is_counted_all_the_same() {
+    let scene = Scene::with(&"m".repeat(10)).await;
+    let state = scene.postgres.lookup_seal(scene.conversation).await.unwrap().unwrap();
+    let budget = RestartBudget {
+        counted: 4,
+        ..RestartBudget::default()
+    };
+    // Held for longer than anybody waits.
+    let mut writer = scene.fixture.connect_postgres().await;
+    let mut held = writer.begin().await.unwrap();
+    sqlx::query("SELECT FROM conversations FOR NO KEY UPDATE")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let start = || vec![(scene.conversation, state)];
+    let closed = scene.sealer().restart(start(), budget).await.unwrap()[&scene.conversation];
+    assert_eq!((closed.through, closed.is_done), (4, false));
+    assert_eq!(scene.sealed().await, (0, 0));
+    held.rollback().await.unwrap();
+    scene.sealer().restart(start(), budget).await.unwrap();
+    assert_eq!(scene.sealed().await, (4, 4));
+}

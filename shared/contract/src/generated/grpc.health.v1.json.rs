@@ -1,4 +1,4 @@
-// @generated from proto/ by `cargo test --package chat-contract`.
+// @generated from proto/ by `cargo test --workspace --test contract`.
 impl crate::json::Schema for HealthCheckRequest {
     const FIELDS: &'static [crate::json::Field] = &[
         crate::json::Field { tag: 1, name: "service", json_name: "service", is_list: false, oneof: None, kind: crate::json::Kind::String },

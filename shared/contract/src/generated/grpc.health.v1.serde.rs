@@ -1,4 +1,4 @@
-// @generated from proto/ by `cargo test --package chat-contract`.
+// @generated from proto/ by `cargo test --workspace --test contract`.
 impl serde::Serialize for HealthCheckRequest {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
