@@ -166,22 +166,33 @@ mod tests {
         let refusal = Folder::take(&path).err().unwrap().to_string();
         assert!(refusal.contains(&format!("(pid {})", std::process::id())), "{refusal}");
         drop(first);
-        assert!(Folder::take(&path).is_ok());
+        take_again(&path);
         std::fs::remove_dir_all(&path).unwrap();
+    }
+
+    /// Takes a folder that was dropped. A program that another test starts holds a copy of its lock between fork and exec.
+    fn take_again(path: &Path) -> Folder {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        loop {
+            match Folder::take(path) {
+                Err(StackError::Running { .. }) if std::time::Instant::now() < deadline => std::thread::yield_now(),
+                taken => return taken.unwrap(),
+            }
+        }
     }
 
     #[test]
     fn a_port_is_remembered_while_it_is_free_and_replaced_when_it_is_not() {
         let path = scratch("ports");
         let first = Folder::take(&path).unwrap().port("postgres").unwrap();
-        let folder = Folder::take(&path).unwrap();
+        let folder = take_again(&path);
         assert_eq!(folder.port("postgres").unwrap(), first);
         let _occupied = TcpListener::bind(("127.0.0.1", first)).unwrap();
         let second = folder.port("postgres").unwrap();
         assert_ne!(second, first);
         assert_ne!(folder.port("mongod").unwrap(), second);
         drop(folder);
-        assert_eq!(Folder::take(&path).unwrap().port("postgres").unwrap(), second);
+        assert_eq!(take_again(&path).port("postgres").unwrap(), second);
         std::fs::remove_dir_all(&path).unwrap();
     }
 
