@@ -21,7 +21,7 @@ use bytes::Bytes;
 use chat_contract::Rpc;
 use chat_contract::v1::{CreateLiveTicketRequest, CreateLiveTicketResponse, LiveEvent};
 use chat_local::gateway::{self, Gateway, GatewayConfig, GatewayError, Issuer, IssuerError, Limits};
-use chat_operation::{Answer, CallContext, Failure, Notice, Operation};
+use chat_operation::{Answer, CallContext, Failure, FromSettings, Notice, Operation};
 use chat_operation::{Settings, SettingsError};
 use chat_runtime::{EventError, EventHandler, Function, Trigger};
 use futures::{SinkExt as _, StreamExt as _};
@@ -111,15 +111,17 @@ impl World {
 /// Does what the body of its event asks for.
 struct Run(Arc<World>);
 
-impl EventHandler for Run {
-    type Event = Value;
-    type Answer = Value;
-
+impl FromSettings for Run {
     fn new(settings: &Settings) -> Result<Self, SettingsError> {
         let world = World::of(settings)?;
         world.counts.send_modify(|counts| counts.created += 1);
         Ok(Self(world))
     }
+}
+
+impl EventHandler for Run {
+    type Event = Value;
+    type Answer = Value;
 
     async fn call(&self, event: Value, _: std::time::Instant) -> Result<Value, EventError> {
         let body = event["body"].as_str().unwrap_or_default();
@@ -151,13 +153,15 @@ impl Drop for Run {
 /// Lets in whoever offers a ticket; the ticket says what else to do.
 struct Authorize;
 
-impl EventHandler for Authorize {
-    type Event = Value;
-    type Answer = Value;
-
+impl FromSettings for Authorize {
     fn new(_: &Settings) -> Result<Self, SettingsError> {
         Ok(Self)
     }
+}
+
+impl EventHandler for Authorize {
+    type Event = Value;
+    type Answer = Value;
 
     async fn call(&self, event: Value, _: std::time::Instant) -> Result<Value, EventError> {
         assert_eq!(event["type"], "REQUEST");
@@ -176,13 +180,15 @@ impl EventHandler for Authorize {
 
 struct Connect(Arc<World>);
 
-impl EventHandler for Connect {
-    type Event = Value;
-    type Answer = Value;
-
+impl FromSettings for Connect {
     fn new(settings: &Settings) -> Result<Self, SettingsError> {
         World::of(settings).map(Self)
     }
+}
+
+impl EventHandler for Connect {
+    type Event = Value;
+    type Answer = Value;
 
     async fn call(&self, event: Value, _: std::time::Instant) -> Result<Value, EventError> {
         match event["requestContext"]["authorizer"]["ticket"].as_str().unwrap() {
@@ -200,13 +206,15 @@ impl EventHandler for Connect {
 
 struct Reply(Arc<World>);
 
-impl EventHandler for Reply {
-    type Event = Value;
-    type Answer = Value;
-
+impl FromSettings for Reply {
     fn new(settings: &Settings) -> Result<Self, SettingsError> {
         World::of(settings).map(Self)
     }
+}
+
+impl EventHandler for Reply {
+    type Event = Value;
+    type Answer = Value;
 
     async fn call(&self, event: Value, _: std::time::Instant) -> Result<Value, EventError> {
         match event["body"].as_str().unwrap() {
@@ -224,13 +232,15 @@ impl EventHandler for Reply {
 
 struct Disconnect(Arc<World>);
 
-impl EventHandler for Disconnect {
-    type Event = Value;
-    type Answer = Value;
-
+impl FromSettings for Disconnect {
     fn new(settings: &Settings) -> Result<Self, SettingsError> {
         World::of(settings).map(Self)
     }
+}
+
+impl EventHandler for Disconnect {
+    type Event = Value;
+    type Answer = Value;
 
     async fn call(&self, event: Value, _: std::time::Instant) -> Result<Value, EventError> {
         self.0.disconnects.send(event).unwrap();
@@ -241,15 +251,17 @@ impl EventHandler for Disconnect {
 /// An operation that tells its caller's user id, and has something to deliver to them.
 struct Notify;
 
-impl Operation for Notify {
-    type Request = CreateLiveTicketRequest;
-
-    const DELIVERS: bool = true;
-
+impl FromSettings for Notify {
     fn new(settings: &Settings) -> Result<Self, SettingsError> {
         World::of(settings)?.counts.send_modify(|counts| counts.created += 1);
         Ok(Self)
     }
+}
+
+impl Operation for Notify {
+    type Request = CreateLiveTicketRequest;
+
+    const DELIVERS: bool = true;
 
     async fn call(
         &self,
@@ -273,12 +285,14 @@ impl Operation for Notify {
 /// An operation that takes as long as the test wishes.
 struct Slow(Arc<World>);
 
-impl Operation for Slow {
-    type Request = CreateLiveTicketRequest;
-
+impl FromSettings for Slow {
     fn new(settings: &Settings) -> Result<Self, SettingsError> {
         World::of(settings).map(Self)
     }
+}
+
+impl Operation for Slow {
+    type Request = CreateLiveTicketRequest;
 
     async fn call(
         &self,
@@ -2033,13 +2047,15 @@ async fn functions_that_do_not_fit_together_are_refused() {
 async fn functions_learn_where_the_socket_is() {
     struct Told(Settings);
 
-    impl EventHandler for Told {
-        type Event = Value;
-        type Answer = Value;
-
+    impl FromSettings for Told {
         fn new(settings: &Settings) -> Result<Self, SettingsError> {
             Ok(Self(settings.clone()))
         }
+    }
+
+    impl EventHandler for Told {
+        type Event = Value;
+        type Answer = Value;
 
         async fn call(&self, _: Value, _: std::time::Instant) -> Result<Value, EventError> {
             Ok(json!({"endpoint": self.0.get("LIVE_ENDPOINT"), "url": self.0.get("LIVE_URL")}))

@@ -1,15 +1,14 @@
 //! Reads one conversation as the caller sees it.
 
 use chat_contract::v1::{GetConversationRequest, GetConversationResponse};
-use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
 use chat_stores::mongo::Timeline;
 use chat_stores::postgres::Postgres;
 
 use crate::listed;
 
 /// The RPC `GetConversation`.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct GetConversation {
     postgres: Postgres,
     timeline: Timeline,
@@ -17,13 +16,6 @@ pub struct GetConversation {
 
 impl Operation for GetConversation {
     type Request = GetConversationRequest;
-
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            postgres: Postgres::new(settings)?,
-            timeline: Timeline::new(settings)?,
-        })
-    }
 
     async fn call(
         &self,

@@ -2,8 +2,7 @@
 
 use chat_contract::v1::{ListConversationsRequest, ListConversationsResponse};
 use chat_domain::{ConversationId, ConversationsToken, PageSize, SEALED_PER_CALL_MAX};
-use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
 use chat_sealing::Sealer;
 use chat_stores::mongo::Timeline;
 use chat_stores::postgres::Postgres;
@@ -11,7 +10,7 @@ use chat_stores::postgres::Postgres;
 use crate::listed;
 
 /// The RPC `ListConversations`.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct ListConversations {
     postgres: Postgres,
     timeline: Timeline,
@@ -19,13 +18,6 @@ pub struct ListConversations {
 
 impl Operation for ListConversations {
     type Request = ListConversationsRequest;
-
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            postgres: Postgres::new(settings)?,
-            timeline: Timeline::new(settings)?,
-        })
-    }
 
     async fn call(
         &self,

@@ -2,12 +2,11 @@
 
 use chat_contract::v1::{MarkConversationReadRequest, MarkConversationReadResponse};
 use chat_domain::{ConversationId, at_least};
-use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
 use chat_stores::postgres::Postgres;
 
 /// The RPC `MarkConversationRead`.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct MarkConversationRead {
     postgres: Postgres,
 }
@@ -16,12 +15,6 @@ impl Operation for MarkConversationRead {
     type Request = MarkConversationReadRequest;
 
     const DELIVERS: bool = true;
-
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            postgres: Postgres::new(settings)?,
-        })
-    }
 
     async fn call(
         &self,

@@ -4,12 +4,11 @@ use chat_contract::v1::{
     ConversationOpened, LiveEvent, OpenDirectConversationRequest, OpenDirectConversationResponse, Poke, live_event,
 };
 use chat_domain::{CONVERSATIONS_MAX, ConversationId, UserId};
-use chat_operation::{Answer, CallContext, Failure, Fields, Notice, Operation};
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Notice, Operation};
 use chat_stores::postgres::{Opened, Postgres};
 
 /// The RPC `OpenDirectConversation`.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct OpenDirectConversation {
     postgres: Postgres,
 }
@@ -18,12 +17,6 @@ impl Operation for OpenDirectConversation {
     type Request = OpenDirectConversationRequest;
 
     const DELIVERS: bool = true;
-
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            postgres: Postgres::new(settings)?,
-        })
-    }
 
     async fn call(
         &self,

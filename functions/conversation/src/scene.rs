@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use chat_contract::v1::{Conversation, ConversationCursor, ListConversationsRequest};
 use chat_domain::{ConversationId, MessageId};
 use chat_operation::Settings;
-use chat_operation::{Answer, Code, Failure};
+use chat_operation::{Answer, Code, Failure, FromSettings};
 use chat_sealing::Sealer;
 use chat_stores::mongo::{Entry, Inserted, MessageEntry, RevisionRange, Timeline};
 use chat_stores::postgres::{Append, Appended, Outcome, Place, Postgres, SealState};

@@ -9,8 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chat_contract::v1::{SyncConversationsRequest, SyncConversationsResponse};
 use chat_domain::{ConversationId, SEALED_PER_CALL_MAX, SYNC_CURSORS_MAX, UserId, VOIDS_MAX, Violation, at_least};
-use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
 use chat_sealing::{Closed, RestartBudget, Sealer, Walk};
 use chat_stores::StoreError;
 use chat_stores::mongo::{Entry, EntryKind, MessageEntry, Timeline};
@@ -20,7 +19,7 @@ use crate::feed::{FeedAsked, FeedPlan};
 use crate::plan::{Cursor, Plan};
 
 /// The RPC `SyncConversations`.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct SyncConversations {
     postgres: Postgres,
     timeline: Timeline,
@@ -28,13 +27,6 @@ pub struct SyncConversations {
 
 impl Operation for SyncConversations {
     type Request = SyncConversationsRequest;
-
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            postgres: Postgres::new(settings)?,
-            timeline: Timeline::new(settings)?,
-        })
-    }
 
     async fn call(
         &self,

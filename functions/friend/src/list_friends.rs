@@ -2,24 +2,17 @@
 
 use chat_contract::v1::{FriendState, ListFriendsRequest, ListFriendsResponse};
 use chat_domain::{PageSize, UsersToken, Violation};
-use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
 use chat_stores::postgres::{FriendshipState, Postgres};
 
 /// The RPC `ListFriends`.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct ListFriends {
     postgres: Postgres,
 }
 
 impl Operation for ListFriends {
     type Request = ListFriendsRequest;
-
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            postgres: Postgres::new(settings)?,
-        })
-    }
 
     async fn call(
         &self,

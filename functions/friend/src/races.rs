@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chat_contract::v1::{
     FriendRequestAnswer, FriendState, RemoveFriendRequest, RequestFriendRequest, RespondToFriendRequestRequest,
 };
-use chat_operation::{Notice, Operation};
+use chat_operation::{FromSettings, Notice};
 use chat_testing::{Fixture, call};
 use tokio::task::JoinSet;
 

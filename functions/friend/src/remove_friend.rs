@@ -1,14 +1,13 @@
 //! Ends a friendship, withdraws a request or drops the other's.
 
 use chat_contract::v1::{RemoveFriendRequest, RemoveFriendResponse};
-use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
 use chat_stores::postgres::Postgres;
 
 use crate::notice::friend_changed;
 
 /// The RPC `RemoveFriend`.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct RemoveFriend {
     postgres: Postgres,
 }
@@ -17,12 +16,6 @@ impl Operation for RemoveFriend {
     type Request = RemoveFriendRequest;
 
     const DELIVERS: bool = true;
-
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            postgres: Postgres::new(settings)?,
-        })
-    }
 
     async fn call(
         &self,

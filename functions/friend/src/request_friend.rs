@@ -2,14 +2,13 @@
 
 use chat_contract::v1::{RequestFriendRequest, RequestFriendResponse};
 use chat_domain::FRIEND_REQUESTS_MAX;
-use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
 use chat_stores::postgres::{FriendRequested, OutOfBudget, Postgres};
 
 use crate::notice::{friend, friend_changed, too_many_friends};
 
 /// The RPC `RequestFriend`.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct RequestFriend {
     postgres: Postgres,
 }
@@ -18,12 +17,6 @@ impl Operation for RequestFriend {
     type Request = RequestFriendRequest;
 
     const DELIVERS: bool = true;
-
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            postgres: Postgres::new(settings)?,
-        })
-    }
 
     async fn call(
         &self,

@@ -2,14 +2,13 @@
 
 use chat_contract::v1::{FriendRequestAnswer, RespondToFriendRequestRequest, RespondToFriendRequestResponse};
 use chat_domain::{UserId, Violation};
-use chat_operation::{Answer, CallContext, Caller, Failure, Fields, Operation};
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Caller, Failure, Fields, FromSettings, Operation};
 use chat_stores::postgres::{FriendAnswered, Postgres};
 
 use crate::notice::{friend, friend_changed, too_many_friends};
 
 /// The RPC `RespondToFriendRequest`.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct RespondToFriendRequest {
     postgres: Postgres,
 }
@@ -18,12 +17,6 @@ impl Operation for RespondToFriendRequest {
     type Request = RespondToFriendRequestRequest;
 
     const DELIVERS: bool = true;
-
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            postgres: Postgres::new(settings)?,
-        })
-    }
 
     async fn call(
         &self,

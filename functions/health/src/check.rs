@@ -6,10 +6,9 @@ use chat_contract::Rpc;
 use chat_contract::health::health_check_response::ServingStatus;
 use chat_contract::health::{HealthCheckRequest, HealthCheckResponse};
 use chat_contract::v1;
-use chat_operation::{Answer, CallContext, Failure, Operation};
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Failure, FromSettings, Operation};
 use chat_stores::mongo::Timeline;
-use chat_stores::postgres::Postgres;
+use chat_stores::postgres::Probe;
 use tokio::time::timeout;
 
 /// How long a database may take before it counts as not serving. Whoever asks for health wants to know soon.
@@ -26,9 +25,9 @@ const SERVICES: [&str; 6] = [
 ];
 
 /// The RPC `grpc.health.v1.Health/Check`.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct Check {
-    postgres: Postgres,
+    postgres: Probe,
     timeline: Timeline,
 }
 
@@ -36,13 +35,6 @@ impl Operation for Check {
     type Request = HealthCheckRequest;
 
     const PUBLIC: bool = true;
-
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            postgres: Postgres::new(settings)?,
-            timeline: Timeline::new(settings)?,
-        })
-    }
 
     async fn call(
         &self,

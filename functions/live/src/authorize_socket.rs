@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use chat_operation::{Settings, SettingsError};
+use chat_operation::FromSettings;
 use chat_runtime::{EventError, EventHandler};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ const NOBODY: &str = "nobody";
 /// The WebSocket API's authorizer. It calls nobody; that a ticket works only once is seen to by `connect`.
 ///
 /// Whatever is wrong with a request, the denial is the same, so that nothing can be learnt from it.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct AuthorizeSocket {
     key: TicketKey,
 }
@@ -64,13 +64,6 @@ struct Statement {
 impl EventHandler for AuthorizeSocket {
     type Event = AuthorizerEvent;
     type Answer = Authorization;
-
-    /// Needs `TICKET_KEY`.
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            key: TicketKey::new(settings)?,
-        })
-    }
 
     async fn call(&self, event: AuthorizerEvent, _deadline: Instant) -> Result<Authorization, EventError> {
         Ok(self.decide(event, clock::now()))

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use chat_delivery::Connections;
-use chat_operation::{Settings, SettingsError};
+use chat_delivery::Closer;
+use chat_operation::FromSettings;
 use chat_runtime::{EventError, EventHandler};
 use chat_stores::dynamo::{Connection, Registration, Registry};
 use chrono::{DateTime, Utc};
@@ -19,23 +19,15 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 /// connections as are allowed loses the one that has been quiet for longest, which is then closed.
 ///
 /// 200 opens the socket; 403 refuses a used ticket; 503 says that the registry failed.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct Connect {
     registry: Registry,
-    connections: Connections,
+    closer: Closer,
 }
 
 impl EventHandler for Connect {
     type Event = SocketEvent;
     type Answer = SocketAnswer;
-
-    /// Needs `LIVE_TABLE`, `LIVE_ENDPOINT` and what AWS is called with.
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            registry: Registry::new(settings)?,
-            connections: Connections::new(settings)?,
-        })
-    }
 
     async fn call(&self, event: SocketEvent, deadline: Instant) -> Result<SocketAnswer, EventError> {
         Ok(self.register(event.authorized()?, clock::now(), deadline).await)
@@ -76,7 +68,7 @@ impl Connect {
     async fn close(&self, replaced: &[Connection], deadline: Instant) {
         let closing = async {
             for connection in replaced {
-                self.connections.close(&connection.id).await;
+                self.closer.close(&connection.id).await;
             }
         };
         let patience = deadline.min(Instant::now() + CLOSE_PATIENCE);

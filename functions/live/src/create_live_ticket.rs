@@ -5,8 +5,7 @@ use std::time::Duration;
 use chat_contract::Timestamp;
 use chat_contract::v1::{CreateLiveTicketRequest, CreateLiveTicketResponse};
 use chat_domain::{TICKET_INTERVAL, TICKET_LIFETIME, TICKETS_AT_ONCE_MAX};
-use chat_operation::{Answer, CallContext, Caller, Failure, Operation};
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Caller, Failure, FromSettings, Operation, Settings, SettingsError};
 use chat_stores::StoreError;
 use chat_stores::dynamo::{Allowance, Registry, TicketId};
 use chrono::{DateTime, Utc};
@@ -16,17 +15,18 @@ use crate::ticket::{Ticket, TicketKey};
 
 /// The RPC `CreateLiveTicket`. A ticket carries its own proof; what is written is only that one was made, since the rate of
 /// tickets bounds how many connections a user can open, and what the registry has to remember of them.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct CreateLiveTicket {
     key: TicketKey,
     registry: Registry,
-    url: String,
+    url: LiveUrl,
 }
 
-impl Operation for CreateLiveTicket {
-    type Request = CreateLiveTicketRequest;
+/// Where clients connect to: `LIVE_URL`.
+#[derive(Debug)]
+struct LiveUrl(String);
 
-    /// Needs `TICKET_KEY`, `LIVE_URL`, `LIVE_TABLE` and what the registry is called with.
+impl FromSettings for LiveUrl {
     fn new(settings: &Settings) -> Result<Self, SettingsError> {
         const NAME: &str = "LIVE_URL";
         const EXPECTED: &str = "the ws or wss URL that clients connect to";
@@ -38,12 +38,12 @@ impl Operation for CreateLiveTicket {
                 problem: "it starts with neither wss:// nor ws://".to_owned(),
             });
         }
-        Ok(Self {
-            key: TicketKey::new(settings)?,
-            registry: Registry::new(settings)?,
-            url: url.to_owned(),
-        })
+        Ok(Self(url.to_owned()))
     }
+}
+
+impl Operation for CreateLiveTicket {
+    type Request = CreateLiveTicketRequest;
 
     async fn call(
         &self,
@@ -95,7 +95,7 @@ impl CreateLiveTicket {
                 seconds: ticket.expires_at.timestamp(),
                 nanos: 0,
             }),
-            url: self.url.clone(),
+            url: self.url.0.clone(),
         }
     }
 }

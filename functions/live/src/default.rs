@@ -6,8 +6,8 @@ use chat_contract::Timestamp;
 use chat_contract::v1::live_event::Event;
 use chat_contract::v1::live_request::Request;
 use chat_contract::v1::{LiveError, LiveEvent, LiveRequest, Pong, Welcome};
-use chat_delivery::Connections;
-use chat_operation::{Settings, SettingsError};
+use chat_delivery::Closer;
+use chat_operation::FromSettings;
 use chat_runtime::{EventError, EventHandler};
 use chat_stores::StoreError;
 use chat_stores::dynamo::{Hearing, Registry};
@@ -27,10 +27,10 @@ const FRAME_PATIENCE: Duration = Duration::from_secs(2);
 /// Each frame is one write to the registry. It counts the frame, so that a connection that floods is closed; it keeps the
 /// connection from being the next to give way; and it finds out that nothing is pushed to the connection any more, which a
 /// client must not learn only when it misses something. While the registry is away, frames are answered all the same.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct DefaultRoute {
     registry: Registry,
-    connections: Connections,
+    closer: Closer,
 }
 
 /// What a connection that sent a frame may expect.
@@ -49,14 +49,6 @@ enum Standing {
 impl EventHandler for DefaultRoute {
     type Event = SocketEvent;
     type Answer = SocketAnswer;
-
-    /// Needs `LIVE_TABLE`, `LIVE_ENDPOINT` and what AWS is called with.
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            registry: Registry::new(settings)?,
-            connections: Connections::new(settings)?,
-        })
-    }
 
     async fn call(&self, event: SocketEvent, deadline: Instant) -> Result<SocketAnswer, EventError> {
         let authorized = event.authorized()?;
@@ -137,7 +129,7 @@ impl DefaultRoute {
         let Authorized { user, connection, .. } = authorized;
         tracing::info!(user_id = %user, connection_id = %connection, ?standing, "closing a connection");
         let patience = deadline.min(Instant::now() + FRAME_PATIENCE);
-        if timeout_at(patience.into(), self.connections.close(connection))
+        if timeout_at(patience.into(), self.closer.close(connection))
             .await
             .is_err()
         {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use chat_operation::{Settings, SettingsError};
+use chat_operation::FromSettings;
 use chat_runtime::{EventError, EventHandler};
 use chat_stores::dynamo::Registry;
 use chrono::{DateTime, Utc};
@@ -15,7 +15,7 @@ use crate::socket::{Authorized, REGISTRY_PATIENCE, SocketAnswer, SocketEvent, re
 ///
 /// API Gateway calls it when it can, and nobody reads its answer. A connection that it misses is removed by the first push
 /// that finds it gone, or ends with its lease.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct Disconnect {
     registry: Registry,
 }
@@ -23,13 +23,6 @@ pub struct Disconnect {
 impl EventHandler for Disconnect {
     type Event = SocketEvent;
     type Answer = SocketAnswer;
-
-    /// Needs `LIVE_TABLE` and what the registry is called with.
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            registry: Registry::new(settings)?,
-        })
-    }
 
     async fn call(&self, event: SocketEvent, deadline: Instant) -> Result<SocketAnswer, EventError> {
         Ok(self.unregister(&event.authorized()?, clock::now(), deadline).await)

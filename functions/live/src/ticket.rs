@@ -16,7 +16,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chat_domain::UserId;
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{FromSettings, Settings, SettingsError};
 use chat_stores::dynamo::TicketId;
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
@@ -50,9 +50,9 @@ pub(crate) struct Ticket {
 #[derive(Clone, Debug)]
 pub(crate) struct TicketKey(Hmac<Sha256>);
 
-impl TicketKey {
-    /// The key in `TICKET_KEY`.
-    pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
+/// The key in `TICKET_KEY`.
+impl FromSettings for TicketKey {
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
         const NAME: &str = "TICKET_KEY";
         const EXPECTED: &str = "base64 of at least 32 random bytes";
         let invalid = |problem: String| SettingsError::Invalid {
@@ -68,7 +68,9 @@ impl TicketKey {
         mac.update(PURPOSE);
         Ok(Self(mac))
     }
+}
 
+impl TicketKey {
     /// The ticket in the form that travels.
     pub(crate) fn sign(&self, ticket: &Ticket) -> String {
         let token_expires_at = ticket.token_expires_at.map_or(NEVER, |end| end.timestamp());

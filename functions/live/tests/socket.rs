@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use chat_contract::Rpc;
 use chat_contract::v1::CreateLiveTicketRequest;
-use chat_operation::Settings;
+use chat_operation::{FromSettings, Settings};
 use chat_runtime::Environment;
-use chat_stores::dynamo::{Connection, Registry};
+use chat_stores::dynamo::{Connection, RegistryReader};
 use chrono::Utc;
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -26,17 +26,17 @@ const ARN: &str = "arn:aws:execute-api:eu-central-1:123456789012:abcdef/live/$co
 
 struct Fixture {
     databases: chat_testing::Fixture,
-    registry: Registry,
+    reader: RegistryReader,
     environments: HashMap<&'static str, Environment>,
 }
 
 impl Fixture {
     async fn new() -> Self {
         let databases = chat_testing::Fixture::new().await;
-        let registry = Registry::new(databases.settings()).unwrap();
+        let reader = RegistryReader::new(databases.settings()).unwrap();
         Self {
             databases,
-            registry,
+            reader,
             environments: HashMap::new(),
         }
     }
@@ -120,7 +120,7 @@ impl Fixture {
     }
 
     async fn connections_of(&self, user: &str) -> Vec<Connection> {
-        self.registry
+        self.reader
             .connections_of(&[user.parse().unwrap()].into(), Utc::now())
             .await
             .unwrap()

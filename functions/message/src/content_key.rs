@@ -1,19 +1,24 @@
 //! The key under which contents are hashed.
 
-use chat_domain::ContentKey;
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{FromSettings, Settings, SettingsError};
 
 const NAME: &str = "CONTENT_KEY";
 const EXPECTED: &str = "at least 32 random bytes in base64, the same for all functions and for ever";
 
-/// Reads `CONTENT_KEY`.
-pub(crate) fn read(settings: &Settings) -> Result<ContentKey, SettingsError> {
-    let key = settings.require_base64(NAME, EXPECTED)?;
-    ContentKey::new(&key).map_err(|problem| SettingsError::Invalid {
-        name: NAME,
-        expected: EXPECTED,
-        problem: format!("it {problem}"),
-    })
+/// The key in `CONTENT_KEY`.
+#[derive(Debug)]
+pub(crate) struct ContentKey(pub(crate) chat_domain::ContentKey);
+
+impl FromSettings for ContentKey {
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        let key = settings.require_base64(NAME, EXPECTED)?;
+        let key = chat_domain::ContentKey::new(&key).map_err(|problem| SettingsError::Invalid {
+            name: NAME,
+            expected: EXPECTED,
+            problem: format!("it {problem}"),
+        })?;
+        Ok(Self(key))
+    }
 }
 
 #[cfg(test)]
@@ -27,7 +32,9 @@ mod tests {
             ("secret!", "it is not base64"),
             ("c2VjcmV0", "it has 6 bytes; at least 32 are needed"),
         ] {
-            let error = read(&Settings::default().with(NAME, bad)).unwrap_err().to_string();
+            let error = ContentKey::new(&Settings::default().with(NAME, bad))
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(problem), "{error}");
             assert!(bad.is_empty() || !error.contains(bad), "{error}");
         }

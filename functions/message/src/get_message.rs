@@ -1,13 +1,12 @@
 //! Reads one message.
 
 use chat_contract::v1::{GetMessageRequest, GetMessageResponse};
-use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
 use chat_stores::mongo::Timeline;
 use chat_stores::postgres::Postgres;
 
 /// The RPC `GetMessage`.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct GetMessage {
     postgres: Postgres,
     timeline: Timeline,
@@ -15,13 +14,6 @@ pub struct GetMessage {
 
 impl Operation for GetMessage {
     type Request = GetMessageRequest;
-
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            postgres: Postgres::new(settings)?,
-            timeline: Timeline::new(settings)?,
-        })
-    }
 
     async fn call(
         &self,

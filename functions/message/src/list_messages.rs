@@ -7,8 +7,7 @@
 use chat_contract::v1::list_messages_request::Position;
 use chat_contract::v1::{ListMessagesRequest, ListMessagesResponse};
 use chat_domain::{ConversationId, PAGE_WAITS, PageSize, VOIDS_MAX, at_least};
-use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
 use chat_sealing::{Sealer, Stretch};
 use chat_stores::StoreError;
 use chat_stores::mongo::{Consistency, HistoryRange, MessageEntry, Timeline};
@@ -20,7 +19,7 @@ const MISSING_MAX: i64 = 4_096;
 const PLACES_MAX: i64 = 4_096;
 
 /// The RPC `ListMessages`.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct ListMessages {
     postgres: Postgres,
     timeline: Timeline,
@@ -28,13 +27,6 @@ pub struct ListMessages {
 
 impl Operation for ListMessages {
     type Request = ListMessagesRequest;
-
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            postgres: Postgres::new(settings)?,
-            timeline: Timeline::new(settings)?,
-        })
-    }
 
     async fn call(
         &self,

@@ -2,7 +2,7 @@
 
 use chat_contract::v1::{LastMessage, Message, ReadPositionMoved, SendMessageRequest, live_event};
 use chat_domain::{ConversationId, MessageId};
-use chat_operation::{Code, Failure, Notice};
+use chat_operation::{Code, Failure, FromSettings, Notice};
 use chat_sealing::Sealer;
 use chat_stores::mongo::{Inserted, MessageEntry, Slot, Timeline};
 use chat_stores::postgres::{Append, Outcome, Place};

@@ -4,21 +4,20 @@
 //! repeated in between: the timeline's unique indexes tell, and the loop below decides.
 
 use chat_contract::v1::{LiveEvent, SendMessageRequest, SendMessageResponse, live_event};
-use chat_domain::{ClientMessageId, ContentKey, ConversationId, MessageId, MessageText, UserId, Window, at_least};
-use chat_operation::{Answer, CallContext, Failure, Fields, Notice, Operation};
-use chat_operation::{Settings, SettingsError};
+use chat_domain::{ClientMessageId, ConversationId, MessageId, MessageText, UserId, Window, at_least};
+use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Notice, Operation};
 use chat_sealing::Sealer;
 use chat_stores::StoreError;
 use chat_stores::mongo::{Heads, Inserted, MessageEntry, PreviewEntry, ReplyEntry, Slot, Timeline};
 use chat_stores::postgres::{Append, Appended, Outcome, Place, Postgres, ReadPosition};
 
-use crate::content_key;
+use crate::content_key::ContentKey;
 
 /// How often a send looks for a place before it gives up: each further round means that another writer got in between.
 const ROUNDS_MAX: usize = 4;
 
 /// The RPC `SendMessage`.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct SendMessage {
     postgres: Postgres,
     timeline: Timeline,
@@ -29,14 +28,6 @@ impl Operation for SendMessage {
     type Request = SendMessageRequest;
 
     const DELIVERS: bool = true;
-
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            postgres: Postgres::new(settings)?,
-            timeline: Timeline::new(settings)?,
-            key: content_key::read(settings)?,
-        })
-    }
 
     async fn call(
         &self,
@@ -119,9 +110,9 @@ impl SendMessage {
         match (conversation, op, text, reply_to, read_seq) {
             (Some(conversation), Some(op), Some(text), Some(reply_to), Some(read_seq)) => Ok(Draft {
                 conversation,
-                op_id_hash: self.key.hash_operation(&op),
+                op_id_hash: self.key.0.hash_operation(&op),
                 op,
-                op_hash: self.key.hash_content(&text, reply_to),
+                op_hash: self.key.0.hash_content(&text, reply_to),
                 text,
                 reply_to,
                 retry: request.retry,

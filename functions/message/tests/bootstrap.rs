@@ -20,6 +20,7 @@ use axum::routing::post;
 use chat_contract::Rpc;
 use chat_contract::v1::{LiveEvent, Message, SendMessageRequest, SendMessageResponse, live_event};
 use chat_domain::ConversationId;
+use chat_operation::FromSettings;
 use chat_stores::dynamo::{Connection, Registration, Registry, TicketId};
 use chat_stores::mongo::{Consistency, HistoryRange, Timeline};
 use chat_testing::{Fixture, FunctionProcess, Seen, WAIT_MAX, function_command, http_event, user};

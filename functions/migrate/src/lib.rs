@@ -4,10 +4,10 @@
 use std::error::Error;
 use std::time::Instant;
 
-use chat_operation::{Settings, SettingsError};
+use chat_operation::FromSettings;
 use chat_runtime::{EventError, EventHandler, Function, Trigger};
 use chat_stores::mongo::Timeline;
-use chat_stores::postgres;
+use chat_stores::postgres::Migration;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use tokio::time::timeout_at;
@@ -16,9 +16,9 @@ use tokio::time::timeout_at;
 pub const FUNCTIONS: &[Function] = &[Function::event::<Migrate>("migrate", Trigger::Deployment)];
 
 /// The function `migrate`.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct Migrate {
-    settings: Settings,
+    migration: Migration,
     timeline: Timeline,
 }
 
@@ -36,16 +36,9 @@ impl EventHandler for Migrate {
     type Event = IgnoredAny;
     type Answer = Migrated;
 
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            settings: settings.clone(),
-            timeline: Timeline::new(settings)?,
-        })
-    }
-
     async fn call(&self, _event: IgnoredAny, deadline: Instant) -> Result<Migrated, EventError> {
         let migrate = async {
-            let notes = postgres::migrate(&self.settings).await.map_err(|error| chain(&error))?;
+            let notes = self.migration.run().await.map_err(|error| chain(&error))?;
             let indexed = self.timeline.create_indexes().await;
             indexed.map(|()| notes).map_err(|error| chain(&error))
         };
@@ -74,6 +67,7 @@ fn chain(error: &dyn Error) -> EventError {
 mod tests {
     use std::time::Duration;
 
+    use chat_operation::Settings;
     use chat_testing::Fixture;
 
     use super::*;
@@ -88,16 +82,16 @@ mod tests {
     async fn it_answers_that_it_did_its_work_however_often_it_is_called() {
         let fixture = Fixture::new().await;
         for _ in 0..2 {
-            assert_eq!(migrate(fixture.owner_settings()).await.unwrap(), r#"{"migrated":true}"#);
+            assert_eq!(migrate(fixture.settings()).await.unwrap(), r#"{"migrated":true}"#);
         }
     }
 
     #[tokio::test]
     async fn one_user_for_all_works_and_is_said() {
         let fixture = Fixture::new().await;
-        let owner = fixture.owner_settings().get("DATABASE_URL").unwrap().to_owned();
+        let owner = fixture.settings().get("DATABASE_URL").unwrap().to_owned();
         let settings = fixture
-            .owner_settings()
+            .settings()
             .clone()
             .with("FUNCTIONS_DATABASE_URL", &owner)
             .with("HEALTH_DATABASE_URL", &owner);
@@ -114,8 +108,8 @@ mod tests {
     async fn a_missing_url_is_named() {
         let fixture = Fixture::new().await;
         for variable in ["DATABASE_URL", "FUNCTIONS_DATABASE_URL", "HEALTH_DATABASE_URL"] {
-            let settings = fixture.owner_settings().clone().with(variable, "");
-            let error = format!("{:?}", migrate(&settings).await.unwrap_err());
+            let error = Migrate::new(&fixture.settings().clone().with(variable, ""));
+            let error = error.unwrap_err().to_string();
             assert!(error.contains(&format!("{variable} is not set")), "{error}");
         }
     }

@@ -4,24 +4,17 @@ use std::collections::{HashMap, HashSet};
 
 use chat_contract::v1::{GetProfilesRequest, GetProfilesResponse};
 use chat_domain::{PROFILES_PER_CALL_MAX, UserId, Violation};
-use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
 use chat_stores::postgres::Postgres;
 
 /// The RPC `GetProfiles`.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct GetProfiles {
     postgres: Postgres,
 }
 
 impl Operation for GetProfiles {
     type Request = GetProfilesRequest;
-
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            postgres: Postgres::new(settings)?,
-        })
-    }
 
     async fn call(
         &self,

@@ -2,24 +2,17 @@
 
 use chat_contract::v1::{UpsertProfileRequest, UpsertProfileResponse};
 use chat_domain::{AvatarUrl, DisplayName, Violation};
-use chat_operation::{Answer, CallContext, Failure, Fields, Operation};
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
 use chat_stores::postgres::{Postgres, ProfileUpdate};
 
 /// The RPC `UpsertProfile`.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct UpsertProfile {
     postgres: Postgres,
 }
 
 impl Operation for UpsertProfile {
     type Request = UpsertProfileRequest;
-
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            postgres: Postgres::new(settings)?,
-        })
-    }
 
     async fn call(
         &self,

@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use chat_operation::Settings;
+use chat_operation::{FromSettings, Settings};
 use chat_runtime::{Function, Trigger};
-use chat_stores::dynamo::Registry;
+use chat_stores::dynamo::RegistryTable;
 use tokio::time::{sleep, timeout};
 
 use super::error::CommandError;
@@ -103,18 +103,18 @@ impl Service {
 /// Does what a deployment does: makes the table of connections, which is a resource of the template there, and calls
 /// the functions that a deployment calls.
 pub(super) async fn prepare(functions: &[Function], settings: &Settings) -> Result<(), CommandError> {
-    let registry = Registry::new(settings).map_err(|source| CommandError::Settings {
-        function: "the registry",
+    let table = RegistryTable::new(settings).map_err(|source| CommandError::Settings {
+        function: "the table of connections",
         source,
     })?;
-    registry.create_table().await.map_err(CommandError::Table)?;
+    table.create().await.map_err(CommandError::Table)?;
     for function in functions
         .iter()
         .filter(|function| matches!(function.trigger(), Trigger::Deployment))
     {
         let name = function.name();
         let mut environment = function
-            .environment(&crate::told(function, settings))
+            .environment(settings)
             .map_err(|source| CommandError::Settings { function: name, source })?;
         let call = async {
             let invocation = environment.invoke(b"{}", Instant::now() + PREPARATION_PATIENCE).await?;

@@ -24,8 +24,7 @@ const ROLES: [(&str, &str); 2] = [
 /// Bytes of a key.
 const KEY_BYTES: usize = 32;
 
-/// The settings of all functions, except for the addresses that only the gateway knows; [`crate::told`] says which function
-/// is told what of them. Secrets that must outlive the process are kept in `folder`.
+/// The settings of all functions, except for the addresses that only the gateway knows. Secrets that must outlive the process are kept in `folder`.
 pub(super) fn settings(folder: &Path, endpoints: &Endpoints) -> Result<Settings, CommandError> {
     let from_environment = ["MONGODB_DATABASE", "AWS_SESSION_TOKEN"]
         .into_iter()

@@ -486,12 +486,7 @@ impl Api {
             if let Some(other) = names.insert(key, function.name()) {
                 return Err(GatewayError::Ambiguous(other, function.name()));
             }
-            let environments = Environments::new(
-                *function,
-                crate::told(function, settings),
-                limits.clone(),
-                tasks.clone(),
-            );
+            let environments = Environments::new(*function, settings.clone(), limits.clone(), tasks.clone());
             all.push(Arc::clone(&environments));
             if let Trigger::Rpc { path, public } = function.trigger() {
                 routes.insert(

@@ -6,15 +6,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chat_domain::{DELIVERY_MEMBERS_MAX, UserId};
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{FromSettings, Notice};
 use chat_stores::StoreError;
-use chat_stores::dynamo::{Connection, Registry};
+use chat_stores::dynamo::{Connection, Registry, RegistryReader};
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 
 use crate::frame::frame;
-use crate::post::{Connections, Post};
-use chat_operation::Notice;
+use crate::post::{Post, Poster};
 
 /// Connections that are posted to at the same time.
 const POSTS_AT_ONCE_MAX: usize = 128;
@@ -32,22 +31,15 @@ const DELIVERY_DURATION_MAX: Duration = Duration::from_secs(10);
 const OPENING_DURATION_MAX: Duration = Duration::from_secs(10);
 
 /// Delivers notices to the connections of their recipients.
-#[derive(Debug)]
+#[derive(Debug, FromSettings)]
 pub struct Deliverer {
+    reader: RegistryReader,
+    // Clients are made at first use, and most environments never meet a connection that is gone.
     registry: Registry,
-    connections: Connections,
+    poster: Poster,
 }
 
 impl Deliverer {
-    /// A deliverer to the connections of the table `LIVE_TABLE`, by posts to `LIVE_ENDPOINT`. No IO happens here; clients
-    /// are built at first use.
-    pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            registry: Registry::new(settings)?,
-            connections: Connections::new(settings)?,
-        })
-    }
-
     /// Delivers these notices, and is back by the deadline. Never fails: what could not be delivered is logged; clients
     /// recover it by syncing.
     ///
@@ -66,7 +58,7 @@ impl Deliverer {
 
     async fn deliver_plan(&self, plan: &Plan<'_>, now: DateTime<Utc>, tally: &Tally) {
         let recipients: BTreeSet<UserId> = plan.frames_of.keys().map(|&user| user.clone()).collect();
-        let connections = match self.registry.connections_of(&recipients, now).await {
+        let connections = match self.reader.connections_of(&recipients, now).await {
             Ok(connections) => connections,
             Err(error) => return log_store_error(&error, "the recipients of live events could not be looked up"),
         };
@@ -100,7 +92,7 @@ impl Deliverer {
     async fn post(&self, connection: &Connection, frame: &Bytes, tally: &Tally) -> Post {
         let mut attempt = 1;
         loop {
-            let post = self.connections.post(&connection.id, frame).await;
+            let post = self.poster.post(&connection.id, frame).await;
             if post != Post::Failed || attempt == ATTEMPTS_MAX || !tally.take_retry() {
                 return post;
             }

@@ -3,7 +3,7 @@
 //! An operation says who should hear of what ([`Notice`]); after its answer has left, the [`Deliverer`] looks up the
 //! recipients' connections and posts to each. A push is a hint, never the truth: whatever is lost here, a client
 //! recovers by syncing. So nothing in this crate ever fails a request, and nothing in it ever logs what was said.
-//! [`Connections`] is also the way to close a connection that may not go on.
+//! [`Closer`] closes a connection that may not go on.
 
 #![warn(missing_docs)]
 
@@ -12,4 +12,4 @@ mod frame;
 mod post;
 
 pub use deliverer::Deliverer;
-pub use post::Connections;
+pub use post::Closer;

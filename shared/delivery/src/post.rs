@@ -8,7 +8,7 @@ use aws_sdk_apigatewaymanagement::config::http::HttpResponse;
 use aws_sdk_apigatewaymanagement::error::{DisplayErrorContext, SdkError};
 use aws_smithy_types::Blob;
 use bytes::Bytes;
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{FromSettings, Grant, Settings, SettingsError};
 use chat_stores::dynamo::{Aws, ConnectionId, Patience};
 
 /// A post is tried once by the SDK: what is tried again, and for how long, is decided by [`super::Deliverer`], which knows
@@ -35,20 +35,30 @@ pub(crate) enum Post {
     Refused,
 }
 
-/// The management API of the WebSocket API's connections.
+/// The action of all that is done to connections; its path says what.
+const MANAGE: &str = "execute-api:ManageConnections";
+
+/// The management API of the WebSocket API's connections, behind `LIVE_ENDPOINT`.
 #[derive(Debug)]
-pub struct Connections {
+struct Api {
     aws: Aws,
     endpoint: String,
     client: OnceLock<Client>,
 }
 
-impl Connections {
-    /// The connections behind `LIVE_ENDPOINT`. No IO happens here; the client is built at first use.
-    pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
+/// Posts to connections.
+#[derive(Debug)]
+pub(crate) struct Poster(Api);
+
+/// Closes connections.
+#[derive(Debug)]
+pub struct Closer(Api);
+
+impl Api {
+    fn new(settings: &Settings, path: &'static str) -> Result<Self, SettingsError> {
         const NAME: &str = "LIVE_ENDPOINT";
         const EXPECTED: &str = "the WebSocket API's @connections endpoint, such as https://host/stage";
-        let endpoint = settings.require(NAME, EXPECTED)?;
+        let endpoint = settings.require_granted(NAME, EXPECTED, &[Grant { action: MANAGE, path }])?;
         if !endpoint.starts_with("https://") && !endpoint.starts_with("http://") {
             return Err(SettingsError::Invalid {
                 name: NAME,
@@ -67,10 +77,19 @@ impl Connections {
         self.client
             .get_or_init(|| Client::new(&self.aws.sdk_config(Some(&self.endpoint), PATIENCE)))
     }
+}
 
+impl FromSettings for Closer {
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        Api::new(settings, "DELETE/@connections/*").map(Self)
+    }
+}
+
+impl Closer {
     /// Closes a connection, if it is still there. Best effort: what fails is logged, and the connection lives on.
     pub async fn close(&self, id: &ConnectionId) {
         let answer = self
+            .0
             .client()
             .delete_connection()
             .connection_id(id.as_str())
@@ -88,10 +107,19 @@ impl Connections {
             tracing::warn!(connection_id = %id, error = %error, "a connection could not be closed");
         }
     }
+}
 
+impl FromSettings for Poster {
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        Api::new(settings, "POST/@connections/*").map(Self)
+    }
+}
+
+impl Poster {
     /// Posts one frame to one connection.
     pub(crate) async fn post(&self, id: &ConnectionId, frame: &Bytes) -> Post {
         let answer = self
+            .0
             .client()
             .post_to_connection()
             .connection_id(id.as_str())

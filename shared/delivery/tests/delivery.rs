@@ -19,9 +19,9 @@ use axum::routing::post;
 use chat_contract::v1::{FriendChanged, LiveEvent, Message, Poke, live_event::Event};
 use chat_delivery::Deliverer;
 use chat_domain::{DELIVERY_MEMBERS_MAX, PUSH_BYTES_MAX, UserId};
-use chat_operation::Notice;
 use chat_operation::Settings;
-use chat_stores::dynamo::{Connection, Registration, Registry, TicketId};
+use chat_operation::{FromSettings, Notice};
+use chat_stores::dynamo::{Connection, Registration, Registry, RegistryReader, TicketId};
 use chrono::Utc;
 use tokio::sync::mpsc;
 
@@ -69,6 +69,7 @@ struct Fixture {
     _databases: chat_testing::Fixture,
     deliverer: Deliverer,
     registry: Registry,
+    reader: RegistryReader,
     gateway: Gateway,
     posts: mpsc::UnboundedReceiver<(String, LiveEvent)>,
 }
@@ -94,6 +95,7 @@ impl Fixture {
         Self {
             deliverer: Deliverer::new(&settings).unwrap(),
             registry: Registry::new(&settings).unwrap(),
+            reader: RegistryReader::new(&settings).unwrap(),
             _databases: databases,
             gateway,
             posts,
@@ -119,7 +121,7 @@ impl Fixture {
 
     async fn connection_ids(&self, name: &str) -> Vec<String> {
         let connections = self
-            .registry
+            .reader
             .connections_of(&[user(name)].into(), Utc::now())
             .await
             .unwrap();

@@ -8,6 +8,9 @@
 
 #![warn(missing_docs)]
 
+// What the derive writes names this crate as others do.
+extern crate self as chat_operation;
+
 mod context;
 mod failure;
 mod notice;
@@ -18,7 +21,9 @@ pub use context::{CallContext, Caller};
 pub use failure::{Failure, Fields, VIOLATIONS_MAX};
 pub use notice::Notice;
 pub use operation::{Answer, Operation};
-pub use settings::{Settings, SettingsError};
+pub use settings::{FromSettings, Grant, Needs, Settings, SettingsError};
+
+pub use chat_derive::FromSettings;
 
 pub use tonic::Code;
 pub use tonic_types::FieldViolation;

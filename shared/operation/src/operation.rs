@@ -5,9 +5,10 @@ use std::future::Future;
 use chat_contract::Rpc;
 use chat_domain::ConversationId;
 
-use crate::{CallContext, Failure, Notice, Settings, SettingsError};
+use crate::{CallContext, Failure, Notice};
 
-/// An RPC's implementation: a plain struct of its dependencies and one call.
+/// An RPC's implementation: a plain struct of its dependencies, which [`FromSettings`](crate::FromSettings) makes where it is
+/// deployed, and one call.
 pub trait Operation: Sized + Send + Sync + 'static {
     /// The request of the RPC, which also names its response and its path.
     type Request: Rpc;
@@ -23,9 +24,6 @@ pub trait Operation: Sized + Send + Sync + 'static {
 
     /// Whether it may be called without a token.
     const PUBLIC: bool = false;
-
-    /// Builds it with clients of its own. No IO happens here; clients connect at first use.
-    fn new(settings: &Settings) -> Result<Self, SettingsError>;
 
     /// Answers one request.
     ///

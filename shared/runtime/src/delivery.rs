@@ -7,9 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use chat_delivery::Deliverer;
-use chat_operation::Notice;
-use chat_operation::Operation;
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{FromSettings, Notice, Operation, Settings, SettingsError};
 use chat_rpc::{RestOfCall, Unfinished};
 use futures::FutureExt;
 use futures::future::BoxFuture;

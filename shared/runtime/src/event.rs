@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{FromSettings, Settings, SettingsError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use lambda_runtime::{Diagnostic, LambdaEvent};
@@ -17,14 +17,11 @@ use crate::clock;
 use crate::environment::{Environment, Invocation, InvocationError, Invoke};
 
 /// A function whose event is not an RPC: the socket's and `migrate`.
-pub trait EventHandler: Sized + Send + Sync + 'static {
+pub trait EventHandler: FromSettings + Send + Sync + 'static {
     /// What of the event's JSON it reads.
     type Event: DeserializeOwned + Send;
     /// What it answers, as JSON.
     type Answer: Serialize + Send;
-
-    /// Builds it with clients of its own. No IO happens here; clients connect at first use.
-    fn new(settings: &Settings) -> Result<Self, SettingsError>;
 
     /// Handles one event. What it waits for must end by the deadline.
     fn call(

@@ -3,8 +3,7 @@
 use std::marker::PhantomData;
 
 use chat_contract::Rpc;
-use chat_operation::Operation;
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{FromSettings, Needs, Operation, Settings, SettingsError};
 
 use crate::environment::Environment;
 use crate::event::{self, EventHandler};
@@ -38,7 +37,7 @@ pub enum Trigger {
 
 impl Function {
     /// The function of an operation. Its name is the RPC's in kebab-case.
-    pub const fn operation<O: Operation>() -> Self {
+    pub const fn operation<O: Operation + FromSettings>() -> Self {
         Self {
             name: operation_name::<O>(),
             trigger: Trigger::Rpc {
@@ -66,6 +65,11 @@ impl Function {
     /// What calls it.
     pub fn trigger(&self) -> Trigger {
         self.trigger
+    }
+
+    /// What it asks settings for, which must be enough for it.
+    pub fn needs(&self, settings: &Settings) -> Result<Needs, SettingsError> {
+        settings.needs_of(self.environment)
     }
 
     /// Builds an environment with clients of its own. No IO happens here; clients connect at first use.

@@ -5,8 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use chat_operation::Operation;
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{FromSettings, Operation, Settings, SettingsError};
 use chat_rpc::{Claims, Deadline, Endpoint, Notices, Unfinished};
 use futures::future::BoxFuture;
 use lambda_http::http::header::{CONTENT_TYPE, HOST};
@@ -29,14 +28,16 @@ pub(crate) struct HttpService<O> {
     delivery: Delivery,
 }
 
-impl<O: Operation> HttpService<O> {
+impl<O: Operation + FromSettings> HttpService<O> {
     pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self {
             endpoint: Endpoint::new(O::new(settings)?),
             delivery: Delivery::of::<O>(settings)?,
         })
     }
+}
 
+impl<O> HttpService<O> {
     pub(crate) fn delivery(&self) -> Delivery {
         self.delivery.clone()
     }
@@ -153,7 +154,7 @@ struct HttpEnvironment<O> {
 }
 
 /// Builds an environment of an operation.
-pub(crate) fn environment<O: Operation>(settings: &Settings) -> Result<Environment, SettingsError> {
+pub(crate) fn environment<O: Operation + FromSettings>(settings: &Settings) -> Result<Environment, SettingsError> {
     let service = HttpService::<O>::new(settings)?;
     let delivery = service.delivery();
     Ok(Environment::new(HttpEnvironment {

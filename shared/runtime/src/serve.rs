@@ -3,8 +3,7 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use chat_operation::Operation;
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{FromSettings, Operation, Settings, SettingsError};
 use lambda_runtime::Runtime;
 
 use crate::delivery::{Delivery, InvocationLayer};
@@ -24,7 +23,7 @@ const LAMBDA_SETTINGS: [&str; 4] = [
 /// `main` of an operation's binary: reads the environment, sets up telemetry, and serves the Lambda Runtime API.
 ///
 /// A bad setting is one line on stderr and exit code 1.
-pub fn serve_operation<O: Operation>() -> ExitCode {
+pub fn serve_operation<O: Operation + FromSettings>() -> ExitCode {
     let function = const { operation_name::<O>() };
     serve(function, |settings| {
         let service = HttpService::<O>::new(settings)?;

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use chat_domain::{ConversationId, HOLE_AGE_MAX, MessageId, SEAL_PLACES_MAX, VOIDS_MAX};
+use chat_operation::FromSettings;
 use chat_sealing::{Closed, RestartBudget, Sealer, is_due};
 use chat_stores::mongo::{EntryKind, Inserted, MessageEntry, RevisionRange, Timeline};
 use chat_stores::postgres::{Append, Outcome, Place, Postgres, SealState};

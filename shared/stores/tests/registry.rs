@@ -18,8 +18,11 @@ use chat_domain::{
     CONNECTION_LIFETIME, CONNECTIONS_PER_USER_MAX, FRAME_INTERVAL, FRAMES_AT_ONCE_MAX, TICKET_INTERVAL,
     TICKET_LIFETIME, TICKETS_AT_ONCE_MAX, UserId,
 };
+use chat_operation::FromSettings;
 use chat_stores::StoreErrorKind;
-use chat_stores::dynamo::{Allowance, Aws, Connection, Hearing, Patience, Registration, Registry, TicketId};
+use chat_stores::dynamo::{
+    Allowance, Aws, Connection, Hearing, Patience, Registration, Registry, RegistryReader, RegistryTable, TicketId,
+};
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -29,13 +32,19 @@ use tokio::net::{TcpListener, TcpStream};
 struct Fixture {
     databases: chat_testing::Fixture,
     registry: Registry,
+    reader: RegistryReader,
 }
 
 impl Fixture {
     async fn new() -> Self {
         let databases = chat_testing::Fixture::new().await;
         let registry = Registry::new(databases.settings()).unwrap();
-        Self { databases, registry }
+        let reader = RegistryReader::new(databases.settings()).unwrap();
+        Self {
+            databases,
+            registry,
+            reader,
+        }
     }
 
     async fn register(&self, connection: &Connection) -> Registration {
@@ -76,7 +85,7 @@ impl Fixture {
 
     async fn connections_of(&self, names: &[&str]) -> Vec<Connection> {
         let users = names.iter().map(|name| user(name)).collect();
-        let mut connections = self.registry.connections_of(&users, now()).await.unwrap();
+        let mut connections = self.reader.connections_of(&users, now()).await.unwrap();
         connections.sort_by_key(|connection| connection.ticket);
         connections
     }
@@ -133,7 +142,8 @@ struct Proxy {
 
 impl Proxy {
     /// Starts a proxy and answers a registry that calls through it.
-    async fn start(fixture: &Fixture, fault: Fault) -> (Arc<Self>, Registry) {
+    /// A proxy with this fault, and a client that goes through it.
+    async fn start<C: FromSettings>(fixture: &Fixture, fault: Fault) -> (Arc<Self>, C) {
         let settings = fixture.databases.settings();
         let upstream = settings
             .get("AWS_ENDPOINT_URL")
@@ -152,10 +162,8 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        (
-            proxy,
-            Registry::new(&settings.clone().with("AWS_ENDPOINT_URL", endpoint)).unwrap(),
-        )
+        let settings = settings.clone().with("AWS_ENDPOINT_URL", endpoint);
+        (proxy, C::new(&settings).unwrap())
     }
 
     async fn answer(State(proxy): State<Arc<Self>>, headers: HeaderMap, body: String) -> (StatusCode, String) {
@@ -586,7 +594,7 @@ async fn counting_tickets_leaves_connections_and_marks_alone() {
 #[tokio::test]
 async fn a_ticket_its_connection_and_its_frames_cost_one_write_each() {
     let fixture = Fixture::new().await;
-    let (proxy, registry) = Proxy::start(&fixture, Fault::None).await;
+    let (proxy, registry) = Proxy::start::<Registry>(&fixture, Fault::None).await;
     let calls = || proxy.calls.load(Ordering::Relaxed);
     let connection = connection("new-here");
     registry.count_ticket(&connection.user, now()).await.unwrap();
@@ -677,12 +685,13 @@ async fn a_connection_that_an_older_version_registered_is_read_and_heard() {
 #[tokio::test]
 async fn a_registry_that_hangs_is_given_up_in_a_second_and_a_half() {
     let fixture = Fixture::new().await;
-    let (_proxy, registry) = Proxy::start(&fixture, Fault::Hang).await;
+    let (_proxy, registry) = Proxy::start::<Registry>(&fixture, Fault::Hang).await;
+    let (_other_proxy, reader) = Proxy::start::<RegistryReader>(&fixture, Fault::Hang).await;
     let connection = connection("alice");
     let start = Instant::now();
     let users = BTreeSet::from([connection.user.clone()]);
     let (looked_up, counted, heard, registered) = tokio::join!(
-        registry.connections_of(&users, now()),
+        reader.connections_of(&users, now()),
         registry.count_ticket(&connection.user, now()),
         registry.hear(&connection.user, connection.ticket, &connection.id, now()),
         registry.register(&connection, now()),
@@ -739,8 +748,8 @@ async fn keys_that_were_left_unread_are_read_in_a_later_round() {
     let connections: Vec<_> = ["alice", "bob", "carol", "dave"].map(connection).into();
     join_all(connections.iter().map(|connection| fixture.register(connection))).await;
     let users = connections.iter().map(|connection| connection.user.clone()).collect();
-    let (proxy, registry) = Proxy::start(&fixture, Fault::OneKeyAtATime).await;
-    let mut found = registry.connections_of(&users, now()).await.unwrap();
+    let (proxy, reader) = Proxy::start::<RegistryReader>(&fixture, Fault::OneKeyAtATime).await;
+    let mut found = reader.connections_of(&users, now()).await.unwrap();
     found.sort_by_key(|connection| connection.ticket);
     assert_eq!(found, connections);
     assert_eq!(proxy.calls.load(Ordering::Relaxed), 4);
@@ -749,11 +758,8 @@ async fn keys_that_were_left_unread_are_read_in_a_later_round() {
 #[tokio::test]
 async fn keys_that_are_never_read_are_given_up() {
     let fixture = Fixture::new().await;
-    let (proxy, registry) = Proxy::start(&fixture, Fault::NoKeys).await;
-    let error = registry
-        .connections_of(&[user("alice")].into(), now())
-        .await
-        .unwrap_err();
+    let (proxy, reader) = Proxy::start::<RegistryReader>(&fixture, Fault::NoKeys).await;
+    let error = reader.connections_of(&[user("alice")].into(), now()).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     assert_eq!(proxy.calls.load(Ordering::Relaxed), 5);
 }
@@ -765,7 +771,7 @@ async fn a_registration_whose_answer_was_lost_is_no_replay() {
         if name == "been-here" {
             fixture.register(&connection(name)).await;
         }
-        let (proxy, registry) = Proxy::start(&fixture, Fault::FirstAnswerLost).await;
+        let (proxy, registry) = Proxy::start::<Registry>(&fixture, Fault::FirstAnswerLost).await;
         let connection = connection(name);
         assert_eq!(
             registry.register(&connection, now()).await.unwrap(),
@@ -820,7 +826,8 @@ async fn making_the_table_again_keeps_what_is_in_it() {
     let fixture = Fixture::new().await;
     let connection = connection("alice");
     fixture.register(&connection).await;
-    fixture.registry.create_table().await.unwrap();
+    let table = RegistryTable::new(fixture.databases.settings()).unwrap();
+    table.create().await.unwrap();
     assert_eq!(fixture.connections_of(&["alice"]).await, [connection]);
 }
 
@@ -838,7 +845,7 @@ async fn a_store_that_is_away_and_a_table_that_is_missing_are_told_apart() {
 
     // Over TLS, too: its roots can be loaded.
     for endpoint in ["http://127.0.0.1:1", "https://127.0.0.1:1"] {
-        let away = Registry::new(&settings.clone().with("AWS_ENDPOINT_URL", endpoint)).unwrap();
+        let away = RegistryReader::new(&settings.clone().with("AWS_ENDPOINT_URL", endpoint)).unwrap();
         let error = away
             .connections_of(&BTreeSet::from([user("alice")]), now())
             .await

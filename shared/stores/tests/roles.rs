@@ -10,9 +10,9 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use chat_operation::Settings;
-use chat_operation::{Code, Failure};
+use chat_operation::{Code, Failure, FromSettings};
 use chat_stores::StoreErrorKind;
-use chat_stores::postgres::{FriendRequested, MigrateError, Postgres, make_roles, migrate, migrate_database};
+use chat_stores::postgres::{FriendRequested, MigrateError, Migration, Postgres};
 use chat_testing::{Fixture, user};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
@@ -22,10 +22,22 @@ const OWNER: &str = "DATABASE_URL";
 const FUNCTIONS: &str = "FUNCTIONS_DATABASE_URL";
 const HEALTH: &str = "HEALTH_DATABASE_URL";
 
+async fn migrate(settings: &Settings) -> Result<Vec<String>, MigrateError> {
+    Migration::new(settings).unwrap().run().await
+}
+
+async fn make_roles(settings: &Settings) -> Result<(), MigrateError> {
+    Migration::new(settings).unwrap().make_roles().await
+}
+
+async fn migrate_database(settings: &Settings) -> Result<(), MigrateError> {
+    Migration::new(settings).unwrap().migrate_database().await
+}
+
 /// SQLSTATE of what one may not do.
 const FORBIDDEN: &str = "42501";
 
-async fn connect(settings: &Settings, variable: &str) -> PgConnection {
+async fn connect(settings: &Settings, variable: &'static str) -> PgConnection {
     PgConnection::connect(settings.get(variable).unwrap()).await.unwrap()
 }
 
@@ -85,9 +97,9 @@ impl Stack {
     async fn new() -> Self {
         let fixture = Fixture::new().await;
         let (functions, health) = (fresh("f"), fresh("h"));
-        let owner = fixture.owner_settings().get(OWNER).unwrap().to_owned();
+        let owner = fixture.settings().get(OWNER).unwrap().to_owned();
         let settings = fixture
-            .owner_settings()
+            .settings()
             .clone()
             .with(FUNCTIONS, with_user(&owner, &functions, Some("first")))
             .with(HEALTH, with_user(&owner, &health, Some("first")));
@@ -344,7 +356,7 @@ async fn what_an_author_forgot_is_made_up_for() {
         ]
     );
 
-    migrate_database(fixture.owner_settings()).await.unwrap();
+    migrate_database(fixture.settings()).await.unwrap();
 
     assert_eq!(texts(&mut owner, UNSAFE).await, <[String; 0]>::default());
     let called = "SELECT looks(), counts(1), acts(), elsewhere() FROM \"Quoted table\"; CALL \"Quoted name\"()";

@@ -5,10 +5,10 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client as DynamoDb;
-use chat_operation::Settings;
-use chat_stores::dynamo::{Aws, Patience, Registry};
+use chat_operation::{FromSettings, Settings};
+use chat_stores::dynamo::{Aws, Patience, RegistryTable};
 use chat_stores::mongo::Timeline;
-use chat_stores::postgres;
+use chat_stores::postgres::{Migration, role_url};
 use mongodb::Client as Mongo;
 use mongodb::options::{ClientOptions, ServerAddress};
 use sqlx::postgres::PgConnectOptions;
@@ -65,7 +65,6 @@ pub struct Fixture {
     name: String,
     servers: Settings,
     settings: Settings,
-    owner_settings: Settings,
 }
 
 /// Proxies in front of a fixture's Postgres and Mongo.
@@ -88,22 +87,18 @@ impl Fixture {
         PREPARED.get_or_init(|| prepare(&servers)).await;
 
         let name = format!("{PREFIX}{}_{:016x}", unix_seconds(), rand::random::<u64>());
-        let owner_settings = database_urls(&servers, &database_url(&servers, &name))
+        let settings = database_urls(&servers, &database_url(&servers, &name))
             .with("MONGODB_DATABASE", &name)
             .with("LIVE_TABLE", &name)
             .with("LIVE_ENDPOINT", format!("http://{NOWHERE}/live"))
             .with("LIVE_URL", format!("ws://{NOWHERE}/live"))
             .with("TICKET_KEY", TICKET_KEY)
             .with("CONTENT_KEY", CONTENT_KEY);
-        let settings = owner_settings
-            .clone()
-            .with("DATABASE_URL", setting(&owner_settings, "FUNCTIONS_DATABASE_URL"));
         // From here on the drop cleans up, whatever was made.
         let fixture = Self {
             name,
             servers,
             settings,
-            owner_settings,
         };
         let making = async {
             tokio::join!(
@@ -115,8 +110,8 @@ impl Fixture {
                         .map_err(Failure::from)
                 }),
                 step("making a DynamoDB table", async {
-                    Registry::new(&fixture.settings)?
-                        .create_table()
+                    RegistryTable::new(&fixture.settings)?
+                        .create()
                         .await
                         .map_err(Failure::from)
                 }),
@@ -127,14 +122,9 @@ impl Fixture {
         fixture
     }
 
-    /// What a function needs to know to use these databases. Its `DATABASE_URL` is that of the functions' role.
+    /// What functions need to know to use these databases.
     pub fn settings(&self) -> &Settings {
         &self.settings
-    }
-
-    /// What `migrate` needs to know: its `DATABASE_URL` is the owner's.
-    pub fn owner_settings(&self) -> &Settings {
-        &self.owner_settings
     }
 
     /// The name of the Postgres database, the Mongo database and the DynamoDB table.
@@ -147,7 +137,7 @@ impl Fixture {
     /// # Panics
     /// When Postgres fails.
     pub async fn connect_postgres(&self) -> PgConnection {
-        step("connecting to Postgres", connect(&self.owner_settings)).await
+        step("connecting to Postgres", connect(&self.settings)).await
     }
 
     /// Waits until a session of the Postgres database waits for another one's lock.
@@ -196,7 +186,7 @@ impl Fixture {
             .execute(&mut connection)
             .await?;
         connection.close().await?;
-        Ok(postgres::migrate_database(&self.owner_settings).await?)
+        Ok(Migration::new(&self.settings)?.migrate_database().await?)
     }
 }
 
@@ -265,7 +255,8 @@ async fn drop_dynamo(servers: &Settings, name: &str) -> Result<(), Failure> {
 async fn prepare(servers: &Settings) {
     let url = setting(servers, "DATABASE_URL");
     let roles = database_urls(servers, &url);
-    step("making the roles of tests", postgres::make_roles(&roles)).await;
+    let making = async { Ok::<_, Failure>(Migration::new(&roles)?.make_roles().await?) };
+    step("making the roles of tests", making).await;
     sweep(servers).await;
 }
 
@@ -357,7 +348,7 @@ fn dynamo(servers: &Settings) -> Result<DynamoDb, Failure> {
     Ok(DynamoDb::new(&config))
 }
 
-fn setting(settings: &Settings, name: &str) -> String {
+fn setting(settings: &Settings, name: &'static str) -> String {
     settings.get(name).unwrap_or_default().to_owned()
 }
 
@@ -374,8 +365,7 @@ fn database_url(servers: &Settings, name: &str) -> String {
 
 /// The servers' settings with the URLs of a database for its owner and for the roles of tests.
 fn database_urls(servers: &Settings, owner_url: &str) -> Settings {
-    let url =
-        |role| postgres::role_url(owner_url, role).unwrap_or_else(|error| panic!("{error}; run `cargo chat test`"));
+    let url = |role| role_url(owner_url, role).unwrap_or_else(|error| panic!("{error}; run `cargo chat test`"));
     servers
         .clone()
         .with("DATABASE_URL", owner_url)
@@ -535,7 +525,7 @@ mod tests {
         for (settings, name, expected) in [
             (fixture.settings(), "DATABASE_URL", FUNCTIONS_ROLE),
             (fixture.settings(), "HEALTH_DATABASE_URL", HEALTH_ROLE),
-            (fixture.owner_settings(), "FUNCTIONS_DATABASE_URL", FUNCTIONS_ROLE),
+            (fixture.settings(), "FUNCTIONS_DATABASE_URL", FUNCTIONS_ROLE),
             (proxies.settings(), "DATABASE_URL", FUNCTIONS_ROLE),
             (proxies.settings(), "FUNCTIONS_DATABASE_URL", FUNCTIONS_ROLE),
             (proxies.settings(), "HEALTH_DATABASE_URL", HEALTH_ROLE),
@@ -571,7 +561,7 @@ mod tests {
     async fn the_stores_work_through_the_proxies() {
         let fixture = Fixture::new().await;
         let proxies = fixture.with_proxies().await;
-        postgres::Postgres::new(proxies.settings())
+        chat_stores::postgres::Postgres::new(proxies.settings())
             .unwrap()
             .ping()
             .await

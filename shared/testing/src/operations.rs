@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chat_contract::Rpc;
 use chat_domain::{ConversationId, UserId};
 use chat_operation::Settings;
-use chat_operation::{Answer, CallContext, Failure, Operation};
+use chat_operation::{Answer, CallContext, Failure, FromSettings, Operation};
 use chat_stores::postgres::{FriendRequested, Opened, Postgres};
 
 use crate::{Fixture, Proxies};
@@ -41,14 +41,8 @@ pub async fn call_without_token<O: Operation>(operation: &O, request: O::Request
         .await
 }
 
-fn operation<O: Operation>(settings: &Settings) -> O {
-    let mut settings = settings.clone();
-    // What anybody may call gets no rights to data, as in the template.
-    if O::PUBLIC {
-        let url = settings.get("HEALTH_DATABASE_URL").unwrap_or_default().to_owned();
-        settings = settings.with("DATABASE_URL", url);
-    }
-    O::new(&settings).unwrap_or_else(|error| panic!("the operation cannot be built: {error}"))
+fn operation<O: Operation + FromSettings>(settings: &Settings) -> O {
+    O::new(settings).unwrap_or_else(|error| panic!("the operation cannot be built: {error}"))
 }
 
 impl Fixture {
@@ -56,7 +50,7 @@ impl Fixture {
     ///
     /// # Panics
     /// When the operation needs a setting that fixtures do not have.
-    pub fn operation<O: Operation>(&self) -> O {
+    pub fn operation<O: Operation + FromSettings>(&self) -> O {
         operation(self.settings())
     }
 
@@ -105,7 +99,7 @@ impl Proxies {
     ///
     /// # Panics
     /// When the operation needs a setting that fixtures do not have.
-    pub fn operation<O: Operation>(&self) -> O {
+    pub fn operation<O: Operation + FromSettings>(&self) -> O {
         operation(self.settings())
     }
 }

@@ -33,7 +33,7 @@ const SETTINGS: [&str; 13] = [
     "AWS_REGION",
     "AWS_SECRET_ACCESS_KEY",
     "CONTENT_KEY",
-    "DATABASE_URL",
+    "FUNCTIONS_DATABASE_URL",
     "LIVE_ENDPOINT",
     "LIVE_TABLE",
     "LIVE_URL",

@@ -11,10 +11,10 @@ use chat_client::contract::v1::{CreateLiveTicketRequest, CreateLiveTicketRespons
 use chat_client::{ChatClient, Code, LiveConnection, LiveOptions, TokenSource};
 use chat_live::CreateLiveTicket;
 use chat_local::gateway::{self, Gateway, GatewayConfig, Issuer, Limits};
-use chat_operation::{Answer, CallContext, Failure, Operation};
+use chat_operation::{Answer, CallContext, Failure, FromSettings, Operation};
 use chat_operation::{Settings, SettingsError};
 use chat_runtime::Function;
-use chat_stores::dynamo::{Connection, Registry};
+use chat_stores::dynamo::{Connection, RegistryReader};
 use chat_testing::{FaultProxy, Fixture, Protocol, Proxies, user};
 use chrono::Utc;
 use futures::future::join_all;
@@ -110,8 +110,8 @@ impl Stack {
 
     /// The connections of a user that pushes go to.
     pub(crate) async fn connections_of(&self, name: &str) -> Vec<Connection> {
-        let registry = Registry::new(self.fixture.settings()).unwrap();
-        registry
+        let reader = RegistryReader::new(self.fixture.settings()).unwrap();
+        reader
             .connections_of(&BTreeSet::from([user(name)]), Utc::now())
             .await
             .unwrap()
@@ -124,9 +124,7 @@ struct TicketsForProxies {
     next: AtomicUsize,
 }
 
-impl Operation for TicketsForProxies {
-    type Request = CreateLiveTicketRequest;
-
+impl FromSettings for TicketsForProxies {
     fn new(settings: &Settings) -> Result<Self, SettingsError> {
         let urls = settings.require(SOCKET_URLS, "the URLs of the proxies")?.split(' ');
         let behind = urls.map(|url| CreateLiveTicket::new(&settings.clone().with("LIVE_URL", url)));
@@ -135,6 +133,10 @@ impl Operation for TicketsForProxies {
             next: AtomicUsize::new(0),
         })
     }
+}
+
+impl Operation for TicketsForProxies {
+    type Request = CreateLiveTicketRequest;
 
     async fn call(
         &self,

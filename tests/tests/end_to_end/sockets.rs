@@ -9,6 +9,7 @@ use chat_client::contract::v1::{CreateLiveTicketRequest, CreateLiveTicketRespons
 use chat_client::timeline::Timeline;
 use chat_client::{ChatClient, Code, FollowOptions, Follower, History, LiveConnection, LiveOptions, Retries, State};
 use chat_message::SendMessage;
+use chat_operation::FromSettings;
 use chat_stores::dynamo::{Connection, Registry};
 use chat_testing::{call, user};
 use chrono::Utc;

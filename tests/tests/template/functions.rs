@@ -150,24 +150,3 @@ fn no_function_starts_without_what_the_template_tells_it() {
         }
     }
 }
-
-#[test]
-fn each_function_is_told_of_the_same_user_of_postgres_here_and_there() {
-    let (template, _) = template();
-    let all = settings(["DATABASE_URL"])
-        .with("FUNCTIONS_DATABASE_URL", "functions")
-        .with("HEALTH_DATABASE_URL", "health");
-    for (function, definition) in functions() {
-        let variables = environment(&template, &logical_name(function));
-        let Some(url) = variables.get("DATABASE_URL") else {
-            continue;
-        };
-        let told = chat_local::told(&definition, &all);
-        let secret = match told.get("DATABASE_URL").unwrap() {
-            "functions" => "${FunctionsDatabaseUrlSecret}",
-            "health" => "${HealthDatabaseUrlSecret}",
-            _ => "${DatabaseUrlSecret}",
-        };
-        assert!(url.to_string().contains(secret), "{function}: {url}, not {secret}");
-    }
-}

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chat_contract::v1::FriendState;
-use chat_operation::{Code, Operation};
+use chat_operation::{Code, FromSettings, Operation};
 use chat_stores::postgres::{FriendRequested, FriendshipState};
 use chat_testing::{Called, Fixture, user};
 
@@ -151,7 +151,7 @@ pub(crate) async fn assert_feeds_are_right(fixture: &Fixture) {
 }
 
 /// An operation of a deployment that multiplies what users may do by this.
-pub(crate) fn with_budget<O: Operation>(fixture: &Fixture, factor: &str) -> O {
+pub(crate) fn with_budget<O: FromSettings>(fixture: &Fixture, factor: &str) -> O {
     O::new(&fixture.settings().clone().with("USER_BUDGET_FACTOR", factor)).unwrap()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chat_operation::Code;
+use chat_operation::{Code, FromSettings};
 use chat_stores::mongo::{EntryKind, RevisionRange};
 use chat_testing::{Filter, Fixture, call, call_without_token, user};
 use futures::future::join_all;

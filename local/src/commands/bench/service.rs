@@ -10,7 +10,7 @@ use chat_contract::v1::{
 };
 use chat_domain::{ConversationId, UserId};
 use chat_message::SendMessage;
-use chat_operation::{Answer, CallContext, Failure, Operation};
+use chat_operation::{Answer, CallContext, Failure, FromSettings, Operation};
 use chat_operation::{Settings, SettingsError};
 use chat_runtime::Function;
 use chat_stores::postgres::Postgres;
@@ -117,13 +117,8 @@ impl Service {
             function: "the store",
             source,
         };
-        let url = self
-            .settings
-            .require("FUNCTIONS_DATABASE_URL", "a Postgres URL")
-            .map_err(fault)?;
-        let settings = self.settings.clone().with("DATABASE_URL", url);
         Ok(Store {
-            postgres: Postgres::new(&settings).map_err(fault)?,
+            postgres: Postgres::new(&self.settings).map_err(fault)?,
             user: user.parse().map_err(BenchError::User)?,
         })
     }
@@ -225,12 +220,14 @@ fn heartbeat(part: &Part) -> SyncConversationsRequest {
 #[derive(Debug)]
 struct SendUndelivered(SendMessage);
 
-impl Operation for SendUndelivered {
-    type Request = SendMessageRequest;
-
+impl FromSettings for SendUndelivered {
     fn new(settings: &Settings) -> Result<Self, SettingsError> {
         SendMessage::new(settings).map(Self)
     }
+}
+
+impl Operation for SendUndelivered {
+    type Request = SendMessageRequest;
 
     async fn call(
         &self,

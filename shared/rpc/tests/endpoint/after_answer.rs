@@ -7,7 +7,6 @@ use bytes::Bytes;
 use chat_contract::v1::{SendMessageRequest, SendMessageResponse};
 use chat_domain::ConversationId;
 use chat_operation::{Answer, CallContext, Code, Failure, Operation};
-use chat_operation::{Settings, SettingsError};
 use chat_rpc::{Notices, Unfinished};
 use http::Request;
 use tokio::time::sleep;
@@ -46,10 +45,6 @@ impl Operation for Sealing {
     type Request = SendMessageRequest;
     const DELIVERS: bool = true;
 
-    fn new(_settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self::default())
-    }
-
     async fn call(
         &self,
         _context: &CallContext,
@@ -75,10 +70,6 @@ impl Operation for Sealing {
 
 impl Operation for Silent {
     type Request = SendMessageRequest;
-
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        <Sealing as Operation>::new(settings).map(Self)
-    }
 
     async fn call(
         &self,

@@ -5,7 +5,6 @@ use std::time::Duration;
 use chat_contract::v1::{LiveEvent, Message, SendMessageRequest, SendMessageResponse};
 use chat_domain::{MessageText, PageSize, UserId};
 use chat_operation::{Answer, CallContext, Failure, Fields, Notice, Operation};
-use chat_operation::{Settings, SettingsError};
 use chrono::DateTime;
 
 /// Says back what it was told, unless it was told something else.
@@ -51,10 +50,6 @@ impl Operation for Echo {
     const DELIVERS: bool = true;
     const FINISHES: bool = false;
 
-    fn new(_settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self)
-    }
-
     async fn call(
         &self,
         context: &CallContext,
@@ -85,10 +80,6 @@ impl Operation for Echo {
 impl Operation for PublicEcho {
     type Request = SendMessageRequest;
     const PUBLIC: bool = true;
-
-    fn new(_settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self)
-    }
 
     async fn call(
         &self,

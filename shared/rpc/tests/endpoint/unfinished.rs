@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use chat_contract::v1::{SendMessageRequest, SendMessageResponse};
 use chat_operation::{Answer, CallContext, Code, Failure, Operation};
-use chat_operation::{Settings, SettingsError};
 use chat_rpc::{Deadline, Notices, Unfinished};
 use http::{Request, Response};
 use tokio::time::{Instant, sleep};
@@ -36,10 +35,6 @@ impl Slow {
 impl Operation for Slow {
     type Request = SendMessageRequest;
     const DELIVERS: bool = true;
-
-    fn new(_settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self::default())
-    }
 
     async fn call(
         &self,

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chat_contract::v1::{LiveEvent, Message, SendMessageRequest, SendMessageResponse};
 use chat_domain::ConversationId;
-use chat_operation::{Answer, CallContext, Failure, Notice, Operation};
+use chat_operation::{Answer, CallContext, Failure, FromSettings, Notice, Operation};
 use chat_operation::{Settings, SettingsError};
 use chrono::DateTime;
 use tokio::io::AsyncReadExt;
@@ -22,13 +22,15 @@ impl Echo {
     }
 }
 
-impl Operation for Echo {
-    type Request = SendMessageRequest;
-    const DELIVERS: bool = true;
-
+impl FromSettings for Echo {
     fn new(_settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self::default())
     }
+}
+
+impl Operation for Echo {
+    type Request = SendMessageRequest;
+    const DELIVERS: bool = true;
 
     async fn call(
         &self,

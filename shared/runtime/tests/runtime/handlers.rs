@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{FromSettings, Settings, SettingsError};
 use chat_runtime::{EventError, EventHandler, Function, InvocationError, Trigger};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
@@ -33,15 +33,17 @@ struct Reply {
     body: String,
 }
 
-impl EventHandler for WhoAmI {
-    type Event = Event;
-    type Answer = Reply;
-
+impl FromSettings for WhoAmI {
     fn new(settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self {
             stage: settings.require("STAGE", "the name of the stage")?.to_owned(),
         })
     }
+}
+
+impl EventHandler for WhoAmI {
+    type Event = Event;
+    type Answer = Reply;
 
     async fn call(&self, event: Event, deadline: Instant) -> Result<Reply, EventError> {
         match event.request_context.route_key.as_str() {

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chat_contract::health::{HealthCheckRequest, HealthCheckResponse};
-use chat_operation::{Answer, CallContext, Failure, Operation};
+use chat_operation::{Answer, CallContext, Failure, FromSettings, Operation};
 use chat_operation::{Settings, SettingsError};
 use chat_runtime::{Function, Invocation, InvocationError, Trigger};
 use futures::FutureExt;
@@ -18,13 +18,15 @@ const ECHO: Function = Function::operation::<Echo>();
 /// An operation that tells nobody anything and may be called by anyone.
 struct Check;
 
-impl Operation for Check {
-    type Request = HealthCheckRequest;
-    const PUBLIC: bool = true;
-
+impl FromSettings for Check {
     fn new(_settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self)
     }
+}
+
+impl Operation for Check {
+    type Request = HealthCheckRequest;
+    const PUBLIC: bool = true;
 
     async fn call(&self, _: &CallContext, _: HealthCheckRequest) -> Result<Answer<HealthCheckResponse>, Failure> {
         Ok(HealthCheckResponse::default().into())

@@ -26,7 +26,9 @@ mod aws;
 mod item;
 mod rate;
 mod registry;
+mod table;
 
 pub use aws::{Aws, Patience};
 pub use item::{Connection, ConnectionId, TicketId};
-pub use registry::{Allowance, Hearing, Registration, Registry};
+pub use registry::{Allowance, Hearing, Registration, Registry, RegistryReader};
+pub use table::RegistryTable;

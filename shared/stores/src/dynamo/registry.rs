@@ -1,21 +1,13 @@
 //! What can be asked of the registry of connections.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::operation::create_table::CreateTableError;
-use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, KeysAndAttributes,
-    ReturnValuesOnConditionCheckFailure, ScalarAttributeType, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
 use chat_domain::{
     CONNECTION_LIFETIME, CONNECTIONS_PER_USER_MAX, FRAME_INTERVAL, FRAMES_AT_ONCE_MAX, TICKET_INTERVAL,
     TICKET_LIFETIME, TICKETS_AT_ONCE_MAX, UserId,
@@ -24,31 +16,14 @@ use chrono::{DateTime, Utc};
 
 use super::item::{CLOSED, ID, Item, Map, OPEN, QUIET, TICKETS, TTL, USER_ID, integer, number, seconds};
 use super::rate::Rate;
-use super::{Aws, Connection, ConnectionId, Patience, TicketId};
+use super::table::{STORE, Table, store_error};
+use super::{Connection, ConnectionId, TicketId};
 use crate::{StoreError, StoreErrorKind};
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{FromSettings, Grant, Settings, SettingsError};
 
-/// The store's name in errors.
-const STORE: &str = "the registry of connections (DynamoDB)";
 /// What looking up connections is called in errors.
 const LOOK_UP: &str = "read the connections of users";
 
-/// What waits for the registry are clients that connect and environments that have answered and deliver: neither is to
-/// wait for long when it hangs, and each can do without it. One slow attempt is worth a second one.
-const PATIENCE: Patience = Patience {
-    connect: Duration::from_millis(800),
-    attempt: Duration::from_secs(1),
-    operation: Duration::from_millis(1_500),
-    attempts: 3,
-};
-
-/// The table is made while the local stack starts, on a machine that may be busy with that.
-const MAKING_PATIENCE: Patience = Patience {
-    connect: Duration::from_secs(2),
-    attempt: Duration::from_secs(10),
-    operation: Duration::from_secs(30),
-    attempts: 3,
-};
 /// The longest that a look-up of connections takes, all of its reads and waits together. It happens after an answer, and the
 /// environment is busy until it ends; clients recover by syncing.
 const LOOK_UP_DURATION_MAX: Duration = Duration::from_millis(1_500);
@@ -85,10 +60,6 @@ const BATCH_KEYS_MAX: usize = 100;
 const BATCH_ROUNDS_MAX: u32 = 5;
 /// The wait before it first does; it doubles each time.
 const BATCH_WAIT: Duration = Duration::from_millis(25);
-
-/// How often, and how far apart, a new table is asked whether it can be used.
-const TABLE_POLLS_MAX: usize = 300;
-const TABLE_POLL_WAIT: Duration = Duration::from_millis(100);
 
 /// How a registration went.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -150,34 +121,27 @@ impl Clearing {
     }
 }
 
-/// Who is connected, in DynamoDB.
+/// Who is connected, in DynamoDB, for those who write it.
 #[derive(Debug)]
-pub struct Registry {
-    table: String,
-    aws: Aws,
-    endpoint: Option<String>,
-    client: OnceLock<Client>,
+pub struct Registry(Table);
+
+/// Who is connected, in DynamoDB, for those who ask for many at once.
+#[derive(Debug)]
+pub struct RegistryReader(Table);
+
+impl FromSettings for Registry {
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        Table::new(settings, &[Grant::of("dynamodb:UpdateItem")]).map(Self)
+    }
+}
+
+impl FromSettings for RegistryReader {
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        Table::new(settings, &[Grant::of("dynamodb:BatchGetItem")]).map(Self)
+    }
 }
 
 impl Registry {
-    /// The registry in the table `LIVE_TABLE`, called with [`Aws::new`]'s settings, at `AWS_ENDPOINT_URL` if that is set.
-    /// No IO happens here; the client is built at first use.
-    pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self {
-            table: settings
-                .require("LIVE_TABLE", "the name of the DynamoDB table of connections")?
-                .to_owned(),
-            aws: Aws::new(settings)?,
-            endpoint: settings.get("AWS_ENDPOINT_URL").map(str::to_owned),
-            client: OnceLock::new(),
-        })
-    }
-
-    fn client(&self) -> &Client {
-        self.client
-            .get_or_init(|| Client::new(&self.aws.sdk_config(self.endpoint.as_deref(), PATIENCE)))
-    }
-
     /// Counts a ticket that is about to be made for a user, or says when the next one may be. One write for who had none in
     /// the last [`TICKET_INTERVAL`], else two. The write also makes the user's item, so that the connection that follows
     /// finds it.
@@ -429,6 +393,18 @@ impl Registry {
         }
     }
 
+    /// A write to a user's item that hands out the item when its condition does not hold.
+    fn update(&self, user: &UserId) -> UpdateItemFluentBuilder {
+        self.0
+            .client()
+            .update_item()
+            .table_name(&self.0.name)
+            .set_key(Some(key(user.as_str())))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+}
+
+impl RegistryReader {
     /// The connections of these users whose leases have not ended, in no order. A connection that was registered before
     /// this call is among them. Gives up after 1.5 seconds, since it happens after an answer.
     pub async fn connections_of(
@@ -468,16 +444,17 @@ impl Registry {
                     .build()
                     .map_err(|error| StoreError::new(StoreErrorKind::Corrupt, STORE, LOOK_UP, error))?;
                 let answer = self
+                    .0
                     .client()
                     .batch_get_item()
-                    .request_items(&self.table, request)
+                    .request_items(&self.0.name, request)
                     .send()
                     .await
                     .map_err(|error| store_error(LOOK_UP, error))?;
                 let items = answer
                     .responses
                     .unwrap_or_default()
-                    .remove(&self.table)
+                    .remove(&self.0.name)
                     .unwrap_or_default();
                 for attributes in items {
                     let user = attributes
@@ -490,108 +467,11 @@ impl Registry {
                 }
                 chunk = answer
                     .unprocessed_keys
-                    .and_then(|mut tables| tables.remove(&self.table))
+                    .and_then(|mut tables| tables.remove(&self.0.name))
                     .map(|left| left.keys)
                     .unwrap_or_default();
             }
         }
-    }
-
-    /// A client for making the table, for which nobody waits who could come back.
-    fn maker(&self) -> Client {
-        Client::new(&self.aws.sdk_config(self.endpoint.as_deref(), MAKING_PATIENCE))
-    }
-
-    /// Makes the table, if it is not there, and waits until it can be used. For the local stack and for tests; a
-    /// deployment makes its own by its template, in the same shape.
-    pub async fn create_table(&self) -> Result<(), StoreError> {
-        const ACTION: &str = "create its table";
-        let corrupt = |error| StoreError::new(StoreErrorKind::Corrupt, STORE, ACTION, error);
-        let attribute = AttributeDefinition::builder()
-            .attribute_name(USER_ID)
-            .attribute_type(ScalarAttributeType::S)
-            .build()
-            .map_err(corrupt)?;
-        let key = KeySchemaElement::builder()
-            .attribute_name(USER_ID)
-            .key_type(KeyType::Hash)
-            .build()
-            .map_err(corrupt)?;
-        let client = self.maker();
-        let created = client
-            .create_table()
-            .table_name(&self.table)
-            .billing_mode(BillingMode::PayPerRequest)
-            .attribute_definitions(attribute)
-            .key_schema(key)
-            .send()
-            .await;
-        if let Err(error) = created
-            && !error
-                .as_service_error()
-                .is_some_and(CreateTableError::is_resource_in_use_exception)
-        {
-            return Err(store_error(ACTION, error));
-        }
-        self.wait_until_active(&client, ACTION).await?;
-        self.expire_items(&client, ACTION).await
-    }
-
-    async fn wait_until_active(&self, client: &Client, action: &'static str) -> Result<(), StoreError> {
-        for _ in 0..TABLE_POLLS_MAX {
-            let answer = client.describe_table().table_name(&self.table).send().await;
-            match answer {
-                Ok(answer) => {
-                    if answer.table.and_then(|table| table.table_status) == Some(TableStatus::Active) {
-                        return Ok(());
-                    }
-                }
-                // Right after its creation, a table may not be found yet.
-                Err(error)
-                    if error
-                        .as_service_error()
-                        .is_some_and(DescribeTableError::is_resource_not_found_exception) => {}
-                Err(error) => return Err(store_error(action, error)),
-            }
-            tokio::time::sleep(TABLE_POLL_WAIT).await;
-        }
-        let problem = format!("table {} did not become active", self.table);
-        Err(StoreError::new(StoreErrorKind::Timeout, STORE, action, problem))
-    }
-
-    async fn expire_items(&self, client: &Client, action: &'static str) -> Result<(), StoreError> {
-        let present = client
-            .describe_time_to_live()
-            .table_name(&self.table)
-            .send()
-            .await
-            .map_err(|error| store_error(action, error))?;
-        let status = present.time_to_live_description.and_then(|ttl| ttl.time_to_live_status);
-        if matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)) {
-            return Ok(());
-        }
-        let specification = TimeToLiveSpecification::builder()
-            .attribute_name(TTL)
-            .enabled(true)
-            .build()
-            .map_err(|error| StoreError::new(StoreErrorKind::Corrupt, STORE, action, error))?;
-        client
-            .update_time_to_live()
-            .table_name(&self.table)
-            .time_to_live_specification(specification)
-            .send()
-            .await
-            .map_err(|error| store_error(action, error))?;
-        Ok(())
-    }
-
-    /// A write to a user's item that hands out the item when its condition does not hold.
-    fn update(&self, user: &UserId) -> UpdateItemFluentBuilder {
-        self.client()
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(user.as_str())))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 }
 
@@ -626,34 +506,4 @@ fn present_item(action: &'static str, error: SdkError<UpdateItemError, HttpRespo
         }
         error => Err(store_error(action, error)),
     }
-}
-
-/// DynamoDB's errors that a later try may not meet.
-const PASSING_ERRORS: [&str; 5] = [
-    "InternalServerError",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "ServiceUnavailable",
-    "ThrottlingException",
-];
-
-fn store_error<E>(action: &'static str, error: SdkError<E, HttpResponse>) -> StoreError
-where
-    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-{
-    let kind = match &error {
-        SdkError::TimeoutError(_) => StoreErrorKind::Timeout,
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => StoreErrorKind::Timeout,
-        SdkError::ServiceError(refusal) => {
-            let passes = refusal.err().code().is_some_and(|code| PASSING_ERRORS.contains(&code));
-            if passes || refusal.raw().status().is_server_error() {
-                StoreErrorKind::Unavailable
-            } else {
-                StoreErrorKind::Corrupt
-            }
-        }
-        SdkError::ConstructionFailure(_) => StoreErrorKind::Corrupt,
-        _ => StoreErrorKind::Unavailable,
-    };
-    StoreError::new(kind, STORE, action, error)
 }

@@ -23,7 +23,7 @@ use tokio::time::timeout;
 
 use super::entry::{Document, Entry, EntryKind, MessageEntry, PlaceEntry, PreviewEntry, from_bson_uuid, to_bson_uuid};
 use crate::{StoreError, StoreErrorKind};
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{FromSettings, Settings, SettingsError};
 
 const STORE: &str = "MongoDB";
 const COLLECTION: &str = "timeline";
@@ -141,9 +141,9 @@ pub enum HistoryRange {
     After(i64),
 }
 
-impl Timeline {
-    /// A handle to the timeline in `MONGODB_DATABASE` of `MONGODB_URI`. Does no IO.
-    pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
+/// The timeline in `MONGODB_DATABASE` of `MONGODB_URI`.
+impl FromSettings for Timeline {
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
         let uri = settings.require(MONGODB_URI, MONGODB_URI_FORM)?;
         if !uri.starts_with("mongodb://") && !uri.starts_with("mongodb+srv://") {
             return Err(SettingsError::Invalid {
@@ -161,7 +161,9 @@ impl Timeline {
             collection: OnceCell::new(),
         })
     }
+}
 
+impl Timeline {
     /// Checks that a primary answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         const ACTION: &str = "answer a ping";

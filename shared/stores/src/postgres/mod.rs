@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{StoreError, StoreErrorKind};
-use chat_operation::{Settings, SettingsError};
+use chat_operation::{FromSettings, Settings, SettingsError};
 
 pub use budgets::OutOfBudget;
 pub use conversations::{
@@ -51,8 +51,10 @@ const OWNER_CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 const STORE: &str = "Postgres";
 
-/// The setting that names the database.
+/// The settings that name the database, each with another user: its owner, the functions and the health check.
 const DATABASE_URL: &str = "DATABASE_URL";
+const FUNCTIONS_DATABASE_URL: &str = "FUNCTIONS_DATABASE_URL";
+const HEALTH_DATABASE_URL: &str = "HEALTH_DATABASE_URL";
 const DATABASE_URL_FORM: &str = "a Postgres URL such as postgres://user:password@host:5432/chat";
 
 /// A handle to Postgres with at most one connection, made at first use.
@@ -70,16 +72,40 @@ impl std::fmt::Debug for Postgres {
     }
 }
 
-impl Postgres {
-    /// A handle to the database that `DATABASE_URL` names. Does no IO.
-    pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
+/// With the functions' user, whom `FUNCTIONS_DATABASE_URL` names.
+impl FromSettings for Postgres {
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self {
             budgets: Budgets::new(settings)?,
-            options: connect_options(settings, DATABASE_URL)?,
+            options: connect_options(settings, FUNCTIONS_DATABASE_URL)?,
             connection: Mutex::new(None),
         })
     }
+}
 
+/// Asks whether Postgres answers, as the user that sees no data.
+#[derive(Debug)]
+pub struct Probe(Postgres);
+
+/// With the health check's user, whom `HEALTH_DATABASE_URL` names.
+impl FromSettings for Probe {
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        Ok(Self(Postgres {
+            budgets: Budgets::default(),
+            options: connect_options(settings, HEALTH_DATABASE_URL)?,
+            connection: Mutex::new(None),
+        }))
+    }
+}
+
+impl Probe {
+    /// Checks that the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.0.ping().await
+    }
+}
+
+impl Postgres {
     /// Checks that the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.fetch_optional::<(i32,)>("answer a ping", || sqlx::query_as("SELECT 1"))
@@ -158,48 +184,70 @@ impl Postgres {
     }
 }
 
-/// Brings the database that `DATABASE_URL` names to the schema of this version, makes the roles that
-/// `FUNCTIONS_DATABASE_URL` and `HEALTH_DATABASE_URL` name, and gives them their rights. Repeating it changes nothing.
-/// Answers what whoever deploys should know, a line each.
-pub async fn migrate(settings: &Settings) -> Result<Vec<String>, MigrateError> {
-    let mut roles = Roles::new(settings)?;
-    let mut connection = connect_as_owner(settings).await?;
-    roles.make(&mut connection).await?;
-    apply(&mut connection).await?;
-    roles.grant(&mut connection).await?;
-    // The answer does not depend on a polite goodbye.
-    let _ = connection.close().await;
-    Ok(roles.into_notes())
+/// Brings the database that `DATABASE_URL` names to the schema of this version, makes the users that
+/// `FUNCTIONS_DATABASE_URL` and `HEALTH_DATABASE_URL` name, and gives them their rights.
+pub struct Migration {
+    owner: PgConnectOptions,
+    roles: Roles,
 }
 
-/// The part of [`migrate`] that belongs to the cluster: makes the roles.
-pub async fn make_roles(settings: &Settings) -> Result<(), MigrateError> {
-    let mut roles = Roles::new(settings)?;
-    let mut connection = connect_as_owner(settings).await?;
-    roles.make(&mut connection).await?;
-    let _ = connection.close().await;
-    Ok(())
+/// Never shows how to log in.
+impl std::fmt::Debug for Migration {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Migration")
+            .field("roles", &self.roles)
+            .finish_non_exhaustive()
+    }
 }
 
-/// The part of [`migrate`] that belongs to a database: its schema, and the rights of roles that are there.
-pub async fn migrate_database(settings: &Settings) -> Result<(), MigrateError> {
-    let roles = Roles::new(settings)?;
-    let mut connection = connect_as_owner(settings).await?;
-    apply(&mut connection).await?;
-    roles.grant(&mut connection).await?;
-    let _ = connection.close().await;
-    Ok(())
+impl FromSettings for Migration {
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        Ok(Self {
+            owner: connect_options(settings, DATABASE_URL)?,
+            roles: Roles::new(settings)?,
+        })
+    }
 }
 
-async fn connect_as_owner(settings: &Settings) -> Result<PgConnection, MigrateError> {
-    let options = connect_options(settings, DATABASE_URL)?;
-    let mut connection = connect(&options, Instant::now() + OWNER_CONNECT_TIMEOUT).await?;
-    // The bounds of a role are for functions. Building an index, or waiting for another migration, takes what it takes.
-    sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = 0")
-        .execute(&mut connection)
-        .await
-        .map_err(|error| StoreError::new(StoreErrorKind::Unavailable, STORE, "take settings", error))?;
-    Ok(connection)
+impl Migration {
+    /// Does all of it. Repeating it changes nothing. Answers what whoever deploys should know, a line each.
+    pub async fn run(&self) -> Result<Vec<String>, MigrateError> {
+        let mut connection = self.connect().await?;
+        let notes = self.roles.make(&mut connection).await?;
+        apply(&mut connection).await?;
+        self.roles.grant(&mut connection).await?;
+        // The answer does not depend on a polite goodbye.
+        let _ = connection.close().await;
+        Ok(notes)
+    }
+
+    /// The part of it that belongs to the cluster: makes the users.
+    pub async fn make_roles(&self) -> Result<(), MigrateError> {
+        let mut connection = self.connect().await?;
+        self.roles.make(&mut connection).await?;
+        let _ = connection.close().await;
+        Ok(())
+    }
+
+    /// The part of it that belongs to a database: its schema, and the rights of users that are there.
+    pub async fn migrate_database(&self) -> Result<(), MigrateError> {
+        let mut connection = self.connect().await?;
+        apply(&mut connection).await?;
+        self.roles.grant(&mut connection).await?;
+        let _ = connection.close().await;
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<PgConnection, MigrateError> {
+        let mut connection = connect(&self.owner, Instant::now() + OWNER_CONNECT_TIMEOUT).await?;
+        // The bounds of a role are for functions. Building an index, or waiting for another migration, takes what it takes.
+        sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = 0")
+            .execute(&mut connection)
+            .await
+            .map_err(|error| StoreError::new(StoreErrorKind::Unavailable, STORE, "take settings", error))?;
+        Ok(connection)
+    }
 }
 
 async fn apply(connection: &mut PgConnection) -> Result<(), StoreError> {
@@ -213,9 +261,6 @@ async fn apply(connection: &mut PgConnection) -> Result<(), StoreError> {
 /// Why the database could not be brought to the schema of this version.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
-    /// The settings do not say which database.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
     /// A setting names a role that cannot be what it is to be.
     #[error("{variable} names a role that cannot be used: {problem}")]
     Role {

@@ -20,13 +20,11 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, FromRow};
 use url::Url;
 
-use super::{DATABASE_URL, DATABASE_URL_FORM, MigrateError, STORE, connect_options};
+use super::{
+    DATABASE_URL, DATABASE_URL_FORM, FUNCTIONS_DATABASE_URL, HEALTH_DATABASE_URL, MigrateError, STORE, connect_options,
+};
 use crate::{StoreError, StoreErrorKind};
 use chat_operation::{Settings, SettingsError};
-
-/// The settings that name the roles with fewer rights.
-const FUNCTIONS_DATABASE_URL: &str = "FUNCTIONS_DATABASE_URL";
-const HEALTH_DATABASE_URL: &str = "HEALTH_DATABASE_URL";
 
 /// Bytes of a role's name, which Postgres would cut without a word.
 const NAME_BYTES_MAX: usize = 63;
@@ -77,7 +75,7 @@ pub(super) struct Roles {
     functions: Option<Role>,
     /// None when health uses one of the others.
     health: Option<Role>,
-    /// What whoever deploys should know.
+    /// What whoever deploys should know of the settings.
     notes: Vec<String>,
 }
 
@@ -145,13 +143,9 @@ impl Roles {
         })
     }
 
-    /// What whoever deploys should know.
-    pub(super) fn into_notes(self) -> Vec<String> {
-        self.notes
-    }
-
-    /// Makes the roles of the cluster, or brings them to what the settings say.
-    pub(super) async fn make(&mut self, connection: &mut PgConnection) -> Result<(), MigrateError> {
+    /// Makes the roles of the cluster, or brings them to what the settings say. Answers what whoever deploys should know.
+    pub(super) async fn make(&self, connection: &mut PgConnection) -> Result<Vec<String>, MigrateError> {
+        let mut notes = self.notes.clone();
         lock(connection)
             .await
             .map_err(|error| failed("lock its roles", error))?;
@@ -172,9 +166,9 @@ impl Roles {
                     Ok(note) => break note,
                 }
             };
-            self.notes.extend(note);
+            notes.extend(note);
         }
-        Ok(())
+        Ok(notes)
     }
 
     /// Gives the roles their rights in this database, and takes all others, PUBLIC's included.

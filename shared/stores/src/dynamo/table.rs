@@ -1,0 +1,202 @@
+//! The registry's table: how it is called, and how it is made where no template makes it.
+
+use std::error::Error;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
+use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
+    TimeToLiveSpecification, TimeToLiveStatus,
+};
+use chat_operation::{FromSettings, Grant, Settings, SettingsError};
+
+use super::item::{TTL, USER_ID};
+use super::{Aws, Patience};
+use crate::{StoreError, StoreErrorKind};
+
+/// The store's name in errors.
+pub(super) const STORE: &str = "the registry of connections (DynamoDB)";
+
+/// What waits for the registry are clients that connect and environments that have answered and deliver: neither is to
+/// wait for long when it hangs, and each can do without it. One slow attempt is worth a second one.
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_millis(800),
+    attempt: Duration::from_secs(1),
+    operation: Duration::from_millis(1_500),
+    attempts: 3,
+};
+
+/// The table is made while the local stack starts, on a machine that may be busy with that.
+const MAKING_PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(2),
+    attempt: Duration::from_secs(10),
+    operation: Duration::from_secs(30),
+    attempts: 3,
+};
+
+/// How often, and how far apart, a new table is asked whether it can be used.
+const TABLE_POLLS_MAX: usize = 300;
+const TABLE_POLL_WAIT: Duration = Duration::from_millis(100);
+
+/// DynamoDB's errors that a later try may not meet.
+const PASSING_ERRORS: [&str; 5] = [
+    "InternalServerError",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "ThrottlingException",
+];
+
+/// The table `LIVE_TABLE`, called with [`Aws::new`]'s settings, at `AWS_ENDPOINT_URL` if that is set.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) name: String,
+    aws: Aws,
+    endpoint: Option<String>,
+    client: OnceLock<Client>,
+}
+
+impl Table {
+    pub(super) fn new(settings: &Settings, grants: &[Grant]) -> Result<Self, SettingsError> {
+        const NAME: &str = "LIVE_TABLE";
+        const EXPECTED: &str = "the name of the DynamoDB table of connections";
+        Ok(Self {
+            name: settings.require_granted(NAME, EXPECTED, grants)?.to_owned(),
+            aws: Aws::new(settings)?,
+            endpoint: settings.get("AWS_ENDPOINT_URL").map(str::to_owned),
+            client: OnceLock::new(),
+        })
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        self.client
+            .get_or_init(|| Client::new(&self.aws.sdk_config(self.endpoint.as_deref(), PATIENCE)))
+    }
+}
+
+/// The registry's table for the local stack and for tests, which make it; a deployment makes its own by its template, in the
+/// same shape, and no function may.
+#[derive(Debug)]
+pub struct RegistryTable(Table);
+
+impl FromSettings for RegistryTable {
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        Table::new(settings, &[]).map(Self)
+    }
+}
+
+impl RegistryTable {
+    /// A client for making the table, for which nobody waits who could come back.
+    fn maker(&self) -> Client {
+        Client::new(&self.0.aws.sdk_config(self.0.endpoint.as_deref(), MAKING_PATIENCE))
+    }
+
+    /// Makes the table, if it is not there, and waits until it can be used. For the local stack and for tests; a
+    /// deployment makes its own by its template, in the same shape.
+    pub async fn create(&self) -> Result<(), StoreError> {
+        const ACTION: &str = "create its table";
+        let corrupt = |error| StoreError::new(StoreErrorKind::Corrupt, STORE, ACTION, error);
+        let attribute = AttributeDefinition::builder()
+            .attribute_name(USER_ID)
+            .attribute_type(ScalarAttributeType::S)
+            .build()
+            .map_err(corrupt)?;
+        let key = KeySchemaElement::builder()
+            .attribute_name(USER_ID)
+            .key_type(KeyType::Hash)
+            .build()
+            .map_err(corrupt)?;
+        let client = self.maker();
+        let created = client
+            .create_table()
+            .table_name(&self.0.name)
+            .billing_mode(BillingMode::PayPerRequest)
+            .attribute_definitions(attribute)
+            .key_schema(key)
+            .send()
+            .await;
+        if let Err(error) = created
+            && !error
+                .as_service_error()
+                .is_some_and(CreateTableError::is_resource_in_use_exception)
+        {
+            return Err(store_error(ACTION, error));
+        }
+        self.wait_until_active(&client, ACTION).await?;
+        self.expire_items(&client, ACTION).await
+    }
+
+    async fn wait_until_active(&self, client: &Client, action: &'static str) -> Result<(), StoreError> {
+        for _ in 0..TABLE_POLLS_MAX {
+            let answer = client.describe_table().table_name(&self.0.name).send().await;
+            match answer {
+                Ok(answer) => {
+                    if answer.table.and_then(|table| table.table_status) == Some(TableStatus::Active) {
+                        return Ok(());
+                    }
+                }
+                // Right after its creation, a table may not be found yet.
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(DescribeTableError::is_resource_not_found_exception) => {}
+                Err(error) => return Err(store_error(action, error)),
+            }
+            tokio::time::sleep(TABLE_POLL_WAIT).await;
+        }
+        let problem = format!("table {} did not become active", self.0.name);
+        Err(StoreError::new(StoreErrorKind::Timeout, STORE, action, problem))
+    }
+
+    async fn expire_items(&self, client: &Client, action: &'static str) -> Result<(), StoreError> {
+        let present = client
+            .describe_time_to_live()
+            .table_name(&self.0.name)
+            .send()
+            .await
+            .map_err(|error| store_error(action, error))?;
+        let status = present.time_to_live_description.and_then(|ttl| ttl.time_to_live_status);
+        if matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)) {
+            return Ok(());
+        }
+        let specification = TimeToLiveSpecification::builder()
+            .attribute_name(TTL)
+            .enabled(true)
+            .build()
+            .map_err(|error| StoreError::new(StoreErrorKind::Corrupt, STORE, action, error))?;
+        client
+            .update_time_to_live()
+            .table_name(&self.0.name)
+            .time_to_live_specification(specification)
+            .send()
+            .await
+            .map_err(|error| store_error(action, error))?;
+        Ok(())
+    }
+}
+
+pub(super) fn store_error<E>(action: &'static str, error: SdkError<E, HttpResponse>) -> StoreError
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    let kind = match &error {
+        SdkError::TimeoutError(_) => StoreErrorKind::Timeout,
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => StoreErrorKind::Timeout,
+        SdkError::ServiceError(refusal) => {
+            let passes = refusal.err().code().is_some_and(|code| PASSING_ERRORS.contains(&code));
+            if passes || refusal.raw().status().is_server_error() {
+                StoreErrorKind::Unavailable
+            } else {
+                StoreErrorKind::Corrupt
+            }
+        }
+        SdkError::ConstructionFailure(_) => StoreErrorKind::Corrupt,
+        _ => StoreErrorKind::Unavailable,
+    };
+    StoreError::new(kind, STORE, action, error)
+}
