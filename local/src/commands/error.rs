@@ -9,6 +9,7 @@ use chat_stores::StoreError;
 use super::bench::error::BenchError;
 use crate::gateway::{GatewayError, IssuerError};
 use crate::stack::StackError;
+use crate::template::TemplateError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,14 @@ pub(super) enum CommandError {
     /// A benchmark.
     #[error(transparent)]
     Bench(#[from] BenchError),
+
+    /// The template.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+
+    /// Files of the template are not what the functions say.
+    #[error("{0} is not what the functions say: run `cargo chat template`")]
+    Stale(String),
 
     /// The port that was asked for is not one.
     #[error("CHAT_PORT is `{0}`: set it to a number from 1 to 65535, or to 0 for any free port")]

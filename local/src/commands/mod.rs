@@ -7,6 +7,7 @@ mod service;
 mod settings;
 mod signals;
 mod stack;
+mod template;
 mod test;
 mod testbed;
 mod up;
@@ -22,6 +23,7 @@ pub use self::environment::Environment;
 
 use self::bench::BenchArguments;
 use self::error::CommandError;
+use self::template::TemplateArguments;
 use crate::stack::{StackError, reason};
 
 /// What a shell reports for a program that Ctrl-C ended before it had done its work.
@@ -51,6 +53,8 @@ enum Command {
     },
     /// Start only databases for tests, print their addresses as shell exports, and stay until Ctrl-C.
     Stack,
+    /// Write template.yaml and stacks/ from the functions and what they need.
+    Template(TemplateArguments),
     /// Measure the service, in a release build, against a bare loop of the same database calls.
     Bench(BenchArguments),
 }
@@ -69,6 +73,7 @@ impl Arguments {
                 Command::Up => up::run(&environment).await,
                 Command::Test { args } => test::run(&environment, &args).await,
                 Command::Stack => stack::run(&environment).await,
+                Command::Template(arguments) => template::run(&arguments),
                 Command::Bench(arguments) => bench::run(&environment, &arguments).await,
             };
             result.unwrap_or_else(|error| match error {

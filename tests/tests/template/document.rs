@@ -1,17 +1,50 @@
-//! Reads `template.yaml` as JSON, with CloudFormation's short tags in their long form: `!Ref X` is `{"Ref": "X"}`,
+//! Reads the template's files as JSON, with CloudFormation's short tags in their long form: `!Ref X` is `{"Ref": "X"}`,
 //! `!Sub x` is `{"Fn::Sub": "x"}`, `!GetAtt A.B` is `{"Fn::GetAtt": "A.B"}`.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use chat_local::SERVICES;
+use chat_local::template::HEAD;
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 
 use crate::root;
 
-/// The template, and the size of its file in bytes.
-pub(crate) fn template() -> (Value, usize) {
-    let text = std::fs::read_to_string(root().join("template.yaml")).unwrap();
-    let mut documents = Yaml::load_from_str(&text).unwrap();
-    assert_eq!(documents.len(), 1, "template.yaml holds one document");
-    (json(&documents.remove(0)), text.len())
+/// The head of the template.
+pub(crate) fn head() -> Value {
+    read(&root().join(HEAD))
+}
+
+/// The stacks below the head, by the names of their services.
+pub(crate) fn stacks() -> BTreeMap<&'static str, Value> {
+    SERVICES
+        .iter()
+        .map(|service| {
+            let file = root().join("stacks").join(format!("{}.yaml", service.name));
+            (service.name, read(&file))
+        })
+        .collect()
+}
+
+/// All of a template's resources of a type.
+pub(crate) fn resources_of_type<'a>(
+    template: &'a Value,
+    kind: &'a str,
+) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    let resources = template["Resources"].as_object().into_iter().flatten();
+    resources.filter(move |(_, resource)| resource["Type"] == kind)
+}
+
+fn read(file: &Path) -> Value {
+    parse(&std::fs::read_to_string(file).unwrap())
+}
+
+/// The one document of a template.
+pub(crate) fn parse(template: &str) -> Value {
+    let mut documents = Yaml::load_from_str(template).unwrap();
+    assert_eq!(documents.len(), 1);
+    json(&documents.remove(0))
 }
 
 fn json(yaml: &Yaml<'_>) -> Value {
@@ -34,7 +67,7 @@ fn json(yaml: &Yaml<'_>) -> Value {
             Value::Object(Map::from_iter([(function, json(value))]))
         }
         Yaml::Representation(..) | Yaml::Alias(_) | Yaml::BadValue => {
-            panic!("template.yaml holds something that CloudFormation does not read: {yaml:?}")
+            panic!("a template holds something that CloudFormation does not read: {yaml:?}")
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Facts about what is deployed and how the workspace is put together: the contract, the code and `template.yaml` name
+//! Facts about what is deployed and how the workspace is put together: the contract, the code and the template name
 //! the same operations, functions get what they need and nothing else, and crates import only what the layout allows.
 
 #![expect(
@@ -12,7 +12,6 @@
 
 mod deployment;
 mod document;
-mod functions;
 mod imports;
 mod tokens;
 

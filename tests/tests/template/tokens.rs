@@ -62,7 +62,7 @@ async fn answer(function: &Function, fixture: &Fixture, path: &str) -> (u64, Val
 async fn every_rpc_but_health_refuses_a_call_without_a_verified_token() {
     let fixture = Fixture::new().await;
     let mut refused = 0;
-    for function in crate::functions::functions().values() {
+    for function in &chat_local::functions() {
         let Trigger::Rpc { path, public } = function.trigger() else {
             continue;
         };
