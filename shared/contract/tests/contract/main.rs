@@ -1,5 +1,6 @@
 //! Keeps true to `proto/` what is made from it.
 
+mod reference;
 mod rest;
 mod rust;
 
@@ -44,8 +45,8 @@ fn rpcs(pool: &DescriptorPool) -> impl Iterator<Item = MethodDescriptor> {
     ours.flat_map(|service| service.methods().collect::<Vec<_>>())
 }
 
-/// Writes the file if it is not as it should be. Whether it was not.
-fn is_stale(path: &Path, text: &str) -> bool {
+/// Writes the file anew if it does not have this text. Returns whether it did not.
+fn renew(path: &Path, text: &str) -> bool {
     let is_stale = fs::read_to_string(path).ok().as_deref() != Some(text);
     if is_stale {
         fs::write(path, text).expect("the file is writable");
@@ -57,11 +58,21 @@ fn is_stale(path: &Path, text: &str) -> bool {
 fn the_generated_code_is_what_proto_says() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/generated");
     let mut files = rust::generate(&compile().file_descriptor_set());
-    files.retain(|name, text| is_stale(&folder.join(name), text));
+    files.retain(|name, text| renew(&folder.join(name), text));
     let stale: Vec<_> = files.into_keys().collect();
     assert!(
         stale.is_empty(),
         "{stale:?} did not match proto/ and have been written anew: look at them and commit them"
+    );
+}
+
+#[test]
+fn the_reference_is_what_proto_says() {
+    let page = reference::markdown(&compile().descriptor_pool());
+    let was_stale = renew(&root().join("docs/contract.md"), &page);
+    assert!(
+        !was_stale,
+        "docs/contract.md did not match proto/ and has been written anew: look at it and commit it"
     );
 }
 

@@ -195,7 +195,8 @@ fn segments(path: &str) -> Result<Vec<Segment>, String> {
     rest.split('/').map(segment).collect()
 }
 
-fn is_read(rpc: &MethodDescriptor) -> bool {
+/// Whether it is marked to change nothing.
+pub(crate) fn is_read(rpc: &MethodDescriptor) -> bool {
     let options = rpc.method_descriptor_proto().options.as_ref();
     options.is_some_and(|options| options.idempotency_level() == IdempotencyLevel::NoSideEffects)
 }

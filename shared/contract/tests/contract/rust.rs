@@ -10,7 +10,7 @@ use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet, OneofDescriptorProto};
 use protox::prost::Message as _;
 
-const TAKES_ALL: &str = "a String takes all that is written";
+pub(crate) const TAKES_ALL: &str = "a String takes all that is written";
 
 /// Generates, for every RPC, the link from its request type to its response and path.
 struct RpcGenerator;
