@@ -26,7 +26,7 @@ pub struct UpsertProfileRequest {
     /// An https URL of at most 512 bytes, or empty for none.
     #[prost(string, tag = "2")]
     pub avatar_url: ::prost::alloc::string::String,
-    /// The fields to set, of "display_name" and "avatar_url". Empty means both. A first profile needs a display name.
+    /// The fields to set, of `display_name` and `avatar_url`. Empty means both. A first profile needs a display name.
     #[prost(message, optional, tag = "3")]
     pub update_mask: ::core::option::Option<crate::FieldMask>,
 }

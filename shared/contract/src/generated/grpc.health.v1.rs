@@ -3,7 +3,7 @@
 /// Asks for the health of a service.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HealthCheckRequest {
-    /// A full service name such as "chat.v1.MessageService", or empty for all.
+    /// A full service name such as `chat.v1.MessageService`, or empty for all.
     #[prost(string, tag = "1")]
     pub service: ::prost::alloc::string::String,
 }

@@ -1,16 +1,16 @@
-//! Keeps the generated Rust true to `proto/`.
+//! The Rust of the contract.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use prost_build::{Service, ServiceGenerator};
 use prost_types::field_descriptor_proto::{Label, Type};
-use prost_types::{FieldDescriptorProto, FileDescriptorProto, OneofDescriptorProto};
+use prost_types::{FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet, OneofDescriptorProto};
 use protox::prost::Message as _;
 
-const TAKES_ALL: &str = "a String takes all that is written";
+pub(crate) const TAKES_ALL: &str = "a String takes all that is written";
 
 /// Generates, for every RPC, the link from its request type to its response and path.
 struct RpcGenerator;
@@ -113,28 +113,8 @@ fn without_reading(text: &str) -> String {
     kept
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn proto_files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("proto/ is readable") {
-        let path = entry.expect("proto/ is readable").path();
-        if path.is_dir() {
-            proto_files(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "proto") {
-            found.push(path);
-        }
-    }
-    found.sort();
-}
-
-fn generate() -> BTreeMap<String, String> {
-    let proto = root().join("proto");
-    let mut files = Vec::new();
-    proto_files(&proto, &mut files);
-    let descriptors = protox::compile(&files, [&proto]).expect("proto/ compiles");
-
+/// The files of `src/generated`, by name.
+pub(crate) fn generate(descriptors: &FileDescriptorSet) -> BTreeMap<String, String> {
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("contract");
     fs::create_dir_all(&out).expect("the target folder is writable");
     prost_build::Config::new()
@@ -186,23 +166,7 @@ fn generate() -> BTreeMap<String, String> {
                 format!("// @generated from proto/ by `cargo test --workspace --test contract`.\n{text}"),
             )
         })
+        // Well-known types are of other crates, and google.api is read by tools alone.
         .filter(|(name, _)| name.starts_with("chat.") || name.starts_with("grpc."))
         .collect()
-}
-
-#[test]
-fn the_generated_code_is_what_proto_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/generated");
-    let mut stale = Vec::new();
-    for (name, text) in generate() {
-        let path = folder.join(&name);
-        if fs::read_to_string(&path).ok().as_deref() != Some(&text) {
-            fs::write(&path, text).expect("src/generated is writable");
-            stale.push(name);
-        }
-    }
-    assert!(
-        stale.is_empty(),
-        "{stale:?} did not match proto/ and have been written anew: look at them and commit them"
-    );
 }
