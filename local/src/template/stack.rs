@@ -72,8 +72,12 @@ pub(super) fn stack(service: &Service) -> Result<String, TemplateError> {
     for function in &functions {
         resources.push_str(&function.resources()?);
     }
-    let globals = globals(functions.iter().any(Deployed::in_vpc));
-    let body = format!("{globals}\nResources:\n{}", resources.trim_start_matches('\n'));
+    let conditions = if functions.iter().any(Deployed::in_vpc) {
+        "Conditions:\n  InVpc: !Not [!Equals [!Ref NetworkPolicy, '']]\n\n"
+    } else {
+        ""
+    };
+    let body = format!("{conditions}Resources:\n{}", resources.trim_start_matches('\n'));
     let parameters: Vec<_> = parameters(&body)
         .map(|(name, kind, _)| format!("  {name}:\n    Type: {kind}\n"))
         .collect();
@@ -82,8 +86,10 @@ pub(super) fn stack(service: &Service) -> Result<String, TemplateError> {
     Ok(format!(
         "# Written by `cargo chat template` from functions/{name} and what its functions ask for. Do not edit.
 AWSTemplateFormatVersion: '2010-09-09'
-Transform: AWS::Serverless-2016-10-31
 Description: Chat service - the functions of functions/{name}, a part of template.yaml.
+Metadata:
+  # That code is a folder, which `sam deploy` packages.
+  cfn-lint: {{config: {{ignore_checks: [W3002]}}}}
 
 Parameters:
 {parameters}
@@ -113,32 +119,6 @@ pub(super) fn pascal_case(name: &str) -> String {
             .map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
     };
     name.split('-').filter_map(capitalised).collect()
-}
-
-/// What all functions of a stack have in common.
-fn globals(in_vpc: bool) -> String {
-    let mut globals = "Globals:
-  Function:
-    Runtime: provided.al2023
-    Architectures: [arm64]
-    Handler: bootstrap
-    # The HTTP API gives up after 30 s; a function that ends before it can still say what went wrong.
-    Timeout: 29
-    MemorySize: !Ref FunctionMemory
-    Tracing: Active
-    LoggingConfig:
-      LogFormat: JSON
-      ApplicationLogLevel: !Ref LogLevel
-      LogGroup: !Ref Logs
-    Environment:
-      Variables:
-        RUST_LOG: !Ref LogLevel
-"
-    .to_owned();
-    if in_vpc {
-        globals.insert_str(0, "Conditions:\n  InVpc: !Not [!Equals [!Ref NetworkPolicy, '']]\n\n");
-    }
-    globals
 }
 
 /// The log of all functions, and the filter that counts their errors.
@@ -265,35 +245,25 @@ impl Deployed {
             Trigger::SocketRoute(route) => format!("The live socket's {route}"),
             Trigger::Deployment => "Run by whoever deploys".to_owned(),
         };
-        let mut properties = String::new();
-        let (timeout, memory) = match self.function.trigger() {
-            Trigger::Rpc { .. } => (None, None),
-            Trigger::SocketAuthorizer => (Some("5"), Some("SocketMemory")),
-            Trigger::SocketRoute(_) => (Some("10"), Some("SocketMemory")),
-            Trigger::Deployment => (Some("900"), None),
+        // The HTTP API gives up after 30 s; a function that ends before it can still say what went wrong.
+        let (seconds, memory) = match self.function.trigger() {
+            Trigger::Rpc { .. } => (29, "FunctionMemory"),
+            Trigger::SocketAuthorizer => (5, "SocketMemory"),
+            Trigger::SocketRoute(_) => (10, "SocketMemory"),
+            Trigger::Deployment => (900, "FunctionMemory"),
         };
-        if let Some(seconds) = timeout {
-            properties.extend(["      Timeout: ", seconds, "\n"]);
-        }
-        if let Some(memory) = memory {
-            properties.extend(["      MemorySize: !Ref ", memory, "\n"]);
-        }
-        if self.in_vpc() {
-            properties.push_str(
-                "      VpcConfig: !If
+        let network = if self.in_vpc() {
+            "
+      VpcConfig: !If
         - InVpc
         - SubnetIds: !Ref SubnetIds
           SecurityGroupIds: !Ref SecurityGroupIds
           Ipv6AllowedForDualStack: !Ref Ipv6
-        - !Ref AWS::NoValue
-",
-            );
-        }
+        - !Ref AWS::NoValue"
+        } else {
+            ""
+        };
         let variables: String = self.settings.iter().filter_map(|setting| variable(setting)).collect();
-        if !variables.is_empty() {
-            properties.push_str("      Environment:\n        Variables:\n");
-            properties.push_str(&variables);
-        }
         let has_secret = self
             .settings
             .iter()
@@ -310,15 +280,25 @@ impl Deployed {
         format!(
             "
   {id}Function:
-    Type: AWS::Serverless::Function
+    Type: AWS::Lambda::Function
     Metadata:
       SkipBuild: true
     Properties:
       FunctionName: !Sub ${{Chat}}-{name}
       Description: {description}
-      CodeUri: ../target/lambda/{name}/
+      Code: ../target/lambda/{name}/
+      Runtime: provided.al2023
+      Architectures: [arm64]
+      Handler: bootstrap
       Role: !GetAtt {id}Role.Arn
-{properties}"
+      Timeout: {seconds}
+      MemorySize: !Ref {memory}
+      TracingConfig: {{Mode: Active}}
+      LoggingConfig: {{LogFormat: JSON, ApplicationLogLevel: !Ref LogLevel, LogGroup: !Ref Logs}}{network}
+      Environment:
+        Variables:
+          RUST_LOG: !Ref LogLevel
+{variables}"
         )
     }
 

@@ -360,7 +360,7 @@ fn functions_may_do_what_their_clients_call_and_nothing_else() {
     };
     let mut seen = 0;
     for stack in stacks().values() {
-        for (name, _) in resources_of_type(stack, "AWS::Serverless::Function") {
+        for (name, _) in resources_of_type(stack, "AWS::Lambda::Function") {
             let function = name.strip_suffix("Function").unwrap();
             let expected: BTreeSet<String> = expected(function).into_iter().map(str::to_owned).collect();
             let role = &stack["Resources"][format!("{function}Role")];
@@ -429,10 +429,9 @@ fn a_star_stands_only_where_a_service_knows_no_resources() {
 #[test]
 fn secrets_are_named_and_read_anew_with_their_revision() {
     for stack in stacks().values() {
-        let all = &stack["Globals"]["Function"]["Environment"]["Variables"];
-        assert_eq!(*all, json!({ "RUST_LOG": reference("LogLevel") }));
-        for (name, function) in resources_of_type(stack, "AWS::Serverless::Function") {
+        for (name, function) in resources_of_type(stack, "AWS::Lambda::Function") {
             let environment = &function["Properties"]["Environment"]["Variables"];
+            assert_eq!(environment["RUST_LOG"], reference("LogLevel"), "{name}");
             let mut reads = false;
             for (variable, value) in environment.as_object().into_iter().flatten() {
                 // A parameter, or a text of parameters; a secret's text is put in by CloudFormation.
@@ -467,7 +466,7 @@ fn secrets_are_named_and_read_anew_with_their_revision() {
 #[test]
 fn each_function_logs_in_to_postgres_as_the_least_user_that_can_do_its_work() {
     for stack in stacks().values() {
-        for (name, function) in resources_of_type(stack, "AWS::Serverless::Function") {
+        for (name, function) in resources_of_type(stack, "AWS::Lambda::Function") {
             let environment = function["Properties"]["Environment"]["Variables"].clone();
             let told = |variable: &str| !environment[variable].is_null();
             let (owner, functions, health) = (
@@ -489,7 +488,7 @@ fn each_function_logs_in_to_postgres_as_the_least_user_that_can_do_its_work() {
 #[test]
 fn only_functions_that_use_a_database_are_in_the_vpc() {
     for stack in stacks().values() {
-        for (name, function) in resources_of_type(stack, "AWS::Serverless::Function") {
+        for (name, function) in resources_of_type(stack, "AWS::Lambda::Function") {
             let function = &function["Properties"];
             let environment = function["Environment"]["Variables"].to_string();
             let uses_database = environment.contains("DATABASE_URL") || environment.contains("MONGODB_URI");
@@ -521,8 +520,10 @@ fn every_log_group_expires_and_all_functions_errors_are_counted() {
         }
     }
     for (service, stack) in &stacks {
-        let logging = &stack["Globals"]["Function"]["LoggingConfig"];
-        assert_eq!(logging["LogGroup"], reference("Logs"), "{service}");
+        for (name, function) in resources_of_type(stack, "AWS::Lambda::Function") {
+            let logging = &function["Properties"]["LoggingConfig"];
+            assert_eq!(logging["LogGroup"], reference("Logs"), "{name}");
+        }
         let filter = &stack["Resources"]["Errors"]["Properties"];
         assert_eq!(filter["LogGroupName"], reference("Logs"), "{service}");
         let metric = &filter["MetricTransformations"][0];
@@ -597,9 +598,8 @@ fn api_functions_answer_before_the_gateway_gives_up() {
                 continue;
             }
             let function = name.replace("Integration", "Function");
-            let own = &stack["Resources"][&function]["Properties"]["Timeout"];
-            let all = &stack["Globals"]["Function"]["Timeout"];
-            let seconds = own.as_u64().or(all.as_u64()).unwrap();
+            let timeout = &stack["Resources"][&function]["Properties"]["Timeout"];
+            let seconds = timeout.as_u64().unwrap();
             assert!(seconds <= API_TIMEOUT_SECONDS_MAX, "{function}: {seconds} s");
         }
     }
