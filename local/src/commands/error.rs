@@ -7,6 +7,7 @@ use chat_runtime::InvocationError;
 use chat_stores::StoreError;
 
 use super::bench::error::BenchError;
+use super::new_operation::NewOperationError;
 use crate::gateway::{GatewayError, IssuerError};
 use crate::stack::StackError;
 use crate::template::TemplateError;
@@ -29,6 +30,10 @@ pub(super) enum CommandError {
     /// A benchmark.
     #[error(transparent)]
     Bench(#[from] BenchError),
+
+    /// The files of an operation.
+    #[error(transparent)]
+    NewOperation(#[from] NewOperationError),
 
     /// The template.
     #[error(transparent)]

@@ -3,6 +3,7 @@
 mod bench;
 mod environment;
 mod error;
+mod new_operation;
 mod service;
 mod settings;
 mod signals;
@@ -23,6 +24,7 @@ pub use self::environment::Environment;
 
 use self::bench::BenchArguments;
 use self::error::CommandError;
+use self::new_operation::NewOperationArguments;
 use self::template::TemplateArguments;
 use crate::stack::{StackError, reason};
 
@@ -53,6 +55,8 @@ enum Command {
     },
     /// Start only databases for tests, print their addresses as shell exports, and stay until Ctrl-C.
     Stack,
+    /// Write the files of a new RPC, with the tests that every operation has.
+    NewOperation(NewOperationArguments),
     /// Write template.yaml and stacks/ from the functions and what they need.
     Template(TemplateArguments),
     /// Measure the service, in a release build, against a bare loop of the same database calls.
@@ -73,6 +77,7 @@ impl Arguments {
                 Command::Up => up::run(&environment).await,
                 Command::Test { args } => test::run(&environment, &args).await,
                 Command::Stack => stack::run(&environment).await,
+                Command::NewOperation(arguments) => new_operation::run(&arguments),
                 Command::Template(arguments) => template::run(&arguments),
                 Command::Bench(arguments) => bench::run(&environment, &arguments).await,
             };

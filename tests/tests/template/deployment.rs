@@ -8,6 +8,7 @@ use chat_local::template::{File, HEAD, Target, render};
 use chat_runtime::Trigger;
 use serde_json::{Value, json};
 
+use crate::contract::{rpcs, words};
 use crate::document::{head, resources_of_type, stacks};
 use crate::{root, workspace_packages};
 
@@ -16,64 +17,6 @@ const API_TIMEOUT_SECONDS_MAX: u64 = 29;
 
 /// The RPC that anybody may call.
 pub(crate) const OPEN_RPC: &str = "/grpc.health.v1.Health/Check";
-
-struct Rpc {
-    /// Such as `SendMessage`.
-    name: String,
-    /// Such as `/chat.v1.MessageService/SendMessage`.
-    path: String,
-    /// The crate's folder below `functions/`, such as `message`.
-    folder: String,
-}
-
-/// Every RPC of `proto/`.
-fn rpcs() -> Vec<Rpc> {
-    let proto = root().join("proto");
-    let mut files = Vec::new();
-    let mut folders = vec![proto.clone()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "proto") {
-                files.push(path);
-            }
-        }
-    }
-    let descriptors = protox::compile(&files, [&proto]).unwrap();
-    let mut rpcs = Vec::new();
-    for file in &descriptors.file {
-        for service in &file.service {
-            let folder = service
-                .name()
-                .strip_suffix("Service")
-                .unwrap_or(service.name())
-                .to_lowercase();
-            for method in &service.method {
-                rpcs.push(Rpc {
-                    name: method.name().to_owned(),
-                    path: format!("/{}.{}/{}", file.package(), service.name(), method.name()),
-                    folder: folder.clone(),
-                });
-            }
-        }
-    }
-    assert!(!rpcs.is_empty(), "proto/ names no RPC");
-    rpcs
-}
-
-/// `SendMessage` with its words in lower case, joined: `send-message`.
-fn words(name: &str, joint: char) -> String {
-    let mut words = String::new();
-    for letter in name.chars() {
-        if letter.is_uppercase() && !words.is_empty() {
-            words.push(joint);
-        }
-        words.extend(letter.to_lowercase());
-    }
-    words
-}
 
 /// The template's files as they would be written.
 fn written(target: Target) -> Vec<File> {

@@ -10,9 +10,11 @@
     reason = "indexing a JSON value gives null, which then fails the comparison"
 )]
 
+mod contract;
 mod deployment;
 mod document;
 mod imports;
+mod operations;
 mod tokens;
 
 use std::path::{Path, PathBuf};

@@ -92,7 +92,7 @@ fn poked(notices: &[Notice]) -> Vec<(&str, i64)> {
 }
 
 #[tokio::test]
-async fn opening_it_again_from_either_side_answers_the_same_and_pokes_both() {
+async fn a_repeat_from_either_side_answers_the_same_and_pokes_both() {
     let fixture = Fixture::new().await;
     let open: OpenDirectConversation = fixture.operation();
     fixture.befriend("alice", "bob").await;

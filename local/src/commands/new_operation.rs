@@ -1,0 +1,307 @@
+//! `cargo chat new-operation`: the files of a new RPC, with the tests that every operation has.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::error::CommandError;
+use crate::stack::StackError;
+
+/// What `cargo chat new-operation` is told.
+#[derive(Debug, Args)]
+pub(super) struct NewOperationArguments {
+    /// The crate's folder below functions/, such as message.
+    service: String,
+    /// The RPC's name in proto/, such as `PinMessage`.
+    rpc: String,
+}
+
+/// Why the files cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NewOperationError {
+    /// The name is not of an RPC's form.
+    #[error("`{0}` is not the name of an RPC, such as PinMessage")]
+    Name(String),
+    /// There is no such crate.
+    #[error("{} is not there: name a folder of functions/", .0.display())]
+    Service(PathBuf),
+}
+
+/// An RPC's name in its forms.
+struct Name<'a> {
+    /// `PinMessage`.
+    pascal: &'a str,
+    /// `pin_message`.
+    snake: String,
+    /// `pin-message`.
+    kebab: String,
+}
+
+/// Runs at the root of the checkout. Overwrites nothing.
+pub(super) fn run(arguments: &NewOperationArguments) -> Result<ExitCode, CommandError> {
+    let NewOperationArguments { service, rpc } = arguments;
+    let name = Name::parse(rpc).ok_or_else(|| NewOperationError::Name(rpc.clone()))?;
+    let source = Path::new("functions").join(service).join("src");
+    let lib = source.join("lib.rs");
+    let text = std::fs::read_to_string(&lib).map_err(|_| NewOperationError::Service(lib.clone()))?;
+    let files = [
+        (source.join(format!("{}.rs", name.snake)), operation(&name)),
+        (source.join(&name.snake).join("tests.rs"), tests(&name)),
+        (
+            source.join("bin").join(format!("{}.rs", name.kebab)),
+            binary(&name, service),
+        ),
+    ];
+    for (path, text) in &files {
+        create(path, text)?;
+    }
+    let replaced = std::fs::write(&lib, registered(&text, &name));
+    replaced.map_err(|source| file_error("write", &lib, source))?;
+    let mut out = std::io::stdout();
+    for path in files.iter().map(|(path, _)| path).chain([&lib]) {
+        let _ = writeln!(out, "wrote {}", path.display());
+    }
+    let _ = writeln!(
+        out,
+        "Write the operation and what its tests expect, then `cargo chat template` and `cargo chat test {}`.",
+        name.snake
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+impl<'a> Name<'a> {
+    fn parse(pascal: &'a str) -> Option<Self> {
+        let is_name = pascal.starts_with(|letter: char| letter.is_ascii_uppercase())
+            && pascal.chars().all(|letter| letter.is_ascii_alphanumeric());
+        let words = |joint: &str| {
+            let mut words = String::new();
+            for letter in pascal.chars() {
+                if letter.is_ascii_uppercase() && !words.is_empty() {
+                    words.push_str(joint);
+                }
+                words.push(letter.to_ascii_lowercase());
+            }
+            words
+        };
+        is_name.then(|| Self {
+            pascal,
+            snake: words("_"),
+            kebab: words("-"),
+        })
+    }
+}
+
+fn create(path: &Path, text: &str) -> Result<(), StackError> {
+    let created = path
+        .parent()
+        .map_or(Ok(()), std::fs::create_dir_all)
+        .and_then(|()| OpenOptions::new().write(true).create_new(true).open(path))
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    created.map_err(|source| file_error("create", path, source))
+}
+
+fn file_error(action: &'static str, path: &Path, source: std::io::Error) -> StackError {
+    StackError::File {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn operation(name: &Name<'_>) -> String {
+    let rpc = name.pascal;
+    format!(
+        r#"//! {rpc}: one line that says what it does.
+
+use chat_contract::v1::{{{rpc}Request, {rpc}Response}};
+use chat_operation::{{Answer, CallContext, Failure, FromSettings, Operation}};
+use chat_stores::postgres::Postgres;
+
+/// The RPC `{rpc}`.
+#[derive(Debug, FromSettings)]
+pub struct {rpc} {{
+    postgres: Postgres,
+}}
+
+impl Operation for {rpc} {{
+    type Request = {rpc}Request;
+
+    async fn call(&self, context: &CallContext, request: {rpc}Request) -> Result<Answer<{rpc}Response>, Failure> {{
+        let caller = &context.caller()?.user;
+        let _ = (caller, request, &self.postgres);
+        Err(Failure::unimplemented("NOT_WRITTEN", "this operation is not written"))
+    }}
+}}
+
+#[cfg(test)]
+mod tests;
+"#
+    )
+}
+
+fn tests(name: &Name<'_>) -> String {
+    let rpc = name.pascal;
+    format!(
+        r#"//! {rpc}, on real databases.
+
+use chat_operation::Code;
+use chat_testing::{{Fixture, call, call_without_token}};
+
+use super::*;
+
+/// A request that is answered.
+fn request() -> {rpc}Request {{
+    {rpc}Request::default()
+}}
+
+#[tokio::test]
+async fn it_answers() {{
+    let fixture = Fixture::new().await;
+    let operation: {rpc} = fixture.operation();
+    let answer = call(&operation, "alice", request()).await.unwrap();
+    assert_eq!(answer.response, {rpc}Response::default());
+    assert_eq!(answer.notices, []);
+}}
+
+#[tokio::test]
+async fn a_repeat_changes_nothing() {{
+    let fixture = Fixture::new().await;
+    let operation: {rpc} = fixture.operation();
+    let first = call(&operation, "alice", request()).await.unwrap();
+    let again = call(&operation, "alice", request()).await.unwrap();
+    assert_eq!(again.response, first.response);
+}}
+
+#[tokio::test]
+async fn a_foreign_conversation_and_a_missing_one_are_refused_alike() {{
+    let fixture = Fixture::new().await;
+    let operation: {rpc} = fixture.operation();
+    let foreign = call(&operation, "mallory", request()).await.unwrap_err();
+    let missing = call(&operation, "alice", request()).await.unwrap_err();
+    assert_eq!(foreign.code(), Code::NotFound);
+    assert_eq!(format!("{{foreign:?}}"), format!("{{missing:?}}"));
+}}
+
+#[tokio::test]
+async fn every_bad_field_is_named() {{
+    let fixture = Fixture::new().await;
+    let operation: {rpc} = fixture.operation();
+    let failure = call(&operation, "alice", {rpc}Request::default()).await.unwrap_err();
+    let fields: Vec<&str> = failure.violations().iter().map(|violation| &*violation.field).collect();
+    assert_eq!(fields, ["every", "field"]);
+}}
+
+#[tokio::test]
+async fn a_call_without_a_token_is_refused() {{
+    let fixture = Fixture::new().await;
+    let operation: {rpc} = fixture.operation();
+    let failure = call_without_token(&operation, request()).await.unwrap_err();
+    assert_eq!(failure.code(), Code::Unauthenticated);
+}}
+
+#[tokio::test]
+async fn it_costs_one_round_trip() {{
+    let fixture = Fixture::new().await;
+    let proxies = fixture.with_proxies().await;
+    let operation: {rpc} = proxies.operation();
+    // The first call also connects.
+    call(&operation, "alice", request()).await.unwrap();
+    proxies.postgres.reset_counts();
+    call(&operation, "alice", request()).await.unwrap();
+    assert_eq!(proxies.postgres.counts().round_trips, 1);
+    assert_eq!(proxies.mongo.counts().connections_opened, 0);
+}}
+"#
+    )
+}
+
+fn binary(name: &Name<'_>, service: &str) -> String {
+    let rpc = name.pascal;
+    format!(
+        "//! The Lambda function of `{rpc}`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {{
+    chat_runtime::serve_operation::<chat_{service}::{rpc}>()
+}}
+"
+    )
+}
+
+/// The crate's `lib.rs` with the operation in it, each line where the alphabet puts it.
+fn registered(lib: &str, name: &Name<'_>) -> String {
+    let Name { pascal, snake, .. } = name;
+    let mut lines: Vec<String> = lib.lines().map(str::to_owned).collect();
+    for (prefix, line) in [
+        ("mod ", format!("mod {snake};")),
+        ("pub use ", format!("pub use {snake}::{pascal};")),
+        (
+            "    Function::operation::<",
+            format!("    Function::operation::<{pascal}>(),"),
+        ),
+    ] {
+        let of_its_kind = |there: &String| there.starts_with(prefix);
+        let place = lines
+            .iter()
+            .position(|there| of_its_kind(there) && *there > line)
+            .or_else(|| lines.iter().rposition(of_its_kind).map(|last| last + 1));
+        lines.insert(place.unwrap_or(lines.len()), line);
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIB: &str = "//! Said.
+
+mod get_message;
+mod send_message;
+
+use chat_runtime::Function;
+
+pub use get_message::GetMessage;
+pub use send_message::SendMessage;
+
+/// The functions.
+pub const FUNCTIONS: &[Function] = &[
+    Function::operation::<GetMessage>(),
+    Function::operation::<SendMessage>(),
+];
+";
+
+    #[test]
+    fn an_operation_is_registered_where_the_alphabet_puts_it() {
+        let name = Name::parse("PinMessage").unwrap();
+        let expected = LIB
+            .replace("mod send", "mod pin_message;\nmod send")
+            .replace("pub use send", "pub use pin_message::PinMessage;\npub use send")
+            .replace(
+                "    Function::operation::<Send",
+                "    Function::operation::<PinMessage>(),\n    Function::operation::<Send",
+            );
+        assert_eq!(registered(LIB, &name), expected);
+        let name = Name::parse("UnpinMessage").unwrap();
+        let last = registered(LIB, &name);
+        assert!(last.contains("mod send_message;\nmod unpin_message;\n\n"), "{last}");
+        assert!(
+            last.ends_with("<SendMessage>(),\n    Function::operation::<UnpinMessage>(),\n];\n"),
+            "{last}"
+        );
+    }
+
+    #[test]
+    fn names_are_those_of_rpcs() {
+        let name = Name::parse("ListMessages2").unwrap();
+        assert_eq!((&*name.snake, &*name.kebab), ("list_messages2", "list-messages2"));
+        for bad in ["", "pinMessage", "Pin-Message", "Pin/Message", "../Pin"] {
+            assert!(Name::parse(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Every operation has the tests that each must have, and says what it costs.
+
+use std::path::Path;
+
+use crate::contract::{Rpc, rpcs, words};
+use crate::deployment::OPEN_RPC;
+use crate::root;
+
+/// The sources of an operation's tests: those of its file, and those beside it.
+fn tests_of(rpc: &Rpc) -> String {
+    let source = root().join("functions").join(&rpc.folder).join("src");
+    let name = words(&rpc.name, '_');
+    let mut text = std::fs::read_to_string(source.join(format!("{name}.rs"))).unwrap();
+    read_all(&source.join(name), &mut text);
+    text
+}
+
+fn read_all(folder: &Path, text: &mut String) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_all(&path, text);
+        } else {
+            text.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+/// Whether a test's name says one of these.
+fn has_test(tests: &str, words: &[&str]) -> bool {
+    tests
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("async fn "))
+        .filter_map(|line| line.split_once("() {"))
+        .any(|(name, _)| words.iter().any(|word| name.contains(word)))
+}
+
+#[test]
+fn every_operation_has_the_tests_that_each_must_have() {
+    let mut missing = Vec::new();
+    for rpc in rpcs().iter().filter(|rpc| rpc.path != OPEN_RPC) {
+        let tests = tests_of(rpc);
+        let has_field = |name: &str| rpc.fields.iter().any(|field| field == name);
+        let obligatory: [(bool, &[&str], &str); 5] = [
+            (true, &["without_a_token"], "a call without a token is refused"),
+            (
+                // What calls of the registry cost is counted with the registry's own tests.
+                tests.contains("Postgres") || tests.contains("Timeline"),
+                &["_costs_"],
+                "what it costs in round trips is counted by a proxy",
+            ),
+            (!rpc.fields.is_empty(), &["bad_"], "every bad field is named"),
+            (
+                has_field("conversation_id"),
+                &["refused_alike"],
+                "a foreign thing and a missing one are refused alike",
+            ),
+            (
+                !rpc.only_reads && !rpc.fields.is_empty(),
+                &["repeat"],
+                "a repeat changes nothing",
+            ),
+        ];
+        for (is_due, words, what) in obligatory {
+            if is_due && !has_test(&tests, words) {
+                missing.push(format!(
+                    "{} has no test that says `{}`: {what}",
+                    rpc.name,
+                    words.join("` or `")
+                ));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn every_operation_says_what_it_costs() {
+    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let (_, costs) = text.split_once("\n## Round trips\n").unwrap();
+    let costs = costs.split("\n## ").next().unwrap_or_default();
+    let missing: Vec<String> = rpcs()
+        .into_iter()
+        .filter(|rpc| rpc.path != OPEN_RPC && !costs.contains(&rpc.name))
+        .map(|rpc| rpc.name)
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "\"Round trips\" of ARCHITECTURE.md lacks {missing:?}"
+    );
+}
