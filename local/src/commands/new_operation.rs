@@ -58,10 +58,12 @@ pub(super) fn run(arguments: &NewOperationArguments) -> Result<ExitCode, Command
     for (path, text) in &files {
         create(path, text)?;
     }
-    let replaced = std::fs::write(&lib, registered(&text, &name));
-    replaced.map_err(|source| file_error("write", &lib, source))?;
+    replace(&lib, &registered(&text, &name))?;
+    let manifest = Path::new("functions").join(service).join("Cargo.toml");
+    let text = std::fs::read_to_string(&manifest).map_err(|source| file_error("read", &manifest, source))?;
+    replace(&manifest, &with_binary(&text, &name))?;
     let mut out = std::io::stdout();
-    for path in files.iter().map(|(path, _)| path).chain([&lib]) {
+    for path in files.iter().map(|(path, _)| path).chain([&lib, &manifest]) {
         let _ = writeln!(out, "wrote {}", path.display());
     }
     let _ = writeln!(
@@ -101,6 +103,10 @@ fn create(path: &Path, text: &str) -> Result<(), StackError> {
         .and_then(|()| OpenOptions::new().write(true).create_new(true).open(path))
         .and_then(|mut file| file.write_all(text.as_bytes()));
     created.map_err(|source| file_error("create", path, source))
+}
+
+fn replace(path: &Path, text: &str) -> Result<(), StackError> {
+    std::fs::write(path, text).map_err(|source| file_error("write", path, source))
 }
 
 fn file_error(action: &'static str, path: &Path, source: std::io::Error) -> StackError {
@@ -255,6 +261,20 @@ fn registered(lib: &str, name: &Name<'_>) -> String {
     lines.join("\n")
 }
 
+/// The crate's manifest with the binary in it, which has no tests of its own, before the first one that the alphabet puts
+/// behind it.
+fn with_binary(manifest: &str, name: &Name<'_>) -> String {
+    const BEGIN: &str = "[[bin]]\nname = \"";
+    let binary = format!("{BEGIN}{}\"\ntest = false\n\n", name.kebab);
+    let behind = manifest
+        .match_indices(BEGIN)
+        .map(|(place, _)| place)
+        .find(|place| manifest.get(*place..).is_some_and(|rest| rest > binary.as_str()));
+    let place = behind.or_else(|| manifest.find("[lints]")).unwrap_or(manifest.len());
+    let (before, after) = manifest.split_at(place);
+    format!("{before}{binary}{after}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,6 +314,27 @@ pub const FUNCTIONS: &[Function] = &[
             last.ends_with("<SendMessage>(),\n    Function::operation::<UnpinMessage>(),\n];\n"),
             "{last}"
         );
+    }
+
+    #[test]
+    fn its_binary_stands_in_the_manifest_and_has_no_tests() {
+        let binary = |name: &str| format!("[[bin]]\nname = \"{name}\"\ntest = false\n\n");
+        let manifest = |names: &[&str]| {
+            let binaries: Vec<String> = names.iter().map(|name| binary(name)).collect();
+            format!("[package]\n\n{}[lints]\nworkspace = true\n", binaries.concat())
+        };
+        let there = manifest(&["get-message", "send-message"]);
+        let name = Name::parse("PinMessage").unwrap();
+        assert_eq!(
+            with_binary(&there, &name),
+            manifest(&["get-message", "pin-message", "send-message"])
+        );
+        let name = Name::parse("UnpinMessage").unwrap();
+        assert_eq!(
+            with_binary(&there, &name),
+            manifest(&["get-message", "send-message", "unpin-message"])
+        );
+        assert_eq!(with_binary(&manifest(&[]), &name), manifest(&["unpin-message"]));
     }
 
     #[test]

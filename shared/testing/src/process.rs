@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use chat_operation::Settings;
+use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpListener;
@@ -46,7 +47,7 @@ const SETTINGS: [&str; 13] = [
 /// A function's process with a Runtime API of its own, as Lambda starts it: an environment of what it is told and
 /// nothing else. Killed when it is dropped.
 pub struct FunctionProcess {
-    _process: Child,
+    process: Child,
     _serving: JoinSet<()>,
     log: Lines<BufReader<ChildStdout>>,
     events: mpsc::UnboundedSender<(Value, Duration)>,
@@ -147,7 +148,7 @@ impl FunctionProcess {
         let mut process = started.unwrap_or_else(|error| panic!("{} cannot be started: {error}", program.display()));
         let stdout = process.stdout.take().unwrap_or_else(|| panic!("stdout is piped"));
         Self {
-            _process: process,
+            process,
             _serving: serving,
             log: BufReader::new(stdout).lines(),
             events,
@@ -170,6 +171,24 @@ impl FunctionProcess {
             Ok(Some(seen)) => seen,
             _ => panic!("the function did nothing within {} s", WAIT_MAX.as_secs()),
         }
+    }
+
+    /// Asks the program to end, and waits until it has.
+    ///
+    /// # Panics
+    /// When it does not within [`WAIT_MAX`].
+    pub async fn terminate(mut self) {
+        let pid = self
+            .process
+            .id()
+            .and_then(|pid| i32::try_from(pid).ok())
+            .and_then(Pid::from_raw);
+        // One that has ended by itself has no id any more.
+        if let Some(pid) = pid {
+            let _ = rustix::process::kill_process(pid, Signal::TERM);
+        }
+        let ended = tokio::time::timeout(WAIT_MAX, self.process.wait()).await;
+        assert!(ended.is_ok(), "the program did not end within {} s", WAIT_MAX.as_secs());
     }
 
     /// What the function has done already, if anything.

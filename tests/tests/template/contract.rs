@@ -1,5 +1,6 @@
 //! What `proto/` says, as far as code and deployment must follow it.
 
+use protox::prost_reflect::prost_types::MethodOptions;
 use protox::prost_reflect::prost_types::method_options::IdempotencyLevel;
 
 use crate::root;
@@ -46,7 +47,7 @@ pub(crate) fn rpcs() -> Vec<Rpc> {
                 let request = method.input_type().rsplit('.').next().unwrap_or_default();
                 let request = file.message_type.iter().find(|message| message.name() == request);
                 let fields = request.into_iter().flat_map(|request| &request.field);
-                let level = method.options.as_ref().map(|options| options.idempotency_level());
+                let level = method.options.as_ref().map(MethodOptions::idempotency_level);
                 rpcs.push(Rpc {
                     name: method.name().to_owned(),
                     path: format!("/{}.{}/{}", file.package(), service.name(), method.name()),

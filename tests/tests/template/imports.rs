@@ -1,6 +1,9 @@
-//! Keeps the layout's import rules, from what the manifests declare and what `Cargo.lock` holds.
+//! Keeps the layout's rules, from what the manifests declare and what `Cargo.lock` holds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::json;
 
 use crate::{root, workspace_packages};
 
@@ -196,4 +199,39 @@ fn ring_is_the_only_tls_provider() {
             "{banned} is in Cargo.lock: `cargo tree -i {banned}` says through what"
         );
     }
+}
+
+/// Each costs a link, and there is a binary for each operation.
+#[test]
+fn nothing_is_built_to_be_tested_that_has_no_tests() {
+    let mut empty = Vec::new();
+    for package in workspace_packages() {
+        for target in package["targets"].as_array().unwrap() {
+            let source = Path::new(target["src_path"].as_str().unwrap());
+            let is_binary = target["kind"] == json!(["bin"]);
+            let has_tests = if is_binary {
+                has_test(source)
+            } else {
+                has_test(source.parent().unwrap())
+            };
+            let has_examples = std::fs::read_to_string(source).unwrap().contains("//! ```");
+            if (target["test"] == true && !has_tests) || (target["doctest"] == true && !has_examples) {
+                empty.push(format!("{} of {}", target["name"], package["name"]));
+            }
+        }
+    }
+    assert!(
+        empty.is_empty(),
+        "say `test = false` or `doctest = false` in the manifest for {empty:#?}"
+    );
+}
+
+/// Whether a file, or one below a folder, has a test.
+fn has_test(path: &Path) -> bool {
+    if path.is_dir() {
+        let mut entries = std::fs::read_dir(path).unwrap();
+        return entries.any(|entry| has_test(&entry.unwrap().path()));
+    }
+    let text = std::fs::read_to_string(path).unwrap();
+    text.contains("#[test]") || text.contains("#[tokio::test")
 }
