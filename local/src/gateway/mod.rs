@@ -47,6 +47,7 @@ use tokio_util::task::TaskTracker;
 use self::authorizer::JwtAuthorizer;
 use self::connections::Connections;
 use self::environments::Environments;
+pub(crate) use self::event::{HttpRequest, Moment, generate_id};
 use self::http_api::{HttpApi, Route};
 pub use self::issuer::{Issuer, IssuerError, TOKEN_TTL_DEFAULT, TOKEN_TTL_MAX};
 use self::reply::Answer;

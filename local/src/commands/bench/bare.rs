@@ -179,7 +179,7 @@ impl BareCaller {
     pub(super) async fn call(&mut self) -> Result<Duration, BenchError> {
         let start = Instant::now();
         match self.subject {
-            Subject::SendMessage => {
+            Subject::SendMessage | Subject::SendFunction => {
                 let members = self.send().await?;
                 let duration = start.elapsed();
                 self.follow(members).await?;
@@ -190,7 +190,7 @@ impl BareCaller {
                 self.list_messages().await?;
                 Ok(start.elapsed())
             }
-            Subject::ListConversations => {
+            Subject::ListConversations | Subject::ListConversationsFunction => {
                 self.list_conversations(LISTED).await?;
                 Ok(start.elapsed())
             }

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use chat_client::{BuildError, CallError};
+use chat_runtime::InvocationError;
 
 /// Why a benchmark failed.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,15 @@ pub(in crate::commands) enum BenchError {
     /// The service failed a call.
     #[error("the service failed a call")]
     Service(#[from] CallError),
+    /// A function failed a call.
+    #[error("a function failed a call")]
+    Function(#[from] InvocationError),
+    /// A function refused a call.
+    #[error("a function refused a call")]
+    Refused,
+    /// There is no event, or no function for it.
+    #[error("no event can be made for a function")]
+    Event,
     /// A store of the service failed a call.
     #[error("a store failed a call")]
     Store(#[source] chat_stores::StoreError),

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::BenchError;
 use super::bare::BareCaller;
 use super::cpu::CpuTime;
+use super::function::FunctionCaller;
 use super::service::ServiceCaller;
 
 /// How long a round takes.
@@ -18,6 +19,7 @@ const WARM_UP: Duration = Duration::from_millis(700);
 /// One of those who call at the same time.
 pub(super) enum Caller {
     Service(Box<ServiceCaller>),
+    Function(Box<FunctionCaller>),
     Bare(BareCaller),
 }
 
@@ -25,6 +27,7 @@ impl Caller {
     async fn call(&mut self) -> Result<Duration, BenchError> {
         match self {
             Self::Service(caller) => caller.call().await,
+            Self::Function(caller) => caller.call().await,
             Self::Bare(caller) => caller.call().await,
         }
     }

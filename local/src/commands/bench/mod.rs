@@ -9,6 +9,7 @@ mod cpu;
 mod device;
 mod entry;
 pub(super) mod error;
+mod function;
 mod measure;
 mod scene;
 mod service;
@@ -59,12 +60,16 @@ enum Subject {
     SendMessage,
     /// `SendMessage` whose live event is not delivered: without the read of the registry of connections.
     SendUndelivered,
+    /// `SendMessage` without client, HTTP and gateway: its function alone, delivery included.
+    SendFunction,
     /// `ListMessages`: 50 messages anywhere in a history of 10,000.
     ListMessages10k,
     /// `ListMessages`: 50 messages anywhere in a history of 200,000.
     ListMessages200k,
     /// `ListConversations`: 100 of 100, each caller with a list of its own.
     ListConversations,
+    /// The same without client, HTTP and gateway: its function alone.
+    ListConversationsFunction,
     /// `ListConversations`: 50 of 5,000.
     #[value(name = "list-conversations5k")]
     ListConversations5k,
@@ -94,6 +99,7 @@ impl Subject {
         match self {
             Self::SendMessage => "SendMessage",
             Self::SendUndelivered => "  without delivery",
+            Self::SendFunction | Self::ListConversationsFunction => "  function alone",
             Self::ListMessages10k => "50 of 10,000",
             Self::ListMessages200k => "50 of 200,000",
             Self::ListConversations => "ListConversations",
@@ -194,9 +200,7 @@ async fn bench(stack: &Stack, arguments: &BenchArguments, progress: &Progress) -
         let mut sides = Sides::<Vec<Caller>>::default();
         for caller in 0..concurrency {
             let part = scene.part(subject, caller);
-            sides
-                .service
-                .push(Caller::Service(Box::new(service.caller(subject, part.clone())?)));
+            sides.service.push(service.caller(subject, part.clone())?);
             sides.bare.push(Caller::Bare(bare.caller(subject, part).await?));
         }
         let outcome = measure(sides, arguments.seconds).await?;

@@ -157,8 +157,10 @@ impl Scene {
     /// What a caller works with.
     pub(super) fn part(&self, subject: Subject, caller: usize) -> Part {
         let mut part = match subject {
-            Subject::SendMessage | Subject::SendUndelivered => sent(caller),
-            Subject::ListConversations => part(&lister(caller), String::new(), 0, 0),
+            Subject::SendMessage | Subject::SendUndelivered | Subject::SendFunction => sent(caller),
+            Subject::ListConversations | Subject::ListConversationsFunction => {
+                part(&lister(caller), String::new(), 0, 0)
+            }
             Subject::ListMessages10k | Subject::ListMessages200k => {
                 let history = self.histories.iter().find(|(history, _)| *history == subject);
                 history.map_or_else(|| sent(caller), |(_, part)| part.clone())

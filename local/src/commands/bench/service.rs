@@ -16,6 +16,8 @@ use chat_runtime::Function;
 use chat_stores::postgres::Postgres;
 
 use super::bare::{PAGE, before, demand};
+use super::function::FunctionCaller;
+use super::measure::Caller;
 use super::scene::{LISTED, LISTED_OF_MANY, MANY, Part, TEXT};
 use super::{BenchError, CommandError, Subject};
 use crate::commands::service::{self, AUDIENCE};
@@ -86,10 +88,16 @@ impl Service {
         &self.settings
     }
 
-    /// A caller with a token of its own. All share the connections of one client.
-    pub(super) fn caller(&self, subject: Subject, part: Part) -> Result<ServiceCaller, CommandError> {
+    /// A caller with a token of its own. Those who call over HTTP share the connections of one client.
+    pub(super) fn caller(&self, subject: Subject, part: Part) -> Result<Caller, CommandError> {
         let token = self.issuer.token(&part.user, TOKEN_TTL_DEFAULT)?;
         let client = match subject {
+            Subject::SendFunction | Subject::ListConversationsFunction => {
+                let live_endpoint = format!("http://{}/live", self.gateway.address());
+                let settings = self.settings.clone().with("LIVE_ENDPOINT", live_endpoint);
+                let caller = FunctionCaller::new(subject, part, &settings, &token)?;
+                return Ok(Caller::Function(Box::new(caller)));
+            }
             Subject::SendUndelivered => &self.undelivered_client,
             _ => &self.client,
         };
@@ -97,12 +105,12 @@ impl Service {
             Subject::Heads13 | Subject::Heads200 => Some(self.store(&part.user)?),
             _ => None,
         };
-        Ok(ServiceCaller {
+        Ok(Caller::Service(Box::new(ServiceCaller {
             subject,
             part,
             client: client.with_token_source(TokenSource::fixed(token)),
             store,
-        })
+        })))
     }
 
     /// A client of one user.
@@ -178,8 +186,12 @@ impl ServiceCaller {
                     demand(named.len(), state.rows.len())?;
                 }
             }
-            // These are not measured side by side.
-            Subject::NewDevice | Subject::NewDeviceUnsealed | Subject::NewDeviceFeed => {}
+            // These are not called over HTTP, or not measured side by side.
+            Subject::SendFunction
+            | Subject::ListConversationsFunction
+            | Subject::NewDevice
+            | Subject::NewDeviceUnsealed
+            | Subject::NewDeviceFeed => {}
         }
         Ok(start.elapsed())
     }
