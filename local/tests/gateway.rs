@@ -1162,6 +1162,33 @@ async fn an_environment_that_nobody_needs_is_dropped() {
 }
 
 #[tokio::test]
+async fn of_the_environments_that_a_burst_needed_a_few_stay_for_long() {
+    let stack = stack(|limits| {
+        limits.environments_kept = 2;
+        limits.environment_surplus_idle = Duration::from_millis(50);
+    })
+    .await;
+    let burst: Vec<_> = (0..5).map(|_| stack.spawn(&json!({"do": "hold"}))).collect();
+    stack.world.until(|counts| counts.holding == 5).await;
+    stack.world.gate.add_permits(5);
+    for call in burst {
+        assert_eq!(call.await.unwrap().status(), 200);
+    }
+    stack.world.until(|counts| counts.dropped == 3).await;
+    let held = [stack.spawn(&json!({"do": "hold"})), stack.spawn(&json!({"do": "hold"}))];
+    let counts = stack.world.until(|counts| counts.holding == 7).await;
+    assert_eq!(
+        (counts.created, counts.dropped),
+        (5, 3),
+        "those that stayed serve again"
+    );
+    stack.world.gate.add_permits(2);
+    for call in held {
+        assert_eq!(call.await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
 async fn environments_that_are_killed_are_replaced() {
     let stack = stack(|limits| limits.environments_max = 2).await;
     let mut socket = stack.socket("chat.v1, ticket.1").await.unwrap();

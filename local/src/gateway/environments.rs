@@ -126,10 +126,21 @@ impl Environments {
             .map_err(|_| CallError::TimedOut)?
     }
 
-    /// Drops environments that nobody needed since `limits.environment_idle` before `now`.
+    /// Drops environments that nobody needed since `limits.environment_idle` before `now`, and those beyond
+    /// `limits.environments_kept` sooner.
     pub(crate) fn reap(&self, now: Instant) {
+        let Limits {
+            environment_idle,
+            environments_kept,
+            environment_surplus_idle,
+            ..
+        } = self.limits;
+        let surplus_idle = environment_surplus_idle.min(environment_idle);
         let mut idle = self.idle();
-        let kept_from = idle.partition_point(|idle| now.duration_since(idle.since) >= self.limits.environment_idle);
+        let surplus = idle.len().saturating_sub(environments_kept);
+        let cold = |for_so_long| move |idle: &Idle| now.duration_since(idle.since) >= for_so_long;
+        let kept_from = idle.partition_point(cold(environment_idle));
+        let kept_from = kept_from.max(idle.partition_point(cold(surplus_idle)).min(surplus));
         let dropped: Vec<_> = idle.drain(..kept_from).collect();
         // Closing connections is not for under the lock.
         drop(idle);

@@ -96,6 +96,11 @@ pub struct Limits {
     pub environments_max: usize,
     /// How long an environment that nobody needs is kept.
     pub environment_idle: Duration,
+    /// Environments of one function that are kept for so long.
+    pub environments_kept: usize,
+    /// How long one beyond these is kept. AWS has room for all that a burst of calls has left behind, a laptop's Postgres
+    /// has not: each has connections of its own.
+    pub environment_surplus_idle: Duration,
     /// Requests that may wait for an environment of one function.
     pub waiting_max: usize,
     /// How long a request may take, from its arrival to its answer and to the end of the work after it.
@@ -140,6 +145,8 @@ impl Default for Limits {
         Self {
             environments_max: 32,
             environment_idle: Duration::from_mins(5),
+            environments_kept: 2,
+            environment_surplus_idle: Duration::from_secs(10),
             waiting_max: 1_000,
             invocation_timeout: Duration::from_secs(30),
             body_bytes_max: 10 * 1024 * 1024,
@@ -300,7 +307,8 @@ pub async fn serve(config: GatewayConfig) -> Result<Gateway, GatewayError> {
         &tasks,
         &stopping,
     )?);
-    tasks.spawn(reap(Arc::clone(&api), limits.environment_idle, stopping.clone()));
+    let soonest = limits.environment_idle.min(limits.environment_surplus_idle);
+    tasks.spawn(reap(Arc::clone(&api), soonest, stopping.clone()));
     tasks.spawn(accept(
         listener,
         Arc::clone(&api),
@@ -327,10 +335,10 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Drops environments that nobody needs any more.
-async fn reap(api: Arc<Api>, environment_idle: Duration, stopping: CancellationToken) {
+/// Drops environments that nobody needs any more, none of them sooner than after `soonest`.
+async fn reap(api: Arc<Api>, soonest: Duration, stopping: CancellationToken) {
     let (shortest, longest) = REAP_INTERVALS;
-    let mut turns = interval((environment_idle / 4).clamp(shortest, longest));
+    let mut turns = interval((soonest / 4).clamp(shortest, longest));
     while stopping.run_until_cancelled(turns.tick()).await.is_some() {
         for environments in &api.environments {
             environments.reap(Instant::now());
