@@ -3,7 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
-use unicode_segmentation::UnicodeSegmentation;
+use unicode_segmentation::GraphemeCursor;
 use url::Url;
 
 use crate::{
@@ -138,17 +138,24 @@ impl AvatarUrl {
 ///
 /// Of the text, what is needed are its first [`EXCERPT_CHARS_READ`](crate::EXCERPT_CHARS_READ) characters.
 pub fn excerpt(text: &str) -> String {
-    let mut chars = 0;
-    let whole = text.graphemes(true).take_while(|grapheme| {
-        chars += grapheme.chars().count();
-        chars <= EXCERPT_CHARS_MAX
-    });
-    let length = match whole.map(|grapheme| grapheme.chars().count()).sum() {
-        0 => EXCERPT_CHARS_MAX,
-        length => length,
+    let end = match text.char_indices().nth(EXCERPT_CHARS_MAX) {
+        // Only the one that may be cut apart is looked at: telling characters apart costs more than all the rest of a list.
+        Some((end, _)) => last_boundary(text, end).unwrap_or(end),
+        None => text.len(),
     };
-    let chars = text.chars().take(length);
-    chars.map(|char| if char.is_control() { ' ' } else { char }).collect()
+    let excerpt = text.get(..end).unwrap_or(text);
+    excerpt.replace(char::is_control, " ")
+}
+
+/// The last place up to `end` that is between two things that are read as one character; None before the first.
+fn last_boundary(text: &str, end: usize) -> Option<usize> {
+    let mut cursor = GraphemeCursor::new(end, text.len(), true);
+    // It is given the whole text, so it never asks for another piece.
+    if cursor.is_boundary(text, 0) == Ok(true) {
+        return Some(end);
+    }
+    let boundary = cursor.prev_boundary(text, 0).ok().flatten();
+    boundary.filter(|boundary| *boundary > 0)
 }
 
 /// The key under which contents are hashed: a plain hash of "yes" would tell that it was said long after it was deleted.
@@ -203,6 +210,8 @@ impl std::fmt::Debug for ContentKey {
 
 #[cfg(test)]
 mod tests {
+    use unicode_segmentation::UnicodeSegmentation;
+
     use super::*;
 
     #[test]
@@ -351,6 +360,45 @@ mod tests {
         // One that is too long alone.
         let zalgo = format!("a{}", "\u{301}".repeat(200));
         assert_eq!(excerpt(&zalgo).chars().count(), 140);
+    }
+
+    /// What an excerpt is, said by taking the whole text apart.
+    fn excerpt_by_all_graphemes(text: &str) -> String {
+        let mut chars = 0;
+        let whole = text.graphemes(true).take_while(|grapheme| {
+            chars += grapheme.chars().count();
+            chars <= EXCERPT_CHARS_MAX
+        });
+        let length = match whole.map(|grapheme| grapheme.chars().count()).sum() {
+            0 => EXCERPT_CHARS_MAX,
+            length => length,
+        };
+        let chars = text.chars().take(length);
+        chars.map(|char| if char.is_control() { ' ' } else { char }).collect()
+    }
+
+    #[test]
+    fn an_excerpt_ends_where_taking_the_whole_text_apart_ends_it() {
+        let pieces = [
+            "x",
+            "\r\n",
+            "e\u{301}",
+            "\u{1f1e9}\u{1f1ea}",
+            "\u{1f1e9}",
+            "\u{1f468}\u{200d}\u{1f469}",
+            "\u{1f44d}\u{1f3fd}",
+            "\u{1100}\u{1161}\u{11a8}",
+            "\u{915}\u{94d}\u{937}",
+            "\u{600}1",
+        ];
+        for last in pieces {
+            for filler in pieces {
+                for start in 0..EXCERPT_CHARS_MAX {
+                    let text = format!("{}{}{}", "x".repeat(start), filler.repeat(3), last.repeat(80));
+                    assert_eq!(excerpt(&text), excerpt_by_all_graphemes(&text), "{text:?}");
+                }
+            }
+        }
     }
 
     #[test]
