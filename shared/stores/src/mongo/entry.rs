@@ -314,6 +314,13 @@ impl PlaceEntry {
     }
 }
 
+/// Reads whose message a stored entry is, and its seq.
+pub(super) fn read_seq(document: &RawDocument) -> Result<(ConversationId, i64), BadEntry> {
+    let found = Found::read(document)?;
+    let conversation = found.conversation.ok_or_else(|| found.bad("conversation_id"))?;
+    Ok((conversation.into(), found.seq.ok_or_else(|| found.bad("seq"))?))
+}
+
 fn read_reply(reply: &RawDocument) -> Option<ReplyEntry> {
     let value = |name| reply.get(name).ok().flatten();
     Some(ReplyEntry {

@@ -21,7 +21,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use super::entry::{Document, Entry, EntryKind, MessageEntry, PlaceEntry, PreviewEntry, from_bson_uuid, to_bson_uuid};
+use super::entry::{
+    Document, Entry, EntryKind, MessageEntry, PlaceEntry, PreviewEntry, from_bson_uuid, read_seq, to_bson_uuid,
+};
 use crate::{StoreError, StoreErrorKind};
 use chat_operation::{FromSettings, Settings, SettingsError};
 
@@ -406,12 +408,8 @@ impl Timeline {
             .projection(doc! { "_id": 0, "conversation_id": 1, "seq": 1 })
             .hint(by_name(SEQ_INDEX))
             .build();
-        let seqs: Vec<SeqOnly> = self.find_all(ACTION, filter, options, deserialize).await?;
-        for seq in seqs {
-            found
-                .entry(from_bson_uuid(seq.conversation_id).into())
-                .or_default()
-                .push(seq.seq);
+        for (conversation, seq) in self.find_all(ACTION, filter, options, read_seq).await? {
+            found.entry(conversation).or_default().push(seq);
         }
         for seqs in found.values_mut() {
             seqs.sort_unstable();
@@ -576,13 +574,6 @@ impl Timeline {
     }
 }
 
-/// A message without what it says.
-#[derive(Deserialize)]
-struct SeqOnly {
-    conversation_id: BsonUuid,
-    seq: i64,
-}
-
 /// How many messages of a conversation were found.
 #[derive(Deserialize)]
 struct Counted {
@@ -639,10 +630,6 @@ fn any_filter(mut filters: Vec<Bson>) -> Option<Bson> {
         return filters.pop();
     }
     Some(doc! { "$or": filters })
-}
-
-fn deserialize<T: DeserializeOwned>(document: &RawDocument) -> bson::error::Result<T> {
-    bson::deserialize_from_slice(document.as_bytes())
 }
 
 fn unreadable(action: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
