@@ -529,10 +529,16 @@ impl Timeline {
         options.max_time = Some(CALL_TIMEOUT);
         let collection = self.collection().await?;
         let found = async {
-            let mut cursor = collection.find(filter).with_options(options).await?;
+            // By the batch, since a cursor copies each document before it shows it. The driver does not box this call, as it
+            // does others, and it is large.
+            let mut batches = Box::pin(collection.find(filter).with_options(options).batch()).await?;
             let mut all = Vec::new();
-            while cursor.advance().await? {
-                all.push(read(cursor.current()));
+            while let Some(batch) = batches.try_next().await? {
+                for document in batch.doc_slices()? {
+                    let document = document?.as_document();
+                    let document = document.ok_or_else(|| Error::custom("a batch holds what is no document"))?;
+                    all.push(read(document));
+                }
             }
             Ok(all)
         };
