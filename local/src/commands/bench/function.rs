@@ -50,7 +50,7 @@ impl FunctionCaller {
             |function: &&Function| matches!(function.trigger(), Trigger::Rpc { path: served, .. } if served == path);
         let function = functions.iter().find(serves).ok_or(BenchError::Event)?;
         let environment = function
-            .environment(&crate::told(function, settings))
+            .environment(settings)
             .map_err(|source| CommandError::Settings {
                 function: function.name(),
                 source,
