@@ -7,6 +7,7 @@ use chat_runtime::Function;
 
 pub mod commands;
 pub mod gateway;
+pub mod names;
 pub mod stack;
 pub mod template;
 

@@ -3,8 +3,8 @@
     python3 tests/rehearsal/rehearse.py
 
 Everything is as in a deployment (docs/deploy.md), except that the template is the variant that ministack can deploy
-(`cargo chat template --ministack`), that functions are debug builds, and that they are told by hand what the stand-in does
-not tell them. Users come from a Cognito user pool. Then one role, one route and
+(`cargo chat template --ministack`), that parameters are given here instead of in samconfig.toml, that functions are debug
+builds, and that they are told by hand what the stand-in does not tell them. Users come from a Cognito user pool. Then one role, one route and
 one resource are broken, one after the other, and each must be noticed: else the talk proves nothing.
 
 Runs at the root of the checkout. Needs cargo, `sam` and its boto3, `websocat`, `strip`, and what `cargo chat stack` needs.
@@ -25,6 +25,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import NamedTuple
 
 import boto3
 from botocore.config import Config
@@ -49,32 +50,45 @@ CALLED = [
     "check",
     "migrate",
 ]
-# What is broken in the deployed files: (stack, what it is, file, what is there, what stands there then, what shows it).
-# Each goes to a stack of its own, since the stand-in cannot update one with log groups.
+
+
+class Mistake(NamedTuple):
+    """Something that is broken in the deployed files."""
+
+    # A stack of its own, since the stand-in cannot update one that has log groups.
+    stack: str
+    what: str
+    file: str
+    there: str
+    then: str
+    # What the conversation fails of.
+    shows: str
+
+
 MISTAKES = [
-    (
-        "chat-role",
-        "a role that may not write the table of connections",
-        "stacks/live.yaml",
-        "Action: [dynamodb:UpdateItem]",
-        "Action: [dynamodb:DescribeTable]",
-        "LiveService/CreateLiveTicket: 503",
+    Mistake(
+        stack="chat-role",
+        what="a role that may not write the table of connections",
+        file="stacks/live.yaml",
+        there="Action: [dynamodb:UpdateItem]",
+        then="Action: [dynamodb:DescribeTable]",
+        shows="LiveService/CreateLiveTicket: 503",
     ),
-    (
-        "chat-route",
-        "a route of another RPC",
-        "stacks/message.yaml",
-        "RouteKey: POST /chat.v1.MessageService/SendMessage",
-        "RouteKey: POST /chat.v1.MessageService/SendMassage",
-        "MessageService/SendMessage: 404",
+    Mistake(
+        stack="chat-route",
+        what="a route of another RPC",
+        file="stacks/message.yaml",
+        there="RouteKey: POST /chat.v1.MessageService/SendMessage",
+        then="RouteKey: POST /chat.v1.MessageService/SendMassage",
+        shows="MessageService/SendMessage: 404",
     ),
-    (
-        "chat-resource",
-        "a table with another key",
-        "template.yaml",
-        "AttributeName: user_id",
-        "AttributeName: user",
-        "LiveService/CreateLiveTicket: 503",
+    Mistake(
+        stack="chat-resource",
+        what="a table with another key",
+        file="template.yaml",
+        there="AttributeName: user_id",
+        then="AttributeName: user",
+        shows="LiveService/CreateLiveTicket: 503",
     ),
 ]
 
@@ -152,8 +166,9 @@ def databases(folder):
 @contextlib.contextmanager
 def stand_in(folder):
     """ministack, which checks signatures and IAM policies: its URL."""
-    # The one that `cargo chat stack` has fetched.
-    packages = max(Path(".chat/tools").glob("ministack-*[0-9]")).resolve()
+    # The one that `cargo chat stack` uses, and has fetched.
+    pinned = re.search(r"ministack==([\d.]+)", Path("local/src/stack/dynamodb.rs").read_text()).group(1)
+    packages = Path(".chat/tools", f"ministack-{pinned}").resolve()
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = os.environ | {
@@ -199,6 +214,9 @@ class Deployment:
             "SAM_CLI_TELEMETRY": "0",
         }
         self.tokens = {}
+        # Known once there are users, and once it is deployed.
+        self.issuer = self.audience = None
+        self.migrate = self.api = self.live = None
 
     def client(self, service):
         """A client of the stand-in."""
@@ -421,26 +439,26 @@ def main():
             hold_conversation(chat, 0)
             say("held a conversation through what was deployed")
             for number, mistake in enumerate(MISTAKES, 1):
-                must_be_noticed(chat, template, number, *mistake)
+                must_be_noticed(chat, template, number, mistake)
 
 
-def must_be_noticed(chat, template, number, stack, what, file, there, then, shows):
+def must_be_noticed(chat, template, number, mistake):
     """Deploys a mistake, and expects the conversation to fail of it."""
-    file = template / file
+    file = template / mistake.file
     right = file.read_text()
-    if there not in right:
-        raise Unmet(f"{file.name} has no `{there}` to break")
-    file.write_text(right.replace(there, then))
-    chat.deploy(stack)
+    if mistake.there not in right:
+        raise Unmet(f"{mistake.file} has no `{mistake.there}` to break")
+    file.write_text(right.replace(mistake.there, mistake.then))
+    chat.deploy(mistake.stack)
     file.write_text(right)
     try:
         hold_conversation(chat, number)
     except Unmet as unmet:
-        if shows not in str(unmet):
+        if mistake.shows not in str(unmet):
             raise
-        say(f"noticed {what}: {shows}")
+        say(f"noticed {mistake.what}: {mistake.shows}")
     else:
-        raise Unmet(f"{what} was not noticed")
+        raise Unmet(f"{mistake.what} was not noticed")
 
 
 if __name__ == "__main__":

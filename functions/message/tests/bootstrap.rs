@@ -160,14 +160,14 @@ async fn a_missing_or_broken_setting_is_one_line_and_exit_code_1() {
     let fixture = Fixture::new().await;
     for (name, value, problem) in [
         (
-            "DATABASE_URL",
+            "FUNCTIONS_DATABASE_URL",
             "",
-            "send-message: DATABASE_URL is not set; set it to a Postgres URL",
+            "send-message: FUNCTIONS_DATABASE_URL is not set; set it to a Postgres URL",
         ),
         (
-            "DATABASE_URL",
+            "FUNCTIONS_DATABASE_URL",
             "mysql://chat@localhost/chat",
-            "send-message: DATABASE_URL is not",
+            "send-message: FUNCTIONS_DATABASE_URL is not",
         ),
         (
             "MONGODB_URI",

@@ -39,10 +39,6 @@ pub(super) enum CommandError {
     #[error(transparent)]
     Template(#[from] TemplateError),
 
-    /// Files of the template are not what the functions say.
-    #[error("{0} is not what the functions say: run `cargo chat template`")]
-    Stale(String),
-
     /// The port that was asked for is not one.
     #[error("CHAT_PORT is `{0}`: set it to a number from 1 to 65535, or to 0 for any free port")]
     Port(String),

@@ -3,6 +3,7 @@
 mod bench;
 mod environment;
 mod error;
+mod files;
 mod new_operation;
 mod service;
 mod settings;

@@ -1,6 +1,5 @@
 //! `cargo chat new-operation`: the files of a new RPC, with the tests that every operation has.
 
-use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,7 +7,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::error::CommandError;
-use crate::stack::StackError;
+use super::files;
+use crate::names::words;
 
 /// What `cargo chat new-operation` is told.
 #[derive(Debug, Args)]
@@ -22,12 +22,17 @@ pub(super) struct NewOperationArguments {
 /// Why the files cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NewOperationError {
-    /// The name is not of an RPC's form.
-    #[error("`{0}` is not the name of an RPC, such as PinMessage")]
-    Name(String),
-    /// There is no such crate.
-    #[error("{} is not there: name a folder of functions/", .0.display())]
-    Service(PathBuf),
+    /// The contract has no such RPC.
+    #[error("{} has no `rpc {rpc}(`: write the contract first", .contract.display())]
+    Rpc {
+        /// Where it would stand.
+        contract: PathBuf,
+        /// The RPC.
+        rpc: String,
+    },
+    /// It was made before.
+    #[error("{} is there already", .0.display())]
+    Present(PathBuf),
 }
 
 /// An RPC's name in its forms.
@@ -40,14 +45,19 @@ struct Name<'a> {
     kebab: String,
 }
 
-/// Runs at the root of the checkout. Overwrites nothing.
+/// Runs at the root of the checkout. Overwrites nothing, and writes either all or nothing.
 pub(super) fn run(arguments: &NewOperationArguments) -> Result<ExitCode, CommandError> {
     let NewOperationArguments { service, rpc } = arguments;
-    let name = Name::parse(rpc).ok_or_else(|| NewOperationError::Name(rpc.clone()))?;
-    let source = Path::new("functions").join(service).join("src");
-    let lib = source.join("lib.rs");
-    let text = std::fs::read_to_string(&lib).map_err(|_| NewOperationError::Service(lib.clone()))?;
-    let files = [
+    let name = Name::new(rpc);
+    let contract = Path::new("proto/chat/v1").join(format!("{service}.proto"));
+    if !files::read(&contract)?.contains(&format!(" rpc {rpc}(")) {
+        let rpc = rpc.clone();
+        return Err(NewOperationError::Rpc { contract, rpc }.into());
+    }
+    let folder = Path::new("functions").join(service);
+    let source = folder.join("src");
+    let (lib, manifest) = (source.join("lib.rs"), folder.join("Cargo.toml"));
+    let mut files = vec![
         (source.join(format!("{}.rs", name.snake)), operation(&name)),
         (source.join(&name.snake).join("tests.rs"), tests(&name)),
         (
@@ -55,15 +65,15 @@ pub(super) fn run(arguments: &NewOperationArguments) -> Result<ExitCode, Command
             binary(&name, service),
         ),
     ];
-    for (path, text) in &files {
-        create(path, text)?;
+    if let Some((path, _)) = files.iter().find(|(path, _)| path.exists()) {
+        return Err(NewOperationError::Present(path.clone()).into());
     }
-    replace(&lib, &registered(&text, &name))?;
-    let manifest = Path::new("functions").join(service).join("Cargo.toml");
-    let text = std::fs::read_to_string(&manifest).map_err(|source| file_error("read", &manifest, source))?;
-    replace(&manifest, &with_binary(&text, &name))?;
+    let registered = registered(&files::read(&lib)?, &name);
+    let with_binary = with_binary(&files::read(&manifest)?, &name);
+    files.extend([(lib, registered), (manifest, with_binary)]);
     let mut out = std::io::stdout();
-    for path in files.iter().map(|(path, _)| path).chain([&lib, &manifest]) {
+    for (path, text) in &files {
+        files::write(path, text)?;
         let _ = writeln!(out, "wrote {}", path.display());
     }
     let _ = writeln!(
@@ -75,45 +85,12 @@ pub(super) fn run(arguments: &NewOperationArguments) -> Result<ExitCode, Command
 }
 
 impl<'a> Name<'a> {
-    fn parse(pascal: &'a str) -> Option<Self> {
-        let is_name = pascal.starts_with(|letter: char| letter.is_ascii_uppercase())
-            && pascal.chars().all(|letter| letter.is_ascii_alphanumeric());
-        let words = |joint: &str| {
-            let mut words = String::new();
-            for letter in pascal.chars() {
-                if letter.is_ascii_uppercase() && !words.is_empty() {
-                    words.push_str(joint);
-                }
-                words.push(letter.to_ascii_lowercase());
-            }
-            words
-        };
-        is_name.then(|| Self {
+    fn new(pascal: &'a str) -> Self {
+        Self {
             pascal,
-            snake: words("_"),
-            kebab: words("-"),
-        })
-    }
-}
-
-fn create(path: &Path, text: &str) -> Result<(), StackError> {
-    let created = path
-        .parent()
-        .map_or(Ok(()), std::fs::create_dir_all)
-        .and_then(|()| OpenOptions::new().write(true).create_new(true).open(path))
-        .and_then(|mut file| file.write_all(text.as_bytes()));
-    created.map_err(|source| file_error("create", path, source))
-}
-
-fn replace(path: &Path, text: &str) -> Result<(), StackError> {
-    std::fs::write(path, text).map_err(|source| file_error("write", path, source))
-}
-
-fn file_error(action: &'static str, path: &Path, source: std::io::Error) -> StackError {
-    StackError::File {
-        action,
-        path: path.to_owned(),
-        source,
+            snake: words(pascal, '_'),
+            kebab: words(pascal, '-'),
+        }
     }
 }
 
@@ -298,7 +275,7 @@ pub const FUNCTIONS: &[Function] = &[
 
     #[test]
     fn an_operation_is_registered_where_the_alphabet_puts_it() {
-        let name = Name::parse("PinMessage").unwrap();
+        let name = Name::new("PinMessage");
         let expected = LIB
             .replace("mod send", "mod pin_message;\nmod send")
             .replace("pub use send", "pub use pin_message::PinMessage;\npub use send")
@@ -307,7 +284,7 @@ pub const FUNCTIONS: &[Function] = &[
                 "    Function::operation::<PinMessage>(),\n    Function::operation::<Send",
             );
         assert_eq!(registered(LIB, &name), expected);
-        let name = Name::parse("UnpinMessage").unwrap();
+        let name = Name::new("UnpinMessage");
         let last = registered(LIB, &name);
         assert!(last.contains("mod send_message;\nmod unpin_message;\n\n"), "{last}");
         assert!(
@@ -324,25 +301,16 @@ pub const FUNCTIONS: &[Function] = &[
             format!("[package]\n\n{}[lints]\nworkspace = true\n", binaries.concat())
         };
         let there = manifest(&["get-message", "send-message"]);
-        let name = Name::parse("PinMessage").unwrap();
+        let name = Name::new("PinMessage");
         assert_eq!(
             with_binary(&there, &name),
             manifest(&["get-message", "pin-message", "send-message"])
         );
-        let name = Name::parse("UnpinMessage").unwrap();
+        let name = Name::new("UnpinMessage");
         assert_eq!(
             with_binary(&there, &name),
             manifest(&["get-message", "send-message", "unpin-message"])
         );
         assert_eq!(with_binary(&manifest(&[]), &name), manifest(&["unpin-message"]));
-    }
-
-    #[test]
-    fn names_are_those_of_rpcs() {
-        let name = Name::parse("ListMessages2").unwrap();
-        assert_eq!((&*name.snake, &*name.kebab), ("list_messages2", "list-messages2"));
-        for bad in ["", "pinMessage", "Pin-Message", "Pin/Message", "../Pin"] {
-            assert!(Name::parse(bad).is_none(), "{bad}");
-        }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use chat_operation::{FromSettings, Settings};
+use chat_operation::Settings;
 use chat_runtime::{Function, Trigger};
 use chat_stores::dynamo::RegistryTable;
 use tokio::time::{sleep, timeout};

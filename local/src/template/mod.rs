@@ -8,9 +8,12 @@
 mod settings;
 mod stack;
 
+use std::collections::BTreeMap;
+
 use chat_operation::SettingsError;
 
 use crate::Service;
+use crate::names::pascal_case;
 
 /// The head's file, and the folder of the stacks below it.
 pub const HEAD: &str = "template.yaml";
@@ -57,14 +60,42 @@ pub enum TemplateError {
         line: &'static str,
     },
     /// Nobody says where a setting comes from.
-    #[error(
-        "{function} asks for {name}, or calls what it leads to; say in local/src/template/settings.rs where it comes from"
-    )]
+    #[error("{function} asks for {name}; say in local/src/template/settings.rs where it comes from")]
     UnknownSetting {
         /// The function.
         function: &'static str,
         /// The setting.
         name: &'static str,
+    },
+    /// Nobody says what a setting leads to.
+    #[error("{function} calls {action} on what {name} leads to, which has no ARN in local/src/template/settings.rs")]
+    NoArn {
+        /// The function.
+        function: &'static str,
+        /// The action.
+        action: &'static str,
+        /// The setting.
+        name: &'static str,
+    },
+    /// A setting comes from what a stack is not given.
+    #[error("{name} comes from {parameter}, which PARAMETERS of local/src/template/stack.rs does not hand to stacks")]
+    UnknownParameter {
+        /// The setting.
+        name: &'static str,
+        /// The parameter.
+        parameter: &'static str,
+    },
+    /// Two functions would be one.
+    #[error(
+        "functions/{one} and functions/{other} both have {name}, which is one program and one function of AWS: rename one"
+    )]
+    SameName {
+        /// The function.
+        name: &'static str,
+        /// A crate.
+        one: &'static str,
+        /// The other.
+        other: &'static str,
     },
     /// The example of a setting is not of its form.
     #[error("{function} cannot be made with the examples of local/src/template/settings.rs")]
@@ -75,7 +106,9 @@ pub enum TemplateError {
         source: SettingsError,
     },
     /// A role's policy would be refused.
-    #[error("the policy of {role} has about {bytes} bytes, more than {max}: split the crate")]
+    #[error(
+        "the policy of {role} has about {bytes} bytes, more than {max}: give new RPCs a service of their own, since functions that are deployed cannot move"
+    )]
     Policy {
         /// The role.
         role: String,
@@ -104,6 +137,7 @@ pub fn render(head: &str, services: &[Service], target: Target) -> Result<Vec<Fi
         .split_once(BEGIN)
         .ok_or(TemplateError::Marker { line: BEGIN.trim() })?;
     let (_, after) = rest.split_once(END).ok_or(TemplateError::Marker { line: END.trim() })?;
+    refuse_namesakes(services)?;
     let mut embedded = String::new();
     let mut files = Vec::new();
     for service in services {
@@ -133,6 +167,20 @@ pub fn render(head: &str, services: &[Service], target: Target) -> Result<Vec<Fi
     Ok(files)
 }
 
+fn refuse_namesakes(services: &[Service]) -> Result<(), TemplateError> {
+    let mut owners = BTreeMap::new();
+    for service in services {
+        for function in service.functions {
+            let name = function.name();
+            if let Some(one) = owners.insert(name, service.name) {
+                let other = service.name;
+                return Err(TemplateError::SameName { name, one, other });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The resource of the head that embeds a stack.
 fn embed(service: &str, path: &str, stack: &str) -> String {
     let parameters: Vec<_> = stack::parameters(stack)
@@ -147,11 +195,11 @@ fn embed(service: &str, path: &str, stack: &str) -> String {
       TemplateURL: {path}
       Parameters:
 {parameters}",
-        stack::pascal_case(service)
+        pascal_case(service)
     )
 }
 
-/// The names of a template's resources, with the texts that follow them.
+/// The lines of a template that name its resources.
 fn resources(template: &str) -> impl Iterator<Item = &str> {
     let (_, resources) = template.split_once("\nResources:\n").unwrap_or_default();
     let end = resources.find("\nOutputs:").unwrap_or(resources.len());

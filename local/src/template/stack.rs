@@ -8,6 +8,7 @@ use chat_runtime::{Function, Trigger};
 use super::TemplateError;
 use super::settings::{SETTINGS, Setting, Source, lookup};
 use crate::Service;
+use crate::names::pascal_case;
 
 /// Bytes of a role's inline policies: IAM takes 10,240, without white space.
 const POLICY_BYTES_MAX: usize = 9_000;
@@ -16,7 +17,7 @@ const ARN_BYTES: usize = 200;
 
 /// What a service's stack takes from the head: (parameter, its type, its value there).
 const PARAMETERS: &[(&str, &str, &str)] = &[
-    ("Chat", "String", "!Ref AWS::StackName"),
+    ("StackName", "String", "!Ref AWS::StackName"),
     ("Api", "String", "!Ref Api"),
     ("JwtAuthorizer", "String", "!Ref JwtAuthorizer"),
     ("LiveApi", "String", "!Ref LiveApi"),
@@ -107,18 +108,7 @@ pub(super) fn parameters(text: &str) -> impl Iterator<Item = &'static (&'static 
 fn refers_to(line: &str, name: &str) -> bool {
     line.split("!Ref ")
         .skip(1)
-        .any(|rest| rest.split([',', ']', ' ']).next() == Some(name))
-}
-
-/// `SendMessage` for `send-message`.
-pub(super) fn pascal_case(name: &str) -> String {
-    let capitalised = |word: &str| {
-        let mut letters = word.chars();
-        letters
-            .next()
-            .map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
-    };
-    name.split('-').filter_map(capitalised).collect()
+        .any(|rest| rest.split([',', ']', '}', ' ']).next() == Some(name))
 }
 
 /// The log of all functions, and the filter that counts their errors.
@@ -128,7 +118,7 @@ fn shared(service: &str) -> String {
   Logs:
     Type: AWS::Logs::LogGroup
     Properties:
-      LogGroupName: !Sub /aws/lambda/${{Chat}}-{service}
+      LogGroupName: !Sub /aws/lambda/${{StackName}}-{service}
       RetentionInDays: !Ref LogRetentionDays
 
   Errors:
@@ -137,7 +127,7 @@ fn shared(service: &str) -> String {
       LogGroupName: !Ref Logs
       FilterPattern: '{{ ($.level = \"ERROR\") || (($.type = \"platform.report\") && ($.record.status != \"success\")) }}'
       MetricTransformations:
-        - MetricNamespace: !Sub Chat/${{Chat}}
+        - MetricNamespace: !Sub Chat/${{StackName}}
           MetricName: Errors
           MetricValue: '1'
 "
@@ -209,12 +199,22 @@ impl Deployed {
         })?;
         let mut settings = Vec::new();
         for name in needs.settings {
-            settings.push(lookup(name).ok_or_else(|| unknown(name))?);
+            let setting = lookup(name).ok_or_else(|| unknown(name))?;
+            if let Source::Secret(parameter) | Source::Parameter(parameter) = setting.source
+                && !PARAMETERS.iter().any(|(known, ..)| *known == parameter)
+            {
+                return Err(TemplateError::UnknownParameter { name, parameter });
+            }
+            settings.push(setting);
         }
         let mut grants: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for (name, grant) in needs.grants {
             if lookup(name).is_none_or(|setting| setting.arn.is_empty()) {
-                return Err(unknown(name));
+                return Err(TemplateError::NoArn {
+                    function: function_name,
+                    action: grant.action,
+                    name,
+                });
             }
             grants.entry(name).or_default().insert(grant);
         }
@@ -284,7 +284,7 @@ impl Deployed {
     Metadata:
       SkipBuild: true
     Properties:
-      FunctionName: !Sub ${{Chat}}-{name}
+      FunctionName: !Sub ${{StackName}}-{name}
       Description: {description}
       Code: ../target/lambda/{name}/
       Runtime: provided.al2023

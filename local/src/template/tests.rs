@@ -103,18 +103,19 @@ fn error(functions: &'static [Function]) -> String {
 
 #[test]
 fn a_setting_that_nobody_gives_is_named_with_the_function_and_what_to_do() {
-    let expected = "pin-message asks for PINS_TABLE, or calls what it leads to; say in local/src/template/settings.rs where it \
-                    comes from";
+    let expected = "pin-message asks for PINS_TABLE; say in local/src/template/settings.rs where it comes from";
     assert_eq!(error(const { &[function::<Pins>()] }), expected);
     assert_eq!(error(const { &[function::<PinsIfAny>()] }), expected);
-    let expected = expected.replace("PINS_TABLE", "CONTENT_KEY");
+    let expected = "pin-message calls secretsmanager:GetSecretValue on what CONTENT_KEY leads to, which has no ARN in \
+                    local/src/template/settings.rs";
     assert_eq!(error(const { &[function::<Caller>()] }), expected);
 }
 
 #[test]
 fn a_function_is_given_what_it_asks_for_and_nothing_else() {
     let nothing = written(const { &[function::<Nothing>()] }).unwrap();
-    assert!(!nothing.contains("      Environment:\n        Variables:"), "{nothing}");
+    let environment = "        Variables:\n          RUST_LOG: !Ref LogLevel\n\n";
+    assert!(nothing.contains(environment), "{nothing}");
     assert!(
         !nothing.contains("VpcConfig") && !nothing.contains("dynamodb"),
         "{nothing}"
@@ -127,13 +128,29 @@ fn a_function_is_given_what_it_asks_for_and_nothing_else() {
     assert!(parts.contains(whole) && parts.contains(part), "{parts}");
 }
 
+/// Functions of these names.
+fn functions(names: impl Iterator<Item = String>) -> &'static [Function] {
+    names
+        .map(|name| Function::event::<Made<Nothing>>(name.leak(), Trigger::SocketRoute("$default")))
+        .collect::<Vec<_>>()
+        .leak()
+}
+
 #[test]
-fn more_functions_than_a_policy_or_a_stack_takes_are_refused() {
-    const MANY: [Function; 60] = [function::<Nothing>(); 60];
-    let problem = error(&MANY);
+fn more_functions_than_a_policy_takes_are_refused() {
+    let problem = error(functions((0..60).map(|number| format!("pin-{number}"))));
     assert!(
         problem.starts_with("the policy of GatewayRole has about 12000 bytes"),
         "{problem}"
+    );
+}
+
+#[test]
+fn two_functions_of_one_name_are_refused() {
+    let problem = error(functions(["pin", "unpin", "pin"].map(str::to_owned).into_iter()));
+    assert_eq!(
+        problem,
+        "functions/pin and functions/pin both have pin, which is one program and one function of AWS: rename one"
     );
 }
 

@@ -3,7 +3,8 @@
 #![warn(missing_docs)]
 
 use proc_macro::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, Fields, parse_macro_input};
 
 /// Makes a struct from what each of its fields makes of the settings.
@@ -28,14 +29,18 @@ fn expand(input: &DeriveInput) -> Result<proc_macro2::TokenStream, Error> {
     };
     let name = &input.ident;
     let (generics, arguments, bounds) = input.generics.split_for_impl();
-    let fields = fields.named.iter().map(|field| &field.ident);
+    // A type that cannot make itself is complained about where it stands.
+    let fields = fields.named.iter().map(|field| {
+        let (name, kind) = (&field.ident, &field.ty);
+        quote_spanned!(kind.span()=> #name: <#kind as ::chat_operation::FromSettings>::new(settings)?)
+    });
     Ok(quote! {
         impl #generics ::chat_operation::FromSettings for #name #arguments #bounds {
             fn new(
                 settings: &::chat_operation::Settings,
             ) -> ::core::result::Result<Self, ::chat_operation::SettingsError> {
                 ::core::result::Result::Ok(Self {
-                    #(#fields: ::chat_operation::FromSettings::new(settings)?,)*
+                    #(#fields,)*
                 })
             }
         }

@@ -188,7 +188,7 @@ async fn server() -> PgConnection {
 async fn the_functions_read_tables_and_change_nothing_but_by_functions() {
     let fixture = Fixture::new().await;
     let mut owner = fixture.connect_postgres().await;
-    let mut functions = connect(fixture.settings(), OWNER).await;
+    let mut functions = connect(fixture.settings(), FUNCTIONS).await;
     for table in tables(&mut owner).await {
         assert_eq!(
             refusal(&mut functions, &format!("SELECT * FROM {table} LIMIT 1")).await,
@@ -297,7 +297,7 @@ async fn what_changes_something_runs_as_the_owner_on_a_fixed_search_path_or_is_c
     }
     assert_eq!(texts(&mut owner, UNSAFE).await, <[String; 0]>::default());
 
-    let mut functions = connect(fixture.settings(), OWNER).await;
+    let mut functions = connect(fixture.settings(), FUNCTIONS).await;
     for (statement, expected) in [
         ("SELECT charge('alice', 'read', 1, 1)", ""),
         ("SELECT budget_wait('alice', 'read', 1)", ""),
@@ -335,7 +335,7 @@ async fn what_an_author_forgot_is_made_up_for() {
         execute(&mut owner, statement).await.unwrap();
     }
     // Before it was looked at: nobody calls what is new unless somebody says so.
-    let mut functions = connect(fixture.settings(), OWNER).await;
+    let mut functions = connect(fixture.settings(), FUNCTIONS).await;
     for new in ["helps(1)", "looks()", "counts(1)", "acts()", "elsewhere()"] {
         assert_eq!(
             refusal(&mut functions, &format!("SELECT {new}")).await,
@@ -392,7 +392,7 @@ async fn what_an_author_forgot_is_made_up_for() {
 async fn statements_and_locks_are_bounded_by_the_user() {
     let fixture = Fixture::new().await;
     for (variable, expected) in [
-        (OWNER, ["2s", "3s", "15s", "1s", "on"]),
+        (FUNCTIONS, ["2s", "3s", "15s", "1s", "on"]),
         (HEALTH, ["1s", "1s", "5s", "1s", "on"]),
     ] {
         let mut connection = connect(fixture.settings(), variable).await;

@@ -510,7 +510,8 @@ mod tests {
         let (servers, name) = (fixture.servers.clone(), fixture.name().to_owned());
         assert_eq!(times_present(&servers, &name).await, 3);
         // A connection left open does not keep the database.
-        let mut left_open = connect(fixture.settings()).await.unwrap();
+        let functions = setting(fixture.settings(), "FUNCTIONS_DATABASE_URL");
+        let mut left_open = PgConnection::connect(&functions).await.unwrap();
         let mut left_open_by_owner = fixture.connect_postgres().await;
         drop(fixture);
         assert_eq!(times_present(&servers, &name).await, 0);
@@ -523,10 +524,8 @@ mod tests {
         let fixture = Fixture::new().await;
         let proxies = fixture.with_proxies().await;
         for (settings, name, expected) in [
-            (fixture.settings(), "DATABASE_URL", FUNCTIONS_ROLE),
             (fixture.settings(), "HEALTH_DATABASE_URL", HEALTH_ROLE),
             (fixture.settings(), "FUNCTIONS_DATABASE_URL", FUNCTIONS_ROLE),
-            (proxies.settings(), "DATABASE_URL", FUNCTIONS_ROLE),
             (proxies.settings(), "FUNCTIONS_DATABASE_URL", FUNCTIONS_ROLE),
             (proxies.settings(), "HEALTH_DATABASE_URL", HEALTH_ROLE),
         ] {

@@ -45,8 +45,10 @@ pub(crate) fn rpcs() -> Vec<Rpc> {
                 .to_lowercase();
             for method in &service.method {
                 let request = method.input_type().rsplit('.').next().unwrap_or_default();
-                let request = file.message_type.iter().find(|message| message.name() == request);
-                let fields = request.into_iter().flat_map(|request| &request.field);
+                let mut messages = file.message_type.iter();
+                let request = messages.find(|message| message.name() == request);
+                let request = request.unwrap_or_else(|| panic!("the request of {} stands beside it", method.name()));
+                let fields = request.field.iter();
                 let level = method.options.as_ref().map(MethodOptions::idempotency_level);
                 rpcs.push(Rpc {
                     name: method.name().to_owned(),
@@ -60,16 +62,4 @@ pub(crate) fn rpcs() -> Vec<Rpc> {
     }
     assert!(!rpcs.is_empty(), "proto/ names no RPC");
     rpcs
-}
-
-/// `SendMessage` with its words in lower case, joined: `send-message`.
-pub(crate) fn words(name: &str, joint: char) -> String {
-    let mut words = String::new();
-    for letter in name.chars() {
-        if letter.is_uppercase() && !words.is_empty() {
-            words.push(joint);
-        }
-        words.extend(letter.to_lowercase());
-    }
-    words
 }

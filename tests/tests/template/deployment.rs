@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use chat_local::SERVICES;
+use chat_local::names::{pascal_case, words};
 use chat_local::template::{File, HEAD, Target, render};
 use chat_runtime::Trigger;
 use serde_json::{Value, json};
 
-use crate::contract::{rpcs, words};
+use crate::contract::rpcs;
 use crate::document::{head, resources_of_type, stacks};
 use crate::{root, workspace_packages};
 
@@ -56,7 +57,11 @@ fn texts(value: &Value, found: &mut Vec<String>) {
 /// What a function's role allows besides its log, as `action on resource`.
 fn allowed(role: &Value) -> BTreeSet<String> {
     let mut allowed = BTreeSet::new();
-    for statement in statements(role).into_iter().skip(1) {
+    let mut statements = statements(role).into_iter();
+    let log = statements.next().unwrap();
+    assert_eq!(log["Action"], json!(["logs:CreateLogStream", "logs:PutLogEvents"]));
+    assert_eq!(log["Resource"], json!({ "Fn::GetAtt": "Logs.Arn" }));
+    for statement in statements {
         let (mut actions, mut resources) = (Vec::new(), Vec::new());
         texts(&statement["Action"], &mut actions);
         texts(&statement["Resource"], &mut resources);
@@ -193,6 +198,28 @@ fn every_route_but_the_health_check_requires_a_token() {
 }
 
 #[test]
+fn an_api_serves_when_all_of_its_routes_are_there() {
+    let head = head();
+    for (stage, api) in [("ApiStage", "Api"), ("LiveStage", "LiveApi")] {
+        let waits = &head["Resources"][stage]["DependsOn"];
+        let waits: BTreeSet<String> = waits.as_array().map_or_else(
+            || BTreeSet::from([waits.as_str().unwrap().to_owned()]),
+            |stacks| stacks.iter().map(|stack| stack.as_str().unwrap().to_owned()).collect(),
+        );
+        let routes = |stack: &Value| {
+            let mut routes = resources_of_type(stack, "AWS::ApiGatewayV2::Route");
+            routes.any(|(_, route)| route["Properties"]["ApiId"] == reference(api))
+        };
+        let expected: BTreeSet<String> = stacks()
+            .iter()
+            .filter(|(_, stack)| routes(stack))
+            .map(|(service, _)| format!("{}Stack", pascal_case(service)))
+            .collect();
+        assert_eq!(waits, expected, "{stage}");
+    }
+}
+
+#[test]
 fn a_socket_opens_with_a_ticket_and_its_frames_are_answered() {
     let stack = &stacks()["live"]["Resources"];
     let connect = &stack["ConnectRoute"]["Properties"];
@@ -212,7 +239,6 @@ fn a_socket_opens_with_a_ticket_and_its_frames_are_answered() {
     assert_eq!(response["RouteResponseKey"], "$default");
 
     let stage = &head()["Resources"]["LiveStage"];
-    assert_eq!(stage["DependsOn"], "LiveStack", "its routes come first");
     let name = stage["Properties"]["StageName"].as_str().unwrap();
     let environment = &stack["ConnectFunction"]["Properties"]["Environment"]["Variables"];
     let endpoint = environment["LIVE_ENDPOINT"]["Fn::Sub"].as_str().unwrap();
@@ -251,7 +277,7 @@ fn the_gateway_calls_every_function_by_a_role_without_a_condition() {
             .functions
             .iter()
             .filter(|function| function.trigger() != Trigger::Deployment)
-            .map(|function| function.name().replace('-', ""))
+            .map(|function| pascal_case(function.name()))
             .collect();
         if called.is_empty() {
             continue;
@@ -267,7 +293,7 @@ fn the_gateway_calls_every_function_by_a_role_without_a_condition() {
         }
         let allowed: BTreeSet<String> = allowed
             .iter()
-            .map(|arn| arn.strip_suffix("Function.Arn").unwrap().to_lowercase())
+            .map(|arn| arn.strip_suffix("Function.Arn").unwrap().to_owned())
             .collect();
         assert_eq!(allowed, called, "{}", service.name);
         for kind in ["AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Authorizer"] {
@@ -454,7 +480,7 @@ fn every_log_group_expires_and_all_functions_errors_are_counted() {
     let head = head();
     let errors = &head["Resources"]["ErrorsAlarm"]["Properties"]["Metrics"][0]["MetricStat"]["Metric"];
     assert_eq!(errors["MetricName"], "Errors");
-    let namespace = errors["Namespace"].to_string().replace("AWS::StackName", "Chat");
+    let namespace = errors["Namespace"].to_string().replace("AWS::StackName", "StackName");
     let stacks = stacks();
     for template in stacks.values().chain([&head]) {
         for (name, group) in resources_of_type(template, "AWS::Logs::LogGroup") {

@@ -175,6 +175,24 @@ fn shared_crates_never_import_functions_and_functions_never_import_each_other() 
     }
 }
 
+/// Or a function could call what no role of it allows.
+#[test]
+fn functions_call_databases_and_aws_by_the_shared_clients_only() {
+    for (name, package) in packages() {
+        if package.folder.starts_with("functions/") {
+            let clients = [
+                "aws-sdk-dynamodb",
+                "aws-sdk-apigatewaymanagement",
+                "sqlx",
+                "mongodb",
+                "hyper",
+                "reqwest",
+            ];
+            assert_eq!(package.imports_any(&clients), <[&str; 0]>::default(), "{name}");
+        }
+    }
+}
+
 #[test]
 fn functions_never_import_what_is_for_tests_and_clients() {
     for (name, package) in packages() {
@@ -201,37 +219,56 @@ fn ring_is_the_only_tls_provider() {
     }
 }
 
-/// Each costs a link, and there is a binary for each operation.
+/// What is built in vain costs a link for each operation; what is not built is never run.
 #[test]
-fn nothing_is_built_to_be_tested_that_has_no_tests() {
-    let mut empty = Vec::new();
+fn what_has_tests_is_tested_and_nothing_else() {
+    let mut wrong = Vec::new();
     for package in workspace_packages() {
         for target in package["targets"].as_array().unwrap() {
+            let is_library = target["kind"] == json!(["lib"]) || target["kind"] == json!(["proc-macro"]);
+            if !is_library && target["kind"] != json!(["bin"]) {
+                continue;
+            }
             let source = Path::new(target["src_path"].as_str().unwrap());
-            let is_binary = target["kind"] == json!(["bin"]);
-            let has_tests = if is_binary {
-                has_test(source)
+            let mut text = String::new();
+            if is_library {
+                sources(source.parent().unwrap(), &mut text);
             } else {
-                has_test(source.parent().unwrap())
-            };
-            let has_examples = std::fs::read_to_string(source).unwrap().contains("//! ```");
-            if (target["test"] == true && !has_tests) || (target["doctest"] == true && !has_examples) {
-                empty.push(format!("{} of {}", target["name"], package["name"]));
+                text = std::fs::read_to_string(source).unwrap();
+            }
+            let has_tests = text.contains("#[test]") || text.contains("#[tokio::test");
+            let has_examples = is_library && text.lines().any(is_example);
+            for (what, is_said, is_there) in [
+                ("test", &target["test"], has_tests),
+                ("doctest", &target["doctest"], has_examples),
+            ] {
+                if *is_said != is_there {
+                    wrong.push(format!(
+                        "{what} = {is_there} for {} of {}",
+                        target["name"], package["name"]
+                    ));
+                }
             }
         }
     }
-    assert!(
-        empty.is_empty(),
-        "say `test = false` or `doctest = false` in the manifest for {empty:#?}"
-    );
+    assert!(wrong.is_empty(), "say in the manifests: {wrong:#?}");
 }
 
-/// Whether a file, or one below a folder, has a test.
-fn has_test(path: &Path) -> bool {
-    if path.is_dir() {
-        let mut entries = std::fs::read_dir(path).unwrap();
-        return entries.any(|entry| has_test(&entry.unwrap().path()));
+/// The opening of an example that documentation shows and that is run.
+fn is_example(line: &str) -> bool {
+    let line = line.trim_start();
+    let text = line.strip_prefix("//!").or_else(|| line.strip_prefix("///"));
+    text.is_some_and(|text| text.trim_start().starts_with("```"))
+}
+
+/// What a library is made of: all files below a folder, but for those of binaries.
+fn sources(folder: &Path, text: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("bin") {
+            sources(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("main.rs") {
+            text.push_str(&std::fs::read_to_string(path).unwrap());
+        }
     }
-    let text = std::fs::read_to_string(path).unwrap();
-    text.contains("#[test]") || text.contains("#[tokio::test")
 }

@@ -16,10 +16,10 @@ use chrono::{DateTime, Utc};
 
 use super::item::{CLOSED, ID, Item, Map, OPEN, QUIET, TICKETS, TTL, USER_ID, integer, number, seconds};
 use super::rate::Rate;
-use super::table::{STORE, Table, store_error};
+use super::table::{BatchReads, STORE, Writes, store_error};
 use super::{Connection, ConnectionId, TicketId};
 use crate::{StoreError, StoreErrorKind};
-use chat_operation::{FromSettings, Grant, Settings, SettingsError};
+use chat_operation::FromSettings;
 
 /// What looking up connections is called in errors.
 const LOOK_UP: &str = "read the connections of users";
@@ -122,23 +122,15 @@ impl Clearing {
 }
 
 /// Who is connected, in DynamoDB, for those who write it.
-#[derive(Debug)]
-pub struct Registry(Table);
-
-/// Who is connected, in DynamoDB, for those who ask for many at once.
-#[derive(Debug)]
-pub struct RegistryReader(Table);
-
-impl FromSettings for Registry {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Table::new(settings, &[Grant::of("dynamodb:UpdateItem")]).map(Self)
-    }
+#[derive(Debug, FromSettings)]
+pub struct Registry {
+    table: Writes,
 }
 
-impl FromSettings for RegistryReader {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Table::new(settings, &[Grant::of("dynamodb:BatchGetItem")]).map(Self)
-    }
+/// Who is connected, in DynamoDB, for those who ask for many at once.
+#[derive(Debug, FromSettings)]
+pub struct RegistryReader {
+    table: BatchReads,
 }
 
 impl Registry {
@@ -395,10 +387,8 @@ impl Registry {
 
     /// A write to a user's item that hands out the item when its condition does not hold.
     fn update(&self, user: &UserId) -> UpdateItemFluentBuilder {
-        self.0
-            .client()
+        self.table
             .update_item()
-            .table_name(&self.0.name)
             .set_key(Some(key(user.as_str())))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
@@ -443,19 +433,8 @@ impl RegistryReader {
                     .expression_attribute_names("#open", OPEN)
                     .build()
                     .map_err(|error| StoreError::new(StoreErrorKind::Corrupt, STORE, LOOK_UP, error))?;
-                let answer = self
-                    .0
-                    .client()
-                    .batch_get_item()
-                    .request_items(&self.0.name, request)
-                    .send()
-                    .await
-                    .map_err(|error| store_error(LOOK_UP, error))?;
-                let items = answer
-                    .responses
-                    .unwrap_or_default()
-                    .remove(&self.0.name)
-                    .unwrap_or_default();
+                let read = self.table.batch_get_item(request).await;
+                let (items, left) = read.map_err(|error| store_error(LOOK_UP, error))?;
                 for attributes in items {
                     let user = attributes
                         .get(USER_ID)
@@ -465,11 +444,7 @@ impl RegistryReader {
                         connections.extend(open.filter(|connection| now < connection.until));
                     }
                 }
-                chunk = answer
-                    .unprocessed_keys
-                    .and_then(|mut tables| tables.remove(&self.0.name))
-                    .map(|left| left.keys)
-                    .unwrap_or_default();
+                chunk = left.map(|left| left.keys).unwrap_or_default();
             }
         }
     }

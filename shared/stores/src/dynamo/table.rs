@@ -7,15 +7,17 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemError;
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, KeysAndAttributes, ScalarAttributeType, TableStatus,
     TimeToLiveSpecification, TimeToLiveStatus,
 };
 use chat_operation::{FromSettings, Grant, Settings, SettingsError};
 
-use super::item::{TTL, USER_ID};
+use super::item::{Map, TTL, USER_ID};
 use super::{Aws, Patience};
 use crate::{StoreError, StoreErrorKind};
 
@@ -52,17 +54,18 @@ const PASSING_ERRORS: [&str; 5] = [
     "ThrottlingException",
 ];
 
-/// The table `LIVE_TABLE`, called with [`Aws::new`]'s settings, at `AWS_ENDPOINT_URL` if that is set.
+/// The table `LIVE_TABLE`, called with [`Aws::new`]'s settings, at `AWS_ENDPOINT_URL` if that is set. Only what is granted
+/// is handed out of here: each kind of call is a type of its own.
 #[derive(Debug)]
-pub(super) struct Table {
-    pub(super) name: String,
+struct Table {
+    name: String,
     aws: Aws,
     endpoint: Option<String>,
     client: OnceLock<Client>,
 }
 
 impl Table {
-    pub(super) fn new(settings: &Settings, grants: &[Grant]) -> Result<Self, SettingsError> {
+    fn new(settings: &Settings, grants: &[Grant]) -> Result<Self, SettingsError> {
         const NAME: &str = "LIVE_TABLE";
         const EXPECTED: &str = "the name of the DynamoDB table of connections";
         Ok(Self {
@@ -73,24 +76,69 @@ impl Table {
         })
     }
 
-    pub(super) fn client(&self) -> &Client {
+    fn client(&self) -> &Client {
         self.client
             .get_or_init(|| Client::new(&self.aws.sdk_config(self.endpoint.as_deref(), PATIENCE)))
     }
 }
 
-/// The registry's table for the local stack and for tests, which make it; a deployment makes its own by its template, in the
-/// same shape, and no function may.
+/// Writes of one item.
 #[derive(Debug)]
-pub struct RegistryTable(Table);
+pub(super) struct Writes(Table);
 
-impl FromSettings for RegistryTable {
+impl FromSettings for Writes {
     fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Table::new(settings, &[]).map(Self)
+        Table::new(settings, &[Grant::of("dynamodb:UpdateItem")]).map(Self)
     }
 }
 
+impl Writes {
+    pub(super) fn update_item(&self) -> UpdateItemFluentBuilder {
+        self.0.client().update_item().table_name(&self.0.name)
+    }
+}
+
+/// Reads of many items at once.
+#[derive(Debug)]
+pub(super) struct BatchReads(Table);
+
+impl FromSettings for BatchReads {
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        Table::new(settings, &[Grant::of("dynamodb:BatchGetItem")]).map(Self)
+    }
+}
+
+impl BatchReads {
+    /// The items that were read, and what was left for another read.
+    pub(super) async fn batch_get_item(
+        &self,
+        request: KeysAndAttributes,
+    ) -> Result<(Vec<Map>, Option<KeysAndAttributes>), SdkError<BatchGetItemError, HttpResponse>> {
+        let Table { name, .. } = &self.0;
+        let answer = self
+            .0
+            .client()
+            .batch_get_item()
+            .request_items(name, request)
+            .send()
+            .await?;
+        let items = answer.responses.and_then(|mut tables| tables.remove(name));
+        let left = answer.unprocessed_keys.and_then(|mut tables| tables.remove(name));
+        Ok((items.unwrap_or_default(), left))
+    }
+}
+
+/// The registry's table for the local stack and for tests, which make it. A deployment makes its own by its template, in
+/// the same shape, and no function may: this is made of settings by hand, and of nothing that a function is made of.
+#[derive(Debug)]
+pub struct RegistryTable(Table);
+
 impl RegistryTable {
+    /// The table that the settings name.
+    pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        Table::new(settings, &[]).map(Self)
+    }
+
     /// A client for making the table, for which nobody waits who could come back.
     fn maker(&self) -> Client {
         Client::new(&self.0.aws.sdk_config(self.0.endpoint.as_deref(), MAKING_PATIENCE))
