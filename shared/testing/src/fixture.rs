@@ -538,7 +538,7 @@ mod tests {
                     .unwrap();
             assert_eq!((user.as_str(), database.as_str()), (expected, fixture.name()), "{name}");
         }
-        assert_eq!(proxies.postgres.counts().connections_opened, 3);
+        assert_eq!(proxies.postgres.counts().connections_opened, 2);
     }
 
     #[tokio::test]
