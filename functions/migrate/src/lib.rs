@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::time::Instant;
 
-use chat_operation::FromSettings;
+use chat_operation::{FromSettings, Settings, SettingsError};
 use chat_runtime::{EventError, EventHandler, Function, Trigger};
 use chat_stores::mongo::Timeline;
 use chat_stores::postgres::Migration;
@@ -16,10 +16,20 @@ use tokio::time::timeout_at;
 pub const FUNCTIONS: &[Function] = &[Function::event::<Migrate>("migrate", Trigger::Deployment)];
 
 /// The function `migrate`.
-#[derive(Debug, FromSettings)]
+#[derive(Debug)]
 pub struct Migrate {
-    migration: Migration,
+    /// What is wrong with the settings is the answer: whoever deploys sees that, and not why an environment did not start.
+    migration: Result<Migration, SettingsError>,
     timeline: Timeline,
+}
+
+impl FromSettings for Migrate {
+    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        Ok(Self {
+            migration: Migration::new(settings),
+            timeline: Timeline::new(settings)?,
+        })
+    }
 }
 
 /// What was done.
@@ -38,7 +48,8 @@ impl EventHandler for Migrate {
 
     async fn call(&self, _event: IgnoredAny, deadline: Instant) -> Result<Migrated, EventError> {
         let migrate = async {
-            let notes = self.migration.run().await.map_err(|error| chain(&error))?;
+            let migration = self.migration.as_ref().map_err(|error| chain(error))?;
+            let notes = migration.run().await.map_err(|error| chain(&error))?;
             let indexed = self.timeline.create_indexes().await;
             indexed.map(|()| notes).map_err(|error| chain(&error))
         };
@@ -67,7 +78,6 @@ fn chain(error: &dyn Error) -> EventError {
 mod tests {
     use std::time::Duration;
 
-    use chat_operation::Settings;
     use chat_testing::Fixture;
 
     use super::*;
@@ -108,8 +118,8 @@ mod tests {
     async fn a_missing_url_is_named() {
         let fixture = Fixture::new().await;
         for variable in ["DATABASE_URL", "FUNCTIONS_DATABASE_URL", "HEALTH_DATABASE_URL"] {
-            let error = Migrate::new(&fixture.settings().clone().with(variable, ""));
-            let error = error.unwrap_err().to_string();
+            let settings = fixture.settings().clone().with(variable, "");
+            let error = migrate(&settings).await.unwrap_err().to_string();
             assert!(error.contains(&format!("{variable} is not set")), "{error}");
         }
     }

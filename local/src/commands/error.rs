@@ -10,7 +10,7 @@ use super::bench::error::BenchError;
 use super::new_operation::NewOperationError;
 use crate::gateway::{GatewayError, IssuerError};
 use crate::stack::StackError;
-use crate::template::TemplateError;
+use crate::template::{HEAD, TemplateError};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,10 @@ pub(super) enum CommandError {
     /// The files of an operation.
     #[error(transparent)]
     NewOperation(#[from] NewOperationError),
+
+    /// The variant of the template would replace what it is made of.
+    #[error("{} holds {HEAD} itself: name another folder for the variant", .0.display())]
+    Overwritten(PathBuf),
 
     /// The template.
     #[error(transparent)]

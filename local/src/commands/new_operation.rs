@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::error::CommandError;
 use super::files;
+use crate::SERVICES;
 use crate::names::words;
 
 /// What `cargo chat new-operation` is told.
@@ -30,6 +31,15 @@ pub(super) enum NewOperationError {
         /// The RPC.
         rpc: String,
     },
+    /// The name is not of an RPC's form.
+    #[error("`{0}` is not the name of an RPC, such as PinMessage")]
+    Name(String),
+    /// There is no such crate.
+    #[error("functions/{0} is none of the services: see SERVICES of local/src/lib.rs")]
+    Service(String),
+    /// A line cannot be put where it belongs.
+    #[error("{} has no operation to put another one beside, each on a line of its own", .0.display())]
+    Lib(PathBuf),
     /// It was made before.
     #[error("{} is there already", .0.display())]
     Present(PathBuf),
@@ -45,9 +55,15 @@ struct Name<'a> {
     kebab: String,
 }
 
-/// Runs at the root of the checkout. Overwrites nothing, and writes either all or nothing.
+/// Runs at the root of the checkout. Writes nothing when something is wrong beforehand.
 pub(super) fn run(arguments: &NewOperationArguments) -> Result<ExitCode, CommandError> {
     let NewOperationArguments { service, rpc } = arguments;
+    if !is_name(rpc) {
+        return Err(NewOperationError::Name(rpc.clone()).into());
+    }
+    if !SERVICES.iter().any(|known| known.name == service) {
+        return Err(NewOperationError::Service(service.clone()).into());
+    }
     let name = Name::new(rpc);
     let contract = Path::new("proto/chat/v1").join(format!("{service}.proto"));
     if !files::read(&contract)?.contains(&format!(" rpc {rpc}(")) {
@@ -68,7 +84,7 @@ pub(super) fn run(arguments: &NewOperationArguments) -> Result<ExitCode, Command
     if let Some((path, _)) = files.iter().find(|(path, _)| path.exists()) {
         return Err(NewOperationError::Present(path.clone()).into());
     }
-    let registered = registered(&files::read(&lib)?, &name);
+    let registered = registered(&files::read(&lib)?, &name).ok_or_else(|| NewOperationError::Lib(lib.clone()))?;
     let with_binary = with_binary(&files::read(&manifest)?, &name);
     files.extend([(lib, registered), (manifest, with_binary)]);
     let mut out = std::io::stdout();
@@ -82,6 +98,11 @@ pub(super) fn run(arguments: &NewOperationArguments) -> Result<ExitCode, Command
         name.snake
     );
     Ok(ExitCode::SUCCESS)
+}
+
+fn is_name(rpc: &str) -> bool {
+    rpc.starts_with(|letter: char| letter.is_ascii_uppercase())
+        && rpc.chars().all(|letter| letter.is_ascii_alphanumeric())
 }
 
 impl<'a> Name<'a> {
@@ -215,8 +236,9 @@ fn main() -> ExitCode {{
     )
 }
 
-/// The crate's `lib.rs` with the operation in it, each line where the alphabet puts it.
-fn registered(lib: &str, name: &Name<'_>) -> String {
+/// The crate's `lib.rs` with the operation in it, each line where the alphabet puts it; none where it has no line of a kind
+/// to put it beside.
+fn registered(lib: &str, name: &Name<'_>) -> Option<String> {
     let Name { pascal, snake, .. } = name;
     let mut lines: Vec<String> = lib.lines().map(str::to_owned).collect();
     for (prefix, line) in [
@@ -228,14 +250,21 @@ fn registered(lib: &str, name: &Name<'_>) -> String {
         ),
     ] {
         let of_its_kind = |there: &String| there.starts_with(prefix);
-        let place = lines
-            .iter()
-            .position(|there| of_its_kind(there) && *there > line)
-            .or_else(|| lines.iter().rposition(of_its_kind).map(|last| last + 1));
-        lines.insert(place.unwrap_or(lines.len()), line);
+        let behind = lines.iter().position(|there| of_its_kind(there) && *there > line);
+        // What is behind it may have attributes, which stay with it.
+        let before_its_attributes = |mut place: usize| {
+            while place > 0 && lines.get(place - 1).is_some_and(|above| above.starts_with("#[")) {
+                place -= 1;
+            }
+            place
+        };
+        let place = behind
+            .map(before_its_attributes)
+            .or_else(|| lines.iter().rposition(of_its_kind).map(|last| last + 1))?;
+        lines.insert(place, line);
     }
     lines.push(String::new());
-    lines.join("\n")
+    Some(lines.join("\n"))
 }
 
 /// The crate's manifest with the binary in it, which has no tests of its own, before the first one that the alphabet puts
@@ -283,14 +312,62 @@ pub const FUNCTIONS: &[Function] = &[
                 "    Function::operation::<Send",
                 "    Function::operation::<PinMessage>(),\n    Function::operation::<Send",
             );
-        assert_eq!(registered(LIB, &name), expected);
+        assert_eq!(registered(LIB, &name).unwrap(), expected);
         let name = Name::new("UnpinMessage");
-        let last = registered(LIB, &name);
+        let last = registered(LIB, &name).unwrap();
         assert!(last.contains("mod send_message;\nmod unpin_message;\n\n"), "{last}");
         assert!(
             last.ends_with("<SendMessage>(),\n    Function::operation::<UnpinMessage>(),\n];\n"),
             "{last}"
         );
+    }
+
+    #[test]
+    fn what_is_for_tests_only_stays_so() {
+        let lib = LIB.replace("mod send", "#[cfg(test)]\nmod scene;\nmod send");
+        let registered = registered(&lib, &Name::new("PinMessage")).unwrap();
+        assert!(
+            registered.contains("mod pin_message;\n#[cfg(test)]\nmod scene;\n"),
+            "{registered}"
+        );
+    }
+
+    #[test]
+    fn every_crate_of_operations_takes_one_more_wherever_it_stands() {
+        let functions = Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions");
+        for service in SERVICES
+            .iter()
+            .filter(|service| !["health", "migrate"].contains(&service.name))
+        {
+            let lib = std::fs::read_to_string(functions.join(service.name).join("src/lib.rs")).unwrap();
+            for rpc in ["Aaa", "Mmm", "Pin", "Rrr", "Zzz"] {
+                let registered = registered(&lib, &Name::new(rpc)).unwrap();
+                let kept: Vec<&str> = registered
+                    .lines()
+                    .filter(|line| !line.contains(rpc) && !line.contains(&format!("mod {};", rpc.to_lowercase())))
+                    .collect();
+                assert_eq!(kept, lib.lines().collect::<Vec<_>>(), "{}", service.name);
+                let line = registered
+                    .lines()
+                    .position(|line| line == format!("mod {};", rpc.to_lowercase()));
+                let above = registered.lines().nth(line.unwrap().saturating_sub(1)).unwrap();
+                assert!(!above.starts_with("#["), "{}: {above}", service.name);
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_rpcs() {
+        assert!(is_name("ListMessages2"));
+        for bad in [
+            "",
+            "pinMessage",
+            "Pin-Message",
+            "../Pin",
+            "SendMessage(SendMessageRequest) returns ",
+        ] {
+            assert!(!is_name(bad), "{bad}");
+        }
     }
 
     #[test]

@@ -22,6 +22,10 @@ pub(super) struct TemplateArguments {
 /// Runs at the root of the checkout, where the head is.
 pub(super) fn run(arguments: &TemplateArguments) -> Result<ExitCode, CommandError> {
     let head = files::read(Path::new(HEAD))?;
+    let is_the_head = |folder: &PathBuf| folder.join(HEAD).canonicalize().ok() == Path::new(HEAD).canonicalize().ok();
+    if let Some(folder) = arguments.ministack.as_ref().filter(|folder| is_the_head(folder)) {
+        return Err(CommandError::Overwritten(folder.clone()));
+    }
     let (target, folder) = match &arguments.ministack {
         Some(folder) => (Target::Ministack, folder.as_path()),
         None => (Target::Aws, Path::new("")),

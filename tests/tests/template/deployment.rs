@@ -395,23 +395,90 @@ fn a_star_stands_only_where_a_service_knows_no_resources() {
     }
 }
 
+/// The text of a secret, which CloudFormation puts in when it deploys.
+fn secret(name: &str) -> Value {
+    json!({ "Fn::Sub": format!("{{{{resolve:secretsmanager:${{{name}}}:SecretString}}}}") })
+}
+
+#[test]
+fn stacks_are_handed_what_they_ask_for_under_its_own_name() {
+    let head = head();
+    for (service, stack) in stacks() {
+        let embedded = &head["Resources"][format!("{}Stack", pascal_case(service))]["Properties"];
+        assert_eq!(embedded["TemplateURL"], format!("stacks/{service}.yaml"));
+        let given = embedded["Parameters"].as_object().unwrap();
+        let asked: BTreeSet<&String> = stack["Parameters"].as_object().unwrap().keys().collect();
+        assert_eq!(given.keys().collect::<BTreeSet<_>>(), asked, "{service}");
+        for (name, value) in given {
+            let expected = match name.as_str() {
+                "StackName" => reference("AWS::StackName"),
+                "NetworkPolicy" => json!({ "Fn::If": ["InVpc", reference("NetworkPolicy"), ""] }),
+                "SubnetIds" | "SecurityGroupIds" => json!({ "Fn::Join": [",", reference(name)] }),
+                _ => reference(name),
+            };
+            assert_eq!(*value, expected, "{service}: {name}");
+        }
+    }
+}
+
+#[test]
+fn each_route_leads_to_its_own_function_which_runs_with_its_own_role() {
+    let attribute = |name: String| json!({ "Fn::GetAtt": name });
+    for (service, stack) in stacks() {
+        for (name, function) in resources_of_type(&stack, "AWS::Lambda::Function") {
+            let id = name.strip_suffix("Function").unwrap();
+            assert_eq!(
+                function["Properties"]["Role"],
+                attribute(format!("{id}Role.Arn")),
+                "{service}"
+            );
+            let program = format!("../target/lambda/{}/", words(id, '-'));
+            assert_eq!(function["Properties"]["Code"], program, "{service}");
+        }
+        for (name, route) in resources_of_type(&stack, "AWS::ApiGatewayV2::Route") {
+            let id = name.strip_suffix("Route").unwrap();
+            let target = json!({ "Fn::Sub": format!("integrations/${{{id}Integration}}") });
+            assert_eq!(route["Properties"]["Target"], target, "{name}");
+            let integration = &stack["Resources"][format!("{id}Integration")]["Properties"];
+            assert_eq!(integration["ApiId"], route["Properties"]["ApiId"], "{name}");
+            let uri = integration["IntegrationUri"].to_string();
+            assert!(
+                uri.contains(&format!("/${{{id}Function.Arn}}/")) || uri.contains(&format!("\"{id}Function.Arn\"")),
+                "{name}: {uri}"
+            );
+        }
+    }
+    let live = &stacks()["live"]["Resources"];
+    let uri = live["AuthorizeSocketAuthorizer"]["Properties"]["AuthorizerUri"].to_string();
+    assert!(uri.contains("/${AuthorizeSocketFunction.Arn}/invocations"), "{uri}");
+}
+
 #[test]
 fn secrets_are_named_and_read_anew_with_their_revision() {
     for stack in stacks().values() {
         for (name, function) in resources_of_type(stack, "AWS::Lambda::Function") {
             let environment = &function["Properties"]["Environment"]["Variables"];
-            assert_eq!(environment["RUST_LOG"], reference("LogLevel"), "{name}");
+            assert!(!environment["RUST_LOG"].is_null(), "{name}");
             let mut reads = false;
             for (variable, value) in environment.as_object().into_iter().flatten() {
-                // A parameter, or a text of parameters; a secret's text is put in by CloudFormation.
-                let is_secret = ["_URI", "_KEY", "DATABASE_URL"]
-                    .iter()
-                    .any(|end| variable.ends_with(end));
-                let is_resolved = value["Fn::Sub"]
-                    .as_str()
-                    .is_some_and(|text| text.starts_with("{{resolve:secretsmanager:${"));
-                assert_eq!(is_resolved, is_secret, "{name}: {variable}");
-                reads |= is_resolved;
+                let host = "${LiveApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live";
+                let expected = match variable.as_str() {
+                    "DATABASE_URL" => secret("DatabaseUrlSecret"),
+                    "FUNCTIONS_DATABASE_URL" => secret("FunctionsDatabaseUrlSecret"),
+                    "HEALTH_DATABASE_URL" => secret("HealthDatabaseUrlSecret"),
+                    "MONGODB_URI" => secret("MongodbUriSecret"),
+                    "TICKET_KEY" => secret("TicketKey"),
+                    "CONTENT_KEY" => secret("ContentKey"),
+                    "USER_BUDGET_FACTOR" => reference("UserBudgetFactor"),
+                    "MONGODB_DATABASE" => reference("MongodbDatabase"),
+                    "LIVE_TABLE" => reference("LiveTable"),
+                    "LIVE_ENDPOINT" => json!({ "Fn::Sub": format!("https://{host}") }),
+                    "LIVE_URL" => json!({ "Fn::Sub": format!("wss://{host}") }),
+                    "RUST_LOG" => reference("LogLevel"),
+                    other => panic!("{name}: nothing is known about {other}"),
+                };
+                assert_eq!(*value, expected, "{name}: {variable}");
+                reads |= value.to_string().contains("{{resolve:");
             }
             let description = function["Properties"]["Description"].to_string();
             assert_eq!(

@@ -535,16 +535,19 @@ impl Timeline {
             let mut all = Vec::new();
             while let Some(batch) = batches.try_next().await? {
                 for document in batch.doc_slices()? {
-                    let document = document?.as_document();
-                    let document = document.ok_or_else(|| Error::custom("a batch holds what is no document"))?;
-                    all.push(read(document));
+                    all.push(document?.as_document().map(&read));
                 }
             }
             Ok(all)
         };
         let found = within(action, found).await?.into_iter();
+        let no_document = || unreadable(action, Error::custom("a batch holds what is no document"));
         found
-            .map(|entry| entry.map_err(|error| unreadable(action, error)))
+            .map(|entry| {
+                entry
+                    .ok_or_else(no_document)?
+                    .map_err(|error| unreadable(action, error))
+            })
             .collect()
     }
 
