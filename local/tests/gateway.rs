@@ -112,7 +112,7 @@ impl World {
 struct Run(Arc<World>);
 
 impl FromSettings for Run {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         let world = World::of(settings)?;
         world.counts.send_modify(|counts| counts.created += 1);
         Ok(Self(world))
@@ -154,7 +154,7 @@ impl Drop for Run {
 struct Authorize;
 
 impl FromSettings for Authorize {
-    fn new(_: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(_: &Settings) -> Result<Self, SettingsError> {
         Ok(Self)
     }
 }
@@ -181,7 +181,7 @@ impl EventHandler for Authorize {
 struct Connect(Arc<World>);
 
 impl FromSettings for Connect {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         World::of(settings).map(Self)
     }
 }
@@ -207,7 +207,7 @@ impl EventHandler for Connect {
 struct Reply(Arc<World>);
 
 impl FromSettings for Reply {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         World::of(settings).map(Self)
     }
 }
@@ -233,7 +233,7 @@ impl EventHandler for Reply {
 struct Disconnect(Arc<World>);
 
 impl FromSettings for Disconnect {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         World::of(settings).map(Self)
     }
 }
@@ -252,7 +252,7 @@ impl EventHandler for Disconnect {
 struct Notify;
 
 impl FromSettings for Notify {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         World::of(settings)?.counts.send_modify(|counts| counts.created += 1);
         Ok(Self)
     }
@@ -286,7 +286,7 @@ impl Operation for Notify {
 struct Slow(Arc<World>);
 
 impl FromSettings for Slow {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         World::of(settings).map(Self)
     }
 }
@@ -2075,7 +2075,7 @@ async fn functions_learn_where_the_socket_is() {
     struct Told(Settings);
 
     impl FromSettings for Told {
-        fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
             Ok(Self(settings.clone()))
         }
     }

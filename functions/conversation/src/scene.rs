@@ -25,8 +25,8 @@ pub(crate) struct Stores {
 impl Stores {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
-            postgres: Postgres::new(settings).unwrap(),
-            timeline: Timeline::new(settings).unwrap(),
+            postgres: Postgres::from_settings(settings).unwrap(),
+            timeline: Timeline::from_settings(settings).unwrap(),
         }
     }
 

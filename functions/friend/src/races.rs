@@ -67,9 +67,9 @@ async fn many_who_ask_answer_and_remove_at_once_leave_every_feed_right_and_no_de
         let settings = proxies.settings().clone().with("USER_BUDGET_FACTOR", "100");
         callers.spawn(async move {
             let operations = (
-                RequestFriend::new(&settings).unwrap(),
-                RespondToFriendRequest::new(&settings).unwrap(),
-                RemoveFriend::new(&settings).unwrap(),
+                RequestFriend::from_settings(&settings).unwrap(),
+                RespondToFriendRequest::from_settings(&settings).unwrap(),
+                RemoveFriend::from_settings(&settings).unwrap(),
             );
             let mut seed = caller;
             let mut results = Vec::new();

@@ -141,7 +141,7 @@ mod tests {
     const ARN: &str = "arn:aws:execute-api:eu-central-1:123456789012:abcdef/live/$connect";
 
     fn decide_at(event: Value, now: DateTime<Utc>) -> Value {
-        let authorizer = AuthorizeSocket::new(&settings()).unwrap();
+        let authorizer = AuthorizeSocket::from_settings(&settings()).unwrap();
         serde_json::to_value(authorizer.decide(serde_json::from_value(event).unwrap(), now)).unwrap()
     }
 
@@ -209,7 +209,7 @@ mod tests {
     fn all_others_are_denied_alike() {
         let signed = key().sign(&ticket());
         let second = key().sign(&ticket());
-        let other_key = TicketKey::new(&settings().with("TICKET_KEY", "A".repeat(64))).unwrap();
+        let other_key = TicketKey::from_settings(&settings().with("TICKET_KEY", "A".repeat(64))).unwrap();
         let forged = other_key.sign(&ticket());
         let offers = [
             String::new(),

@@ -27,7 +27,7 @@ pub struct CreateLiveTicket {
 struct LiveUrl(String);
 
 impl FromSettings for LiveUrl {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         const NAME: &str = "LIVE_URL";
         const EXPECTED: &str = "the ws or wss URL that clients connect to";
         let url = settings.require(NAME, EXPECTED)?;
@@ -111,7 +111,7 @@ mod tests {
     use crate::ticket::tests::{key, now, registry_settings};
 
     fn create_live_ticket() -> CreateLiveTicket {
-        CreateLiveTicket::new(&registry_settings().with("LIVE_URL", "wss://live.example/live")).unwrap()
+        CreateLiveTicket::from_settings(&registry_settings().with("LIVE_URL", "wss://live.example/live")).unwrap()
     }
 
     #[test]
@@ -180,7 +180,7 @@ mod tests {
     #[tokio::test]
     async fn without_the_registry_there_are_no_tickets() {
         let away = registry_settings().with("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
-        let operation = CreateLiveTicket::new(&away.with("LIVE_URL", "wss://live.example/live")).unwrap();
+        let operation = CreateLiveTicket::from_settings(&away.with("LIVE_URL", "wss://live.example/live")).unwrap();
         let context = CallContext::for_user("alice".parse().unwrap(), Instant::now() + Duration::from_secs(10));
         let failure = operation.call(&context, CreateLiveTicketRequest {}).await.unwrap_err();
         assert_eq!(
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn a_url_that_is_no_socket_is_a_bad_setting() {
         for bad in ["", "https://live.example/live", "live.example"] {
-            let error = CreateLiveTicket::new(&registry_settings().with("LIVE_URL", bad)).unwrap_err();
+            let error = CreateLiveTicket::from_settings(&registry_settings().with("LIVE_URL", bad)).unwrap_err();
             assert!(error.to_string().starts_with("LIVE_URL is not "), "{error}");
         }
     }

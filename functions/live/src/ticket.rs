@@ -52,7 +52,7 @@ pub(crate) struct TicketKey(Hmac<Sha256>);
 
 /// The key in `TICKET_KEY`.
 impl FromSettings for TicketKey {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         const NAME: &str = "TICKET_KEY";
         const EXPECTED: &str = "base64 of at least 32 random bytes";
         let invalid = |problem: String| SettingsError::Invalid {
@@ -146,7 +146,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn key() -> TicketKey {
-        TicketKey::new(&settings()).unwrap()
+        TicketKey::from_settings(&settings()).unwrap()
     }
 
     /// The fixed present of these tests.
@@ -228,7 +228,7 @@ pub(crate) mod tests {
             assert_eq!(key().verify(&URL_SAFE_NO_PAD.encode(forged), now()), None, "bit {bit}");
         }
         let other = settings().with("TICKET_KEY", STANDARD.encode([8; 32]));
-        assert_eq!(TicketKey::new(&other).unwrap().verify(&signed, now()), None);
+        assert_eq!(TicketKey::from_settings(&other).unwrap().verify(&signed, now()), None);
         // A signature of the same bytes with the same key, but not of a ticket.
         let body = body(&ticket());
         let elsewhere = Hmac::<Sha256>::new_from_slice(&[7; 32])
@@ -302,7 +302,7 @@ pub(crate) mod tests {
                 "TICKET_KEY is not base64 of at least 32 random bytes: it has 5 bytes",
             ),
         ] {
-            let error = TicketKey::new(&settings().with("TICKET_KEY", bad)).unwrap_err();
+            let error = TicketKey::from_settings(&settings().with("TICKET_KEY", bad)).unwrap_err();
             assert_eq!(error.to_string(), problem);
         }
         assert!(!format!("{:?}", key()).contains('7'), "the key does not show");

@@ -33,7 +33,7 @@ struct Fixture {
 impl Fixture {
     async fn new() -> Self {
         let databases = chat_testing::Fixture::new().await;
-        let reader = RegistryReader::new(databases.settings()).unwrap();
+        let reader = RegistryReader::from_settings(databases.settings()).unwrap();
         Self {
             databases,
             reader,

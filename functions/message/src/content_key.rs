@@ -10,7 +10,7 @@ const EXPECTED: &str = "at least 32 random bytes in base64, the same for all fun
 pub(crate) struct ContentKey(pub(crate) chat_domain::ContentKey);
 
 impl FromSettings for ContentKey {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         let key = settings.require_base64(NAME, EXPECTED)?;
         let key = chat_domain::ContentKey::new(&key).map_err(|problem| SettingsError::Invalid {
             name: NAME,
@@ -32,7 +32,7 @@ mod tests {
             ("secret!", "it is not base64"),
             ("c2VjcmV0", "it has 6 bytes; at least 32 are needed"),
         ] {
-            let error = ContentKey::new(&Settings::default().with(NAME, bad))
+            let error = ContentKey::from_settings(&Settings::default().with(NAME, bad))
                 .unwrap_err()
                 .to_string();
             assert!(error.contains(problem), "{error}");

@@ -39,7 +39,7 @@ impl Scene {
         let fixture = Fixture::new().await;
         let conversation = fixture.open_direct("alice", "bob").await;
         let scene = Self {
-            timeline: Timeline::new(fixture.settings()).unwrap(),
+            timeline: Timeline::from_settings(fixture.settings()).unwrap(),
             conversation,
             fixture,
             handed_out_at,
@@ -167,7 +167,7 @@ pub(crate) async fn seen(fixture: &Fixture, conversation: ConversationId, member
         .await
         .unwrap()
         .unwrap();
-    let timeline = Timeline::new(fixture.settings()).unwrap();
+    let timeline = Timeline::from_settings(fixture.settings()).unwrap();
     let newest = timeline.list_previews(&[row.newest_message()]).await.unwrap().pop();
     Seen {
         unread: row.conversation.unread_count,

@@ -85,7 +85,7 @@ async fn the_program_answers_with_what_is_durable_then_delivers_then_asks_for_mo
         until: now + Duration::from_hours(1),
         ticket_until: now + Duration::from_secs(30),
     };
-    let registered = Registry::new(fixture.settings())
+    let registered = Registry::from_settings(fixture.settings())
         .unwrap()
         .register(&connection, now)
         .await;
@@ -114,7 +114,7 @@ async fn the_program_answers_with_what_is_durable_then_delivers_then_asks_for_mo
         (sent.seq, sent.revision, &*sent.sender_id, &*sent.text),
         (1, 1, "alice", "Hello, Bob")
     );
-    let timeline = Timeline::new(fixture.settings()).unwrap();
+    let timeline = Timeline::from_settings(fixture.settings()).unwrap();
     let kept = timeline
         .list_messages(conversation, HistoryRange::After(0), 10, Consistency::Majority)
         .await

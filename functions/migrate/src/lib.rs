@@ -24,10 +24,10 @@ pub struct Migrate {
 }
 
 impl FromSettings for Migrate {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self {
-            migration: Migration::new(settings),
-            timeline: Timeline::new(settings)?,
+            migration: Migration::from_settings(settings),
+            timeline: Timeline::from_settings(settings)?,
         })
     }
 }
@@ -84,7 +84,10 @@ mod tests {
 
     async fn migrate(settings: &Settings) -> Result<String, EventError> {
         let deadline = Instant::now() + Duration::from_mins(1);
-        let migrated = Migrate::new(settings).unwrap().call(IgnoredAny, deadline).await?;
+        let migrated = Migrate::from_settings(settings)
+            .unwrap()
+            .call(IgnoredAny, deadline)
+            .await?;
         Ok(serde_json::to_string(&migrated).unwrap())
     }
 

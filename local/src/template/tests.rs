@@ -13,8 +13,8 @@ use super::*;
 struct Made<T>(PhantomData<T>);
 
 impl<T: FromSettings> FromSettings for Made<T> {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        T::new(settings).map(|_| Self(PhantomData))
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
+        T::from_settings(settings).map(|_| Self(PhantomData))
     }
 }
 
@@ -30,7 +30,7 @@ impl<T: FromSettings + Send + Sync + 'static> EventHandler for Made<T> {
 struct Nothing;
 
 impl FromSettings for Nothing {
-    fn new(_: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(_: &Settings) -> Result<Self, SettingsError> {
         Ok(Self)
     }
 }
@@ -39,7 +39,7 @@ impl FromSettings for Nothing {
 struct Pins;
 
 impl FromSettings for Pins {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         settings.require("PINS_TABLE", "a table").map(|_| Self)
     }
 }
@@ -48,7 +48,7 @@ impl FromSettings for Pins {
 struct PinsIfAny;
 
 impl FromSettings for PinsIfAny {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         settings.get("PINS_TABLE");
         Ok(Self)
     }
@@ -58,7 +58,7 @@ impl FromSettings for PinsIfAny {
 struct Caller;
 
 impl FromSettings for Caller {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         let read = [Grant::of("secretsmanager:GetSecretValue")];
         settings.require_granted("CONTENT_KEY", "a key", &read).map(|_| Self)
     }
@@ -68,7 +68,7 @@ impl FromSettings for Caller {
 struct Parts;
 
 impl FromSettings for Parts {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         let query = Grant {
             action: "dynamodb:Query",
             path: "index/by-day",

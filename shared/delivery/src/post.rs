@@ -80,7 +80,7 @@ impl Api {
 }
 
 impl FromSettings for Closer {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         Api::new(settings, "DELETE/@connections/*").map(Self)
     }
 }
@@ -110,7 +110,7 @@ impl Closer {
 }
 
 impl FromSettings for Poster {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         Api::new(settings, "POST/@connections/*").map(Self)
     }
 }

@@ -93,9 +93,9 @@ impl Fixture {
             .clone()
             .with("LIVE_ENDPOINT", format!("http://{address}/live"));
         Self {
-            deliverer: Deliverer::new(&settings).unwrap(),
-            registry: Registry::new(&settings).unwrap(),
-            reader: RegistryReader::new(&settings).unwrap(),
+            deliverer: Deliverer::from_settings(&settings).unwrap(),
+            registry: Registry::from_settings(&settings).unwrap(),
+            reader: RegistryReader::from_settings(&settings).unwrap(),
             _databases: databases,
             gateway,
             posts,
@@ -388,7 +388,7 @@ async fn a_registry_that_hangs_keeps_an_environment_no_longer_than_a_second_and_
     // It takes connections, and that is all that it does.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let deliverer = Deliverer::new(&settings_with_registry_at(&endpoint)).unwrap();
+    let deliverer = Deliverer::from_settings(&settings_with_registry_at(&endpoint)).unwrap();
     let start = Instant::now();
     deliverer
         .deliver(vec![notice(&["alice"], message(1, "hello"))], start + PATIENCE)
@@ -400,14 +400,14 @@ async fn a_registry_that_hangs_keeps_an_environment_no_longer_than_a_second_and_
 #[tokio::test]
 async fn nobody_to_tell_and_a_registry_that_is_away_are_no_failure() {
     let settings = settings_with_registry_at("http://127.0.0.1:1");
-    let deliverer = Deliverer::new(&settings).unwrap();
+    let deliverer = Deliverer::from_settings(&settings).unwrap();
     deliverer.deliver(Vec::new(), Instant::now() + PATIENCE).await;
     deliverer
         .deliver(vec![notice(&["alice"], message(1, "hello"))], Instant::now() + PATIENCE)
         .await;
 
     for bad in ["", "127.0.0.1:1/live", "wss://host/live"] {
-        let error = Deliverer::new(&settings.clone().with("LIVE_ENDPOINT", bad)).unwrap_err();
+        let error = Deliverer::from_settings(&settings.clone().with("LIVE_ENDPOINT", bad)).unwrap_err();
         assert!(error.to_string().starts_with("LIVE_ENDPOINT is not "), "{error}");
     }
 }

@@ -32,11 +32,11 @@ fn expand(input: &DeriveInput) -> Result<proc_macro2::TokenStream, Error> {
     // A type that cannot make itself is complained about where it stands.
     let fields = fields.named.iter().map(|field| {
         let (name, kind) = (&field.ident, &field.ty);
-        quote_spanned!(kind.span()=> #name: <#kind as ::chat_operation::FromSettings>::new(settings)?)
+        quote_spanned!(kind.span()=> #name: <#kind as ::chat_operation::FromSettings>::from_settings(settings)?)
     });
     Ok(quote! {
         impl #generics ::chat_operation::FromSettings for #name #arguments #bounds {
-            fn new(
+            fn from_settings(
                 settings: &::chat_operation::Settings,
             ) -> ::core::result::Result<Self, ::chat_operation::SettingsError> {
                 ::core::result::Result::Ok(Self {

@@ -20,7 +20,7 @@ pub struct Settings {
 /// What it asks the settings for is what a function that has it is deployed with: nothing else says what a function needs.
 pub trait FromSettings: Sized {
     /// Makes it, or says which setting is missing or wrong.
-    fn new(settings: &Settings) -> Result<Self, SettingsError>;
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError>;
 }
 
 /// What something that is made from settings asked for.
@@ -166,14 +166,14 @@ mod tests {
     struct Greeting(String);
 
     impl FromSettings for Table {
-        fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
             let read = Grant::of("dynamodb:GetItem");
             Ok(Self(settings.require_granted("TABLE", "a table", &[read])?.to_owned()))
         }
     }
 
     impl FromSettings for Greeting {
-        fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
             Ok(Self(settings.get("GREETING").unwrap_or("hello").to_owned()))
         }
     }
@@ -181,16 +181,16 @@ mod tests {
     #[test]
     fn a_struct_is_made_of_what_its_fields_make_of_the_settings() {
         let settings = Settings::default().with("TABLE", "people");
-        let both = Both::new(&settings).unwrap();
+        let both = Both::from_settings(&settings).unwrap();
         assert_eq!((both.table.0.as_str(), both.greeting.0.as_str()), ("people", "hello"));
-        let missing = Both::new(&Settings::default()).err().unwrap();
+        let missing = Both::from_settings(&Settings::default()).err().unwrap();
         assert_eq!(missing.to_string(), "TABLE is not set; set it to a table");
     }
 
     #[test]
     fn what_is_asked_for_is_what_is_needed_optional_things_included() {
         let settings = Settings::default().with("TABLE", "people").with("OTHER", "unused");
-        let needs = settings.needs_of(Both::new).unwrap();
+        let needs = settings.needs_of(Both::from_settings).unwrap();
         assert_eq!(needs.settings, BTreeSet::from(["GREETING", "TABLE"]));
         let read = Grant::of("dynamodb:GetItem");
         assert_eq!(needs.grants, BTreeSet::from([("TABLE", read)]));

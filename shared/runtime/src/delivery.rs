@@ -90,7 +90,7 @@ impl Delivery {
 }
 
 fn deliver(settings: &Settings) -> Result<Arc<Deliver>, SettingsError> {
-    let deliverer = Arc::new(Deliverer::new(settings)?);
+    let deliverer = Arc::new(Deliverer::from_settings(settings)?);
     Ok(Arc::new(move |notices, deadline| {
         let deliverer = Arc::clone(&deliverer);
         Box::pin(async move { deliverer.deliver(notices, deadline).await })

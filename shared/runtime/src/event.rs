@@ -57,7 +57,7 @@ pub(crate) struct EventService<H>(Arc<H>);
 
 impl<H: EventHandler> EventService<H> {
     pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        Ok(Self(Arc::new(H::new(settings)?)))
+        Ok(Self(Arc::new(H::from_settings(settings)?)))
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct HttpService<O> {
 impl<O: Operation + FromSettings> HttpService<O> {
     pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self {
-            endpoint: Endpoint::new(O::new(settings)?),
+            endpoint: Endpoint::new(O::from_settings(settings)?),
             delivery: Delivery::of::<O>(settings)?,
         })
     }

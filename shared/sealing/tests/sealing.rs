@@ -29,7 +29,7 @@ impl Scene {
         let fixture = Fixture::new().await;
         Self {
             postgres: fixture.postgres(),
-            timeline: Timeline::new(fixture.settings()).unwrap(),
+            timeline: Timeline::from_settings(fixture.settings()).unwrap(),
             conversation: fixture.open_direct("alice", "bob").await,
             fixture,
         }
@@ -293,8 +293,8 @@ async fn a_writer_that_is_faster_than_the_sealer_keeps_its_place_and_is_counted(
     let scene = Scene::with("mh").await;
     let proxies = scene.fixture.with_proxies().await;
     let (postgres, timeline) = (
-        Postgres::new(proxies.settings()).unwrap(),
-        Timeline::new(proxies.settings()).unwrap(),
+        Postgres::from_settings(proxies.settings()).unwrap(),
+        Timeline::from_settings(proxies.settings()).unwrap(),
     );
     let held = proxies.mongo.hold(Filter::operation("insert"));
     let conversation = scene.conversation;
@@ -326,7 +326,7 @@ async fn who_is_closed_out_while_a_sealer_looks_is_not_counted_twice() {
     let sealers = (0..6).map(|_| async {
         let (postgres, timeline) = (
             scene.fixture.postgres(),
-            Timeline::new(scene.fixture.settings()).unwrap(),
+            Timeline::from_settings(scene.fixture.settings()).unwrap(),
         );
         let sealer = Sealer::new(&postgres, &timeline);
         sealer.seal(scene.conversation).await.unwrap();
@@ -391,7 +391,7 @@ async fn a_sealing_waits_for_who_writes() {
         .unwrap();
     let (postgres, timeline) = (
         scene.fixture.postgres(),
-        Timeline::new(scene.fixture.settings()).unwrap(),
+        Timeline::from_settings(scene.fixture.settings()).unwrap(),
     );
     let conversation = scene.conversation;
     let sealing = tokio::spawn(async move {
@@ -439,8 +439,8 @@ async fn when_something_was_last_said_goes_back_unless_something_newer_was_said(
         .unwrap();
     let proxies = scene.fixture.with_proxies().await;
     let (postgres, timeline) = (
-        Postgres::new(proxies.settings()).unwrap(),
-        Timeline::new(proxies.settings()).unwrap(),
+        Postgres::from_settings(proxies.settings()).unwrap(),
+        Timeline::from_settings(proxies.settings()).unwrap(),
     );
     let held = proxies.postgres.hold(Filter::operation("seal("));
     let conversation = scene.conversation;
@@ -595,7 +595,10 @@ async fn a_count_that_fails_half_way_is_kept_as_far_as_it_came() {
         ..RestartBudget::default()
     };
     let proxies = scene.fixture.with_proxies().await;
-    let (postgres, timeline) = (scene.fixture.postgres(), Timeline::new(proxies.settings()).unwrap());
+    let (postgres, timeline) = (
+        scene.fixture.postgres(),
+        Timeline::from_settings(proxies.settings()).unwrap(),
+    );
     let start = (
         scene.conversation,
         scene.postgres.lookup_seal(scene.conversation).await.unwrap().unwrap(),

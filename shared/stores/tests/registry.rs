@@ -38,8 +38,8 @@ struct Fixture {
 impl Fixture {
     async fn new() -> Self {
         let databases = chat_testing::Fixture::new().await;
-        let registry = Registry::new(databases.settings()).unwrap();
-        let reader = RegistryReader::new(databases.settings()).unwrap();
+        let registry = Registry::from_settings(databases.settings()).unwrap();
+        let reader = RegistryReader::from_settings(databases.settings()).unwrap();
         Self {
             databases,
             registry,
@@ -163,7 +163,7 @@ impl Proxy {
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
         let settings = settings.clone().with("AWS_ENDPOINT_URL", endpoint);
-        (proxy, C::new(&settings).unwrap())
+        (proxy, C::from_settings(&settings).unwrap())
     }
 
     async fn answer(State(proxy): State<Arc<Self>>, headers: HeaderMap, body: String) -> (StatusCode, String) {
@@ -835,7 +835,7 @@ async fn making_the_table_again_keeps_what_is_in_it() {
 async fn a_store_that_is_away_and_a_table_that_is_missing_are_told_apart() {
     let fixture = Fixture::new().await;
     let settings = fixture.databases.settings().clone();
-    let missing = Registry::new(&settings.clone().with("LIVE_TABLE", "missing-table")).unwrap();
+    let missing = Registry::from_settings(&settings.clone().with("LIVE_TABLE", "missing-table")).unwrap();
     let error = missing.register(&connection("alice"), now()).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Corrupt);
     assert_eq!(
@@ -845,7 +845,7 @@ async fn a_store_that_is_away_and_a_table_that_is_missing_are_told_apart() {
 
     // Over TLS, too: its roots can be loaded.
     for endpoint in ["http://127.0.0.1:1", "https://127.0.0.1:1"] {
-        let away = RegistryReader::new(&settings.clone().with("AWS_ENDPOINT_URL", endpoint)).unwrap();
+        let away = RegistryReader::from_settings(&settings.clone().with("AWS_ENDPOINT_URL", endpoint)).unwrap();
         let error = away
             .connections_of(&BTreeSet::from([user("alice")]), now())
             .await

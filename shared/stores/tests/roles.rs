@@ -23,15 +23,15 @@ const FUNCTIONS: &str = "FUNCTIONS_DATABASE_URL";
 const HEALTH: &str = "HEALTH_DATABASE_URL";
 
 async fn migrate(settings: &Settings) -> Result<Vec<String>, MigrateError> {
-    Migration::new(settings).unwrap().run().await
+    Migration::from_settings(settings).unwrap().run().await
 }
 
 async fn make_roles(settings: &Settings) -> Result<(), MigrateError> {
-    Migration::new(settings).unwrap().make_roles().await
+    Migration::from_settings(settings).unwrap().make_roles().await
 }
 
 async fn migrate_database(settings: &Settings) -> Result<(), MigrateError> {
-    Migration::new(settings).unwrap().migrate_database().await
+    Migration::from_settings(settings).unwrap().migrate_database().await
 }
 
 /// SQLSTATE of what one may not do.
@@ -635,7 +635,7 @@ async fn an_owner_who_worked_for_the_functions_is_bounded_until_they_have_a_user
 async fn a_lock_that_somebody_else_keeps_is_answered_with_when_to_come_back_and_not_waited_for_again() {
     let fixture = Fixture::new().await;
     let proxies = fixture.with_proxies().await;
-    let postgres = Postgres::new(proxies.settings()).unwrap();
+    let postgres = Postgres::from_settings(proxies.settings()).unwrap();
     let (alice, bob) = (user("alice"), user("bob"));
     let asked = postgres.request_friend(&alice, &bob).await.unwrap().unwrap();
     assert!(matches!(asked, FriendRequested::Done(_)), "{asked:?}");

@@ -104,7 +104,7 @@ impl Fixture {
             tokio::join!(
                 step("making a Postgres database", fixture.make_postgres()),
                 step("making a Mongo database", async {
-                    Timeline::new(&fixture.settings)?
+                    Timeline::from_settings(&fixture.settings)?
                         .create_indexes()
                         .await
                         .map_err(Failure::from)
@@ -186,7 +186,7 @@ impl Fixture {
             .execute(&mut connection)
             .await?;
         connection.close().await?;
-        Ok(Migration::new(&self.settings)?.migrate_database().await?)
+        Ok(Migration::from_settings(&self.settings)?.migrate_database().await?)
     }
 }
 
@@ -255,7 +255,7 @@ async fn drop_dynamo(servers: &Settings, name: &str) -> Result<(), Failure> {
 async fn prepare(servers: &Settings) {
     let url = setting(servers, "DATABASE_URL");
     let roles = database_urls(servers, &url);
-    let making = async { Ok::<_, Failure>(Migration::new(&roles)?.make_roles().await?) };
+    let making = async { Ok::<_, Failure>(Migration::from_settings(&roles)?.make_roles().await?) };
     step("making the roles of tests", making).await;
     sweep(servers).await;
 }
@@ -560,12 +560,16 @@ mod tests {
     async fn the_stores_work_through_the_proxies() {
         let fixture = Fixture::new().await;
         let proxies = fixture.with_proxies().await;
-        chat_stores::postgres::Postgres::new(proxies.settings())
+        chat_stores::postgres::Postgres::from_settings(proxies.settings())
             .unwrap()
             .ping()
             .await
             .unwrap();
-        Timeline::new(proxies.settings()).unwrap().ping().await.unwrap();
+        Timeline::from_settings(proxies.settings())
+            .unwrap()
+            .ping()
+            .await
+            .unwrap();
         assert_eq!(proxies.postgres.counts().connections_opened, 1);
         assert!(proxies.mongo.counts().connections_opened >= 1);
     }

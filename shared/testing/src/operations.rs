@@ -42,7 +42,7 @@ pub async fn call_without_token<O: Operation>(operation: &O, request: O::Request
 }
 
 fn operation<O: Operation + FromSettings>(settings: &Settings) -> O {
-    O::new(settings).unwrap_or_else(|error| panic!("the operation cannot be built: {error}"))
+    O::from_settings(settings).unwrap_or_else(|error| panic!("the operation cannot be built: {error}"))
 }
 
 impl Fixture {
@@ -90,7 +90,7 @@ impl Fixture {
     /// # Panics
     /// When the fixture's settings are broken.
     pub fn postgres(&self) -> Postgres {
-        Postgres::new(self.settings()).unwrap_or_else(|error| panic!("{error}"))
+        Postgres::from_settings(self.settings()).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 

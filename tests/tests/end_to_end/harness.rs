@@ -110,7 +110,7 @@ impl Stack {
 
     /// The connections of a user that pushes go to.
     pub(crate) async fn connections_of(&self, name: &str) -> Vec<Connection> {
-        let reader = RegistryReader::new(self.fixture.settings()).unwrap();
+        let reader = RegistryReader::from_settings(self.fixture.settings()).unwrap();
         reader
             .connections_of(&BTreeSet::from([user(name)]), Utc::now())
             .await
@@ -125,9 +125,9 @@ struct TicketsForProxies {
 }
 
 impl FromSettings for TicketsForProxies {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         let urls = settings.require(SOCKET_URLS, "the URLs of the proxies")?.split(' ');
-        let behind = urls.map(|url| CreateLiveTicket::new(&settings.clone().with("LIVE_URL", url)));
+        let behind = urls.map(|url| CreateLiveTicket::from_settings(&settings.clone().with("LIVE_URL", url)));
         Ok(Self {
             behind: behind.collect::<Result<_, _>>()?,
             next: AtomicUsize::new(0),

@@ -328,7 +328,7 @@ async fn a_connection_that_the_registry_has_lost_is_closed_by_its_heartbeat() {
     let stack = Stack::start().await;
     let mut socket = open(&stack.client("alice")).await;
     let connection = stack.connections_of("alice").await.remove(0);
-    let registry = Registry::new(stack.fixture.settings()).unwrap();
+    let registry = Registry::from_settings(stack.fixture.settings()).unwrap();
     let Connection {
         user,
         ticket,

@@ -368,7 +368,7 @@ async fn a_list_that_is_refused_reads_no_conversation() {
 async fn who_lists_too_often_is_told_when_to_come_again() {
     let fixture = Fixture::new().await;
     let settings = fixture.settings().clone().with("USER_BUDGET_FACTOR", "0.001");
-    let list = ListConversations::new(&settings).unwrap();
+    let list = ListConversations::from_settings(&settings).unwrap();
     for _ in 0..6 {
         assert_eq!(list_first(&list, "alice").await, (vec![], vec![]));
     }

@@ -181,7 +181,7 @@ async fn who_marks_too_often_is_told_when_to_come_again() {
     let conversation = fixture.open_direct("alice", "bob").await;
     say_many(&fixture, conversation, "alice", 3).await;
     let settings = fixture.settings().clone().with("USER_BUDGET_FACTOR", "0.001");
-    let mark = MarkConversationRead::new(&settings).unwrap();
+    let mark = MarkConversationRead::from_settings(&settings).unwrap();
     for read_seq in [1, 2] {
         assert_eq!(
             marked(call(&mark, "bob", request(&conversation, read_seq)).await).0,

@@ -376,7 +376,7 @@ async fn who_opens_too_often_is_told_when_to_come_again() {
     let fixture = Fixture::new().await;
     fixture.befriend("alice", "bob").await;
     let settings = fixture.settings().clone().with("USER_BUDGET_FACTOR", "0.001");
-    let open = OpenDirectConversation::new(&settings).unwrap();
+    let open = OpenDirectConversation::from_settings(&settings).unwrap();
     for _ in 0..2 {
         opened(call(&open, "alice", request("bob")).await);
     }

@@ -713,7 +713,7 @@ async fn what_is_sent_while_a_sync_counts_again_is_counted_but_not_called_known(
 async fn who_starts_over_too_often_is_told_when_to_come_again_and_heartbeats_are_free() {
     let scene = Scene::new().await;
     let settings = scene.fixture.settings().clone().with("USER_BUDGET_FACTOR", "0.001");
-    let sync = SyncConversations::new(&settings).unwrap();
+    let sync = SyncConversations::from_settings(&settings).unwrap();
     for _ in 0..6 {
         assert!(sync_one(&sync, start(scene.conversation)).await.reset);
     }

@@ -152,7 +152,7 @@ pub(crate) async fn assert_feeds_are_right(fixture: &Fixture) {
 
 /// An operation of a deployment that multiplies what users may do by this.
 pub(crate) fn with_budget<O: FromSettings>(fixture: &Fixture, factor: &str) -> O {
-    O::new(&fixture.settings().clone().with("USER_BUDGET_FACTOR", factor)).unwrap()
+    O::from_settings(&fixture.settings().clone().with("USER_BUDGET_FACTOR", factor)).unwrap()
 }
 
 /// Asserts that the call was refused because of a limit, and tells when it is allowed.

@@ -17,7 +17,7 @@ use crate::scene::{
 
 /// Everything in the timeline up to the sequencer's head, closed or not: (revision, seq, text) or None for a void.
 async fn timeline(fixture: &Fixture, conversation: ConversationId) -> Vec<(i64, Option<(i64, String)>)> {
-    let timeline = Timeline::new(fixture.settings()).unwrap();
+    let timeline = Timeline::from_settings(fixture.settings()).unwrap();
     let range = RevisionRange {
         conversation,
         after: 0,
@@ -496,7 +496,7 @@ async fn a_writer_that_wakes_after_its_place_was_closed_takes_a_new_one() {
     let held = proxies.mongo.hold(Filter::operation("insert"));
     let send = tokio::spawn(async move { sent(&sleeper, "alice", request(conversation, "a1", "late")).await });
     held.caught().await;
-    Timeline::new(fixture.settings())
+    Timeline::from_settings(fixture.settings())
         .unwrap()
         .close(&[(conversation, 1)])
         .await
@@ -655,7 +655,7 @@ async fn a_send_that_waited_for_the_removal_is_refused() {
 async fn a_sequencer_that_went_back_is_lifted_above_the_timeline() {
     let fixture = Fixture::new().await;
     let conversation = fixture.open_direct("alice", "bob").await;
-    let timeline_store = Timeline::new(fixture.settings()).unwrap();
+    let timeline_store = Timeline::from_settings(fixture.settings()).unwrap();
     // The timeline holds places that this Postgres has never handed out, as after a restore.
     for place in 1..=3 {
         let entry = MessageEntry {
@@ -1106,7 +1106,7 @@ async fn postgres_holds_nothing_that_was_said() {
 async fn who_writes_too_often_is_told_how_long_to_wait_and_takes_no_place() {
     let fixture = Fixture::new().await;
     let conversation = fixture.open_direct("alice", "bob").await;
-    let send = SendMessage::new(&fixture.settings().clone().with("USER_BUDGET_FACTOR", "0.001")).unwrap();
+    let send = SendMessage::from_settings(&fixture.settings().clone().with("USER_BUDGET_FACTOR", "0.001")).unwrap();
     let mut allowed = 0;
     let failure = loop {
         match call(

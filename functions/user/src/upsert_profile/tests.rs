@@ -240,7 +240,7 @@ async fn who_writes_too_often_is_told_when_to_go_on_and_nothing_is_written() {
         .settings()
         .clone()
         .with("USER_BUDGET_FACTOR", factor.to_string());
-    let upsert = UpsertProfile::new(&settings).unwrap();
+    let upsert = UpsertProfile::from_settings(&settings).unwrap();
     let made = profile(call(&upsert, "alice", request("Alice", AVATAR, &[])).await);
     // A repeat is charged as well.
     assert_eq!(

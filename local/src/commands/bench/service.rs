@@ -126,7 +126,7 @@ impl Service {
             source,
         };
         Ok(Store {
-            postgres: Postgres::new(&self.settings).map_err(fault)?,
+            postgres: Postgres::from_settings(&self.settings).map_err(fault)?,
             user: user.parse().map_err(BenchError::User)?,
         })
     }
@@ -233,8 +233,8 @@ fn heartbeat(part: &Part) -> SyncConversationsRequest {
 struct SendUndelivered(SendMessage);
 
 impl FromSettings for SendUndelivered {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        SendMessage::new(settings).map(Self)
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
+        SendMessage::from_settings(settings).map(Self)
     }
 }
 

@@ -23,7 +23,7 @@ impl Echo {
 }
 
 impl FromSettings for Echo {
-    fn new(_settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(_settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self::default())
     }
 }

@@ -34,7 +34,7 @@ struct Reply {
 }
 
 impl FromSettings for WhoAmI {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self {
             stage: settings.require("STAGE", "the name of the stage")?.to_owned(),
         })

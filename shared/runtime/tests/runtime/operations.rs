@@ -19,7 +19,7 @@ const ECHO: Function = Function::operation::<Echo>();
 struct Check;
 
 impl FromSettings for Check {
-    fn new(_settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(_settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self)
     }
 }

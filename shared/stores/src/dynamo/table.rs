@@ -87,7 +87,7 @@ impl Table {
 pub(super) struct Writes(Table);
 
 impl FromSettings for Writes {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         Table::new(settings, &[Grant::of("dynamodb:UpdateItem")]).map(Self)
     }
 }
@@ -103,7 +103,7 @@ impl Writes {
 pub(super) struct BatchReads(Table);
 
 impl FromSettings for BatchReads {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         Table::new(settings, &[Grant::of("dynamodb:BatchGetItem")]).map(Self)
     }
 }

@@ -145,7 +145,7 @@ pub enum HistoryRange {
 
 /// The timeline in `MONGODB_DATABASE` of `MONGODB_URI`.
 impl FromSettings for Timeline {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         let uri = settings.require(MONGODB_URI, MONGODB_URI_FORM)?;
         if !uri.starts_with("mongodb://") && !uri.starts_with("mongodb+srv://") {
             return Err(SettingsError::Invalid {

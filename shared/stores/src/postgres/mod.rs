@@ -74,7 +74,7 @@ impl std::fmt::Debug for Postgres {
 
 /// With the functions' user, whom `FUNCTIONS_DATABASE_URL` names.
 impl FromSettings for Postgres {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self {
             budgets: Budgets::new(settings)?,
             options: connect_options(settings, FUNCTIONS_DATABASE_URL)?,
@@ -89,7 +89,7 @@ pub struct Probe(Postgres);
 
 /// With the health check's user, whom `HEALTH_DATABASE_URL` names.
 impl FromSettings for Probe {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self(Postgres {
             budgets: Budgets::default(),
             options: connect_options(settings, HEALTH_DATABASE_URL)?,
@@ -202,7 +202,7 @@ impl std::fmt::Debug for Migration {
 }
 
 impl FromSettings for Migration {
-    fn new(settings: &Settings) -> Result<Self, SettingsError> {
+    fn from_settings(settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self {
             owner: connect_options(settings, DATABASE_URL)?,
             roles: Roles::new(settings)?,
