@@ -94,7 +94,7 @@ pub(super) fn run(arguments: &NewOperationArguments) -> Result<ExitCode, Command
     }
     let _ = writeln!(
         out,
-        "Write the operation and what its tests expect, then `cargo chat template` and `cargo chat test {}`.",
+        "Write the operation and what its tests expect, then `cargo chat template` and `cargo chat test --lib {}`.",
         name.snake
     );
     Ok(ExitCode::SUCCESS)
