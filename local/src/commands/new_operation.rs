@@ -133,7 +133,11 @@ pub struct {rpc} {{
 impl Operation for {rpc} {{
     type Request = {rpc}Request;
 
-    async fn call(&self, context: &CallContext, request: {rpc}Request) -> Result<Answer<{rpc}Response>, Failure> {{
+    async fn call(
+        &self,
+        context: &CallContext,
+        request: {rpc}Request,
+    ) -> Result<Answer<{rpc}Response>, Failure> {{
         let caller = &context.caller()?.user;
         let _ = (caller, request, &self.postgres);
         Err(Failure::unimplemented("NOT_WRITTEN", "this operation is not written"))
@@ -175,6 +179,7 @@ async fn a_repeat_changes_nothing() {{
     let fixture = Fixture::new().await;
     let operation: {rpc} = fixture.operation();
     let first = call(&operation, "alice", request()).await.unwrap();
+    // Something newer comes in between, which must outlast the repeat.
     let again = call(&operation, "alice", request()).await.unwrap();
     assert_eq!(again.response, first.response);
 }}
