@@ -64,6 +64,41 @@ fn refusal(output: &Output) -> String {
 }
 
 #[test]
+fn what_cannot_be_written_is_told_and_nothing_is_written() {
+    let scratch = Scratch::new("checkout");
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for file in ["template.yaml", "proto/chat/v1/message.proto"] {
+        let copy = scratch.0.join(file);
+        std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        std::fs::copy(checkout.join(file), copy).unwrap();
+    }
+    let head = std::fs::read_to_string(scratch.0.join("template.yaml")).unwrap();
+    for (args, expected) in [
+        (
+            vec!["template", "--ministack", "."],
+            "name another folder for the variant",
+        ),
+        (
+            vec!["new-operation", "message", "pin"],
+            "`pin` is not the name of an RPC",
+        ),
+        (
+            vec!["new-operation", "../x", "Pin"],
+            "functions/../x is none of the services",
+        ),
+        (
+            vec!["new-operation", "message", "Pin"],
+            "message.proto has no `rpc Pin(`",
+        ),
+    ] {
+        let line = refusal(&chat(&scratch.0, &args).current_dir(&scratch.0).output().unwrap());
+        assert!(line.contains(expected), "{line}");
+    }
+    assert_eq!(std::fs::read_to_string(scratch.0.join("template.yaml")).unwrap(), head);
+    assert!(!scratch.0.join("functions").exists() && !scratch.0.join("stacks").exists());
+}
+
+#[test]
 fn a_taken_port_is_told_before_anything_starts() {
     let scratch = Scratch::new("taken-port");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
