@@ -1,13 +1,16 @@
 //! The local stack: what `cargo chat …` does on a laptop, with real databases, no Docker and no AWS account.
 //!
 //! `stack` brings the databases up, `gateway` serves the functions as API Gateway would, `template` writes down how they
-//! are deployed, `commands` are what people type. Nothing here is ever deployed.
+//! are deployed, `obligations` what tests each owes its contract, `commands` are what people type. Nothing here is ever
+//! deployed.
 
 use chat_runtime::Function;
 
 pub mod commands;
+pub mod contract;
 pub mod gateway;
 pub mod names;
+pub mod obligations;
 pub mod stack;
 pub mod template;
 

@@ -67,33 +67,52 @@ fn refusal(output: &Output) -> String {
 fn what_cannot_be_written_is_told_and_nothing_is_written() {
     let scratch = Scratch::new("checkout");
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for file in ["template.yaml", "proto/chat/v1/message.proto"] {
-        let copy = scratch.0.join(file);
-        std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
-        std::fs::copy(checkout.join(file), copy).unwrap();
+    let proto = scratch.0.join("proto");
+    std::fs::create_dir(&proto).unwrap();
+    std::fs::copy(checkout.join("template.yaml"), scratch.0.join("template.yaml")).unwrap();
+    let services = [("pin", "PinService", "Pin"), ("thing", "ThingService", "MoveThing")];
+    for (package, service, rpc) in services.into_iter().chain([("other", "MessageService", "Same")]) {
+        let text = format!(
+            "syntax = \"proto3\";\npackage {package};\nservice {service} {{ rpc {rpc}(R) returns (R); {} }}\nmessage R {{}}\n",
+            if package == "thing" {
+                "rpc Same(R) returns (R);"
+            } else {
+                ""
+            }
+        );
+        std::fs::write(proto.join(format!("{package}.proto")), text).unwrap();
     }
     let head = std::fs::read_to_string(scratch.0.join("template.yaml")).unwrap();
+    let refused = |args: &[&str]| {
+        // Cargo says so to what it runs.
+        let manifest = scratch.0.join("local");
+        let mut command = chat(&scratch.0, args);
+        command.env("CARGO_MANIFEST_DIR", manifest).current_dir(&scratch.0);
+        refusal(&command.output().unwrap())
+    };
     for (args, expected) in [
         (
-            vec!["template", "--ministack", "."],
+            ["template", "--ministack", "."].as_slice(),
             "name another folder for the variant",
         ),
+        (&["new-operation", "pin"], "`pin` is not the name of an RPC"),
+        (&["new-operation", "../Pin"], "`../Pin` is not the name of an RPC"),
+        (&["new-operation", "PinMessage"], "proto/ has no `rpc PinMessage`"),
         (
-            vec!["new-operation", "message", "pin"],
-            "`pin` is not the name of an RPC",
+            &["new-operation", "Pin"],
+            "Pin belongs to functions/pin, which is none of the services",
         ),
-        (
-            vec!["new-operation", "../x", "Pin"],
-            "functions/../x is none of the services",
-        ),
-        (
-            vec!["new-operation", "message", "Pin"],
-            "message.proto has no `rpc Pin(`",
-        ),
+        (&["new-operation", "Same"], "have the same name"),
     ] {
-        let line = refusal(&chat(&scratch.0, &args).current_dir(&scratch.0).output().unwrap());
+        let line = refused(args);
         assert!(line.contains(expected), "{line}");
     }
+    std::fs::write(proto.join("pin.proto"), "syntax = \"proto3\";\nservice {").unwrap();
+    let line = refused(&["new-operation", "Pin"]);
+    assert!(
+        line.contains("the contract is unsound: ") && line.contains("pin.proto"),
+        "{line}"
+    );
     assert_eq!(std::fs::read_to_string(scratch.0.join("template.yaml")).unwrap(), head);
     assert!(!scratch.0.join("functions").exists() && !scratch.0.join("stacks").exists());
 }

@@ -104,12 +104,12 @@ fn under_valgrind(program: &Path, scratch: &Path) -> PathBuf {
     script
 }
 
-/// `I refs: 1,234` of valgrind's last words.
+/// `==7== I   refs:   1,234`, of valgrind's last words.
 fn instructions(said: &str) -> u64 {
-    let line = said
-        .lines()
-        .find(|line| line.contains("I  refs:") || line.contains("I refs:"));
-    let count = line.and_then(|line| line.rsplit(':').next());
+    let count = said.lines().find_map(|line| {
+        let mut words = line.split_whitespace().skip_while(|word| *word != "I");
+        (words.next().is_some() && words.next() == Some("refs:")).then(|| words.next())?
+    });
     let digits: String = count.unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
     digits.parse().expect("a count of instructions in what valgrind says")
 }

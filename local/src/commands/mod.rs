@@ -78,8 +78,8 @@ impl Arguments {
                 Command::Up => up::run(&environment).await,
                 Command::Test { args } => test::run(&environment, &args).await,
                 Command::Stack => stack::run(&environment).await,
-                Command::NewOperation(arguments) => new_operation::run(&arguments),
-                Command::Template(arguments) => template::run(&arguments),
+                Command::NewOperation(arguments) => new_operation::run(&environment, &arguments),
+                Command::Template(arguments) => template::run(&environment, &arguments),
                 Command::Bench(arguments) => bench::run(&environment, &arguments).await,
             };
             result.unwrap_or_else(|error| match error {

@@ -1,11 +1,12 @@
 //! `cargo chat template`: writes the deployment's template from the functions.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
+use super::environment::Environment;
 use super::error::CommandError;
 use super::files;
 use crate::SERVICES;
@@ -19,16 +20,17 @@ pub(super) struct TemplateArguments {
     ministack: Option<PathBuf>,
 }
 
-/// Runs at the root of the checkout, where the head is.
-pub(super) fn run(arguments: &TemplateArguments) -> Result<ExitCode, CommandError> {
-    let head = files::read(Path::new(HEAD))?;
-    let is_the_head = |folder: &PathBuf| folder.join(HEAD).canonicalize().ok() == Path::new(HEAD).canonicalize().ok();
-    if let Some(folder) = arguments.ministack.as_ref().filter(|folder| is_the_head(folder)) {
+/// Writes the files that are stale.
+pub(super) fn run(environment: &Environment, arguments: &TemplateArguments) -> Result<ExitCode, CommandError> {
+    let root = environment.workspace();
+    let head = files::read(&root.join(HEAD))?;
+    let is_the_root = |folder: &PathBuf| folder.canonicalize().ok() == root.canonicalize().ok();
+    if let Some(folder) = arguments.ministack.as_ref().filter(|folder| is_the_root(folder)) {
         return Err(CommandError::Overwritten(folder.clone()));
     }
     let (target, folder) = match &arguments.ministack {
         Some(folder) => (Target::Ministack, folder.as_path()),
-        None => (Target::Aws, Path::new("")),
+        None => (Target::Aws, root),
     };
     for file in render(&head, SERVICES, target)? {
         let path = folder.join(&file.path);
@@ -36,7 +38,7 @@ pub(super) fn run(arguments: &TemplateArguments) -> Result<ExitCode, CommandErro
             continue;
         }
         files::write(&path, &file.text)?;
-        let _ = writeln!(std::io::stdout(), "wrote {}", path.display());
+        let _ = writeln!(std::io::stdout(), "wrote {}", file.path);
     }
     Ok(ExitCode::SUCCESS)
 }

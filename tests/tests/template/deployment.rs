@@ -9,9 +9,8 @@ use chat_local::template::{File, HEAD, Target, render};
 use chat_runtime::Trigger;
 use serde_json::{Value, json};
 
-use crate::contract::rpcs;
 use crate::document::{head, resources_of_type, stacks};
-use crate::{root, workspace_packages};
+use crate::{root, rpcs, workspace_packages};
 
 /// The HTTP API gives up after 30 s.
 const API_TIMEOUT_SECONDS_MAX: u64 = 29;

@@ -10,7 +10,6 @@
     reason = "indexing a JSON value gives null, which then fails the comparison"
 )]
 
-mod contract;
 mod deployment;
 mod document;
 mod imports;
@@ -18,6 +17,15 @@ mod operations;
 mod tokens;
 
 use std::path::{Path, PathBuf};
+
+use chat_local::contract::{FOLDER, Rpc};
+
+/// Every RPC of the contract.
+fn rpcs() -> Vec<Rpc> {
+    let rpcs = chat_local::contract::rpcs(&root().join(FOLDER)).unwrap();
+    assert!(!rpcs.is_empty(), "the contract names no RPC");
+    rpcs
+}
 
 /// The root of the repository.
 fn root() -> PathBuf {

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use chat_local::contract::Rpc;
 use chat_local::names::words;
+use chat_local::obligations::Obligation;
 
-use crate::contract::{Rpc, rpcs};
 use crate::deployment::OPEN_RPC;
-use crate::root;
+use crate::{root, rpcs};
 
 /// The sources of an operation's tests: those of its file, and those beside it.
 fn tests_of(rpc: &Rpc) -> String {
@@ -29,8 +30,8 @@ fn read_all(folder: &Path, text: &mut String) {
     }
 }
 
-/// Whether the name of a test that is run says one of these.
-fn has_test(tests: &str, words: &[&str]) -> bool {
+/// Whether the name of a test that is run says this.
+fn has_test(tests: &str, word: &str) -> bool {
     let lines: Vec<&str> = tests.lines().map(str::trim).collect();
     lines.windows(2).any(|pair| {
         let [attribute, function] = pair else { return false };
@@ -38,8 +39,7 @@ fn has_test(tests: &str, words: &[&str]) -> bool {
             .trim_start_matches("async ")
             .strip_prefix("fn ")
             .unwrap_or_default();
-        (*attribute == "#[test]" || attribute.starts_with("#[tokio::test"))
-            && words.iter().any(|word| name.contains(word))
+        (*attribute == "#[test]" || attribute.starts_with("#[tokio::test")) && name.contains(word)
     })
 }
 
@@ -48,34 +48,11 @@ fn every_operation_has_the_tests_that_each_must_have() {
     let mut missing = Vec::new();
     for rpc in rpcs().iter().filter(|rpc| rpc.path != OPEN_RPC) {
         let tests = tests_of(rpc);
-        let has_field = |name: &str| rpc.fields.iter().any(|field| field == name);
-        let obligatory: [(bool, &[&str], &str); 5] = [
-            (true, &["without_a_token"], "a call without a token is refused"),
-            (
-                // What calls of the registry cost is counted with the registry's own tests.
-                tests.contains("Postgres") || tests.contains("Timeline"),
-                &["_costs_"],
-                "what it costs in round trips is counted by a proxy",
-            ),
-            (!rpc.fields.is_empty(), &["bad_"], "every bad field is named"),
-            (
-                has_field("conversation_id"),
-                &["refused_alike"],
-                "a foreign thing and a missing one are refused alike",
-            ),
-            (
-                !rpc.only_reads && !rpc.fields.is_empty(),
-                &["repeat"],
-                "a repeat changes nothing",
-            ),
-        ];
-        for (is_due, words, what) in obligatory {
-            if is_due && !has_test(&tests, words) {
-                missing.push(format!(
-                    "{} has no test that says `{}`: {what}",
-                    rpc.name,
-                    words.join("` or `")
-                ));
+        // What calls of the registry cost is counted with the registry's own tests.
+        let calls_databases = tests.contains("Postgres") || tests.contains("Timeline");
+        for due in Obligation::of(rpc) {
+            if !has_test(&tests, due.word()) && (due != Obligation::Costs || calls_databases) {
+                missing.push(format!("{} has no test that says `{}`: {due:?}", rpc.name, due.word()));
             }
         }
     }
