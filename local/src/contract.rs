@@ -30,7 +30,7 @@ pub enum ContractError {
     #[error("cannot read {}", .0.display())]
     Folder(PathBuf, #[source] std::io::Error),
     /// What stands there is no contract.
-    #[error("the contract is unsound: {}: {0}", .0.file().unwrap_or("proto"))]
+    #[error("the contract is unsound: {file}: {0}", file = .0.file().unwrap_or(FOLDER))]
     Proto(#[from] protox::Error),
     /// A request is shared, or stands elsewhere.
     #[error("the request of {0} does not stand in the file of its service")]
