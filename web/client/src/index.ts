@@ -1,0 +1,23 @@
+/** A chat for the browser: friends, conversations and messages of a user, up to date, also offline. */
+
+export { ChatClient, type ChatClientOptions, type Messages, type Status } from "./client.ts";
+export { ChatError, type ErrorCode, type Violation } from "./errors.ts";
+export type { FollowOptions, PagePosition } from "./follower.ts";
+export type { History, HistoryState } from "./history.ts";
+export type { LiveOptions } from "./live.ts";
+export type {
+  Conversation,
+  Friend,
+  FriendshipState,
+  LastMessage,
+  Member,
+  Message,
+  Page,
+  Profile,
+  Quote,
+  Reply,
+} from "./model.ts";
+export type { ServiceOptions, TokenSource } from "./service.ts";
+export { MemoryStorage, type Outgoing, type Storage } from "./storage.ts";
+export { type Store, waitFor } from "./store.ts";
+export { type ConversationState, UNREAD_MAX } from "./timeline.ts";

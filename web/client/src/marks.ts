@@ -1,0 +1,74 @@
+/** Read positions on their way to the service. */
+
+import type { Book } from "./book.ts";
+import { ChatError } from "./errors.ts";
+import type { Service } from "./service.ts";
+import { backoff, sleep } from "./time.ts";
+
+export class Marks {
+  readonly #service: Service;
+  readonly #book: Book;
+  readonly #changed: () => void;
+  /** How far apart two marks of a conversation are told, at least, in milliseconds. */
+  readonly #interval: number;
+  readonly #stopped = new AbortController();
+  /** Conversations whose marks are being told. */
+  readonly #telling = new Set<string>();
+
+  constructor(service: Service, book: Book, interval: number, changed: () => void) {
+    this.#service = service;
+    this.#book = book;
+    this.#interval = interval;
+    this.#changed = changed;
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+  }
+
+  /** Marks messages as read. The book counts so at once; the service is told. */
+  mark(conversationId: string, seq: number): void {
+    if (this.#book.markRead(conversationId, seq) === undefined) {
+      return;
+    }
+    this.#changed();
+    if (!this.#telling.has(conversationId)) {
+      this.#telling.add(conversationId);
+      this.#tell(conversationId)
+        .catch(() => undefined)
+        .finally(() => this.#telling.delete(conversationId));
+    }
+  }
+
+  /** Tells the service of a conversation's marks until it knows the last one. */
+  async #tell(conversationId: string): Promise<void> {
+    const mark = () => this.#book.timeline(conversationId)?.unsentMark ?? 0;
+    let told = 0;
+    for (let failures = 0; mark() > told; ) {
+      const next = sleep(this.#interval, this.#stopped.signal);
+      next.catch(() => undefined);
+      const readSeq = mark();
+      try {
+        const request = { conversationId, readSeq: BigInt(readSeq) };
+        const answer = await this.#service.call(
+          (call) => this.#service.conversations.markConversationRead(request, call),
+          1,
+        );
+        [told, failures] = [readSeq, 0];
+        const { readSeq: stands, unreadCount, countedSeq } = answer;
+        this.#book.takeMark(conversationId, Number(stands), Number(unreadCount), Number(countedSeq));
+        this.#changed();
+      } catch (cause) {
+        const error = ChatError.from(cause);
+        if (error.isNotDone && error.retryAfter === undefined) {
+          // Refused for good: the conversation is not the user's any more.
+          told = readSeq;
+        } else {
+          failures += 1;
+          await sleep(Math.max(backoff(failures), error.retryAfter ?? 0), this.#stopped.signal);
+        }
+      }
+      await next;
+    }
+  }
+}

@@ -1,0 +1,418 @@
+/**
+ * What the contract says, as programs like to have it: numbers for seqs and revisions, milliseconds for times. Everything
+ * that comes from the service is turned into these once, at the edge.
+ */
+
+import { create } from "@bufbuild/protobuf";
+import { type Duration, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
+import {
+  ConversationKind,
+  type Conversation as ConversationProto,
+  type ConversationCursor as CursorProto,
+  type FeedCursor as FeedCursorProto,
+  type FeedSync as FeedSyncProto,
+  type LastMessage as LastMessageProto,
+  MembershipState,
+  SyncConversationsRequestSchema,
+  type SyncConversationsRequest as SyncRequestProto,
+  type SyncConversationsResponse as SyncResponseProto,
+} from "./generated/chat/v1/conversation_pb.ts";
+import { type Friend as FriendProto, FriendState } from "./generated/chat/v1/friend_pb.ts";
+import type { LiveEvent as LiveEventProto } from "./generated/chat/v1/live_pb.ts";
+import type {
+  ListMessagesResponse as ListMessagesProto,
+  Message as MessageProto,
+} from "./generated/chat/v1/message_pb.ts";
+import type { Profile as ProfileProto } from "./generated/chat/v1/user_pb.ts";
+
+/** Something that was said. */
+export interface Message {
+  readonly conversationId: string;
+  readonly messageId: string;
+  /** Its place among the conversation's messages. */
+  readonly seq: number;
+  /** Its place among all changes of the conversation. */
+  readonly revision: number;
+  readonly senderId: string;
+  /** The id that the sender chose. */
+  readonly clientMessageId: string;
+  readonly text: string;
+  readonly replyTo?: Reply;
+  /** When it got its place, in milliseconds since 1970. */
+  readonly sentAt: number;
+  /** Of two copies, the one with the greater value is newer. */
+  readonly stateRevision: number;
+}
+
+/** What a message replies to. */
+export interface Reply {
+  readonly messageId: string;
+  readonly seq: number;
+  /** What the quoted message says now; absent in what was pushed. */
+  readonly quote?: Quote;
+  /** Whether the quoted message cannot be seen, or is not there any more. */
+  readonly isUnavailable: boolean;
+}
+
+/** What a quoted message says now. */
+export interface Quote {
+  readonly senderId: string;
+  readonly excerpt: string;
+}
+
+/** The newest message of a conversation, for a list. */
+export interface LastMessage {
+  readonly messageId: string;
+  readonly seq: number;
+  readonly senderId: string;
+  readonly excerpt: string;
+  readonly sentAt: number;
+}
+
+/** A member of a conversation, and how far they have read. */
+export interface Member {
+  readonly userId: string;
+  readonly readSeq: number;
+}
+
+/** A conversation as the service tells of it. */
+export interface Conversation {
+  readonly conversationId: string;
+  readonly kind: "direct" | "unknown";
+  readonly members: readonly Member[];
+  readonly revision: number;
+  readonly countedSeq: number;
+  readonly unreadCount: number;
+  readonly lastMessage?: LastMessage;
+  readonly createdAt: number;
+  readonly lastActivityAt: number;
+}
+
+/** How the user and another stand. */
+export type FriendshipState = "none" | "requestSent" | "requestReceived" | "accepted";
+
+/** Another user, seen from the user. */
+export interface Friend {
+  readonly userId: string;
+  readonly state: FriendshipState;
+  /** When that last changed, in milliseconds since 1970. */
+  readonly updatedAt: number;
+}
+
+/** What a user shows of themselves. */
+export interface Profile {
+  readonly userId: string;
+  readonly displayName: string;
+  readonly avatarUrl: string;
+}
+
+/** How far a client is in one conversation. */
+export interface Cursor {
+  readonly conversationId: string;
+  readonly joinedRevision: number;
+  readonly revision: number;
+  readonly epoch: number;
+}
+
+/** How far a client is in the user's own feed. */
+export interface FeedCursor {
+  readonly epoch: number;
+  readonly revision: number;
+  readonly listingThrough: number;
+}
+
+/** A page of history, by increasing seq. */
+export interface Page {
+  readonly messages: readonly Message[];
+  readonly hasMoreBefore: boolean;
+  readonly hasMoreAfter: boolean;
+}
+
+/** One revision of a conversation: a message's present state, or nothing that this client knows. */
+export type Change =
+  | { readonly revision: number; readonly kind: "message"; readonly message: Message }
+  | { readonly revision: number; readonly kind: "void" | "unknown" };
+
+/** What changed in one conversation. */
+export interface ConversationSync {
+  readonly cursor: Cursor;
+  readonly reset: boolean;
+  readonly changes: readonly Change[];
+  readonly incomplete: boolean;
+  /** How long to wait before asking again, in milliseconds, when the next change is still being written. */
+  readonly retryAfter?: number;
+  readonly revision: number;
+  readonly cursorSeq: number;
+  readonly countedSeq: number;
+  readonly unreadCount: number;
+  readonly members: readonly Member[];
+}
+
+/** The newest state of one thing in the user's feed. */
+export type FeedChange =
+  | { readonly revision: number; readonly kind: "friend"; readonly friend: Friend }
+  | {
+      readonly revision: number;
+      readonly kind: "membership";
+      readonly isActive: boolean;
+      readonly conversation: Conversation;
+    }
+  | { readonly revision: number; readonly kind: "unknown" };
+
+/** What changed for the user alone. */
+export interface FeedSync {
+  readonly cursor: FeedCursor;
+  readonly reset: boolean;
+  readonly changes: readonly FeedChange[];
+  readonly incomplete: boolean;
+  readonly revision: number;
+}
+
+/** What a client asks a sync. */
+export interface SyncRequest {
+  readonly cursors: readonly Cursor[];
+  readonly feed: FeedCursor;
+}
+
+/** What changed. */
+export interface SyncAnswer {
+  readonly conversations: readonly ConversationSync[];
+  readonly feed?: FeedSync;
+  readonly lostConversationIds: readonly string[];
+}
+
+/** What happened, as a live event tells it. */
+export type Happening =
+  | { readonly kind: "welcome"; readonly userId: string; readonly expiresAt: number }
+  | { readonly kind: "pong" | "poke" | "unknown" }
+  | { readonly kind: "messageSent"; readonly message: Message }
+  | {
+      readonly kind: "readPositionMoved";
+      readonly userId: string;
+      readonly readSeq: number;
+      readonly unreadCount?: number;
+      readonly countedSeq: number;
+    }
+  | { readonly kind: "conversationOpened"; readonly conversation: Conversation }
+  | { readonly kind: "friendChanged"; readonly friend: Friend }
+  | { readonly kind: "error"; readonly reason: string };
+
+/** A live event: a hint. */
+export interface LiveEvent {
+  readonly conversationId: string;
+  readonly revision: number;
+  readonly previousRevision: number;
+  readonly feedRevision: number;
+  readonly happening: Happening;
+}
+
+/** A time that is not said lies at the beginning. */
+function time(timestamp: Timestamp | undefined): number {
+  return timestamp ? timestampMs(timestamp) : 0;
+}
+
+function milliseconds(duration: Duration): number {
+  return Number(duration.seconds) * 1_000 + duration.nanos / 1_000_000;
+}
+
+export function toMessage(proto: MessageProto): Message {
+  const { replyTo } = proto;
+  return {
+    conversationId: proto.conversationId,
+    messageId: proto.messageId,
+    seq: Number(proto.seq),
+    revision: Number(proto.revision),
+    senderId: proto.senderId,
+    clientMessageId: proto.clientMessageId,
+    text: proto.text,
+    ...(replyTo && {
+      replyTo: {
+        messageId: replyTo.messageId,
+        seq: Number(replyTo.seq),
+        isUnavailable: replyTo.unavailable,
+        ...(replyTo.quote && { quote: { senderId: replyTo.quote.senderId, excerpt: replyTo.quote.excerpt } }),
+      },
+    }),
+    sentAt: time(proto.sentAt),
+    stateRevision: Number(proto.stateRevision),
+  };
+}
+
+function toLastMessage(proto: LastMessageProto): LastMessage {
+  return {
+    messageId: proto.messageId,
+    seq: Number(proto.seq),
+    senderId: proto.senderId,
+    excerpt: proto.excerpt,
+    sentAt: time(proto.sentAt),
+  };
+}
+
+export function toConversation(proto: ConversationProto): Conversation {
+  return {
+    conversationId: proto.conversationId,
+    kind: proto.kind === ConversationKind.DIRECT ? "direct" : "unknown",
+    members: proto.members.map(({ userId, readSeq }) => ({ userId, readSeq: Number(readSeq) })),
+    revision: Number(proto.revision),
+    countedSeq: Number(proto.countedSeq),
+    unreadCount: Number(proto.unreadCount),
+    ...(proto.lastMessage && { lastMessage: toLastMessage(proto.lastMessage) }),
+    createdAt: time(proto.createdAt),
+    lastActivityAt: time(proto.lastActivityAt),
+  };
+}
+
+const FRIENDSHIP_STATES: Record<FriendState, FriendshipState> = {
+  [FriendState.UNSPECIFIED]: "none",
+  [FriendState.REQUEST_SENT]: "requestSent",
+  [FriendState.REQUEST_RECEIVED]: "requestReceived",
+  [FriendState.ACCEPTED]: "accepted",
+};
+
+export function toFriend(proto: FriendProto): Friend {
+  return {
+    userId: proto.userId,
+    state: FRIENDSHIP_STATES[proto.state] ?? "none",
+    updatedAt: time(proto.updatedAt),
+  };
+}
+
+export function toProfile({ userId, displayName, avatarUrl }: ProfileProto): Profile {
+  return { userId, displayName, avatarUrl };
+}
+
+export function toPage(proto: ListMessagesProto): Page {
+  return {
+    messages: proto.messages.map(toMessage),
+    hasMoreBefore: proto.hasMoreBefore,
+    hasMoreAfter: proto.hasMoreAfter,
+  };
+}
+
+function toCursor(proto: CursorProto): Cursor {
+  return {
+    conversationId: proto.conversationId,
+    joinedRevision: Number(proto.joinedRevision),
+    revision: Number(proto.revision),
+    epoch: Number(proto.epoch),
+  };
+}
+
+function toFeedCursor(proto: FeedCursorProto | undefined): FeedCursor {
+  return {
+    epoch: Number(proto?.epoch ?? 0n),
+    revision: Number(proto?.revision ?? 0n),
+    listingThrough: Number(proto?.listingThrough ?? 0n),
+  };
+}
+
+function toFeedSync(proto: FeedSyncProto): FeedSync {
+  return {
+    cursor: toFeedCursor(proto.cursor),
+    reset: proto.reset,
+    changes: proto.changes.map(({ revision: place, change }): FeedChange => {
+      const revision = Number(place);
+      if (change.case === "friend") {
+        return { revision, kind: "friend", friend: toFriend(change.value) };
+      }
+      if (change.case === "membership" && change.value.conversation) {
+        const isActive = change.value.state === MembershipState.ACTIVE;
+        return { revision, kind: "membership", isActive, conversation: toConversation(change.value.conversation) };
+      }
+      return { revision, kind: "unknown" };
+    }),
+    incomplete: proto.incomplete,
+    revision: Number(proto.revision),
+  };
+}
+
+export function toSyncAnswer(proto: SyncResponseProto): SyncAnswer {
+  return {
+    conversations: proto.conversations.flatMap((sync) => {
+      if (!sync.cursor) {
+        return [];
+      }
+      const retryAfter = sync.retryAfter ? milliseconds(sync.retryAfter) : 0;
+      return [
+        {
+          cursor: toCursor(sync.cursor),
+          reset: sync.reset,
+          changes: sync.changes.map(({ revision: place, kind }): Change => {
+            const revision = Number(place);
+            if (kind.case === "messageSent") {
+              return { revision, kind: "message", message: toMessage(kind.value) };
+            }
+            return { revision, kind: kind.case === "void" ? "void" : "unknown" };
+          }),
+          incomplete: sync.incomplete,
+          ...(retryAfter > 0 && { retryAfter }),
+          revision: Number(sync.revision),
+          cursorSeq: Number(sync.cursorSeq),
+          countedSeq: Number(sync.countedSeq),
+          unreadCount: Number(sync.unreadCount),
+          members: sync.members.map(({ userId, readSeq }) => ({ userId, readSeq: Number(readSeq) })),
+        },
+      ];
+    }),
+    ...(proto.feed && { feed: toFeedSync(proto.feed) }),
+    lostConversationIds: proto.lostConversationIds,
+  };
+}
+
+export function fromSyncRequest(request: SyncRequest): SyncRequestProto {
+  return create(SyncConversationsRequestSchema, {
+    cursors: request.cursors.map((cursor) => ({
+      conversationId: cursor.conversationId,
+      joinedRevision: BigInt(cursor.joinedRevision),
+      revision: BigInt(cursor.revision),
+      epoch: BigInt(cursor.epoch),
+    })),
+    feed: {
+      epoch: BigInt(request.feed.epoch),
+      revision: BigInt(request.feed.revision),
+      listingThrough: BigInt(request.feed.listingThrough),
+    },
+  });
+}
+
+function toHappening({ event }: LiveEventProto): Happening {
+  switch (event.case) {
+    case "welcome":
+      return { kind: "welcome", userId: event.value.userId, expiresAt: time(event.value.expiresAt) };
+    case "pong":
+    case "poke":
+      return { kind: event.case };
+    case "messageSent":
+      return { kind: "messageSent", message: toMessage(event.value) };
+    case "readPositionMoved": {
+      const { userId, readSeq, unreadCount, countedSeq } = event.value;
+      return {
+        kind: "readPositionMoved",
+        userId,
+        readSeq: Number(readSeq),
+        ...(unreadCount !== undefined && { unreadCount: Number(unreadCount) }),
+        countedSeq: Number(countedSeq),
+      };
+    }
+    case "conversationOpened":
+      return event.value.conversation
+        ? { kind: "conversationOpened", conversation: toConversation(event.value.conversation) }
+        : { kind: "unknown" };
+    case "friendChanged":
+      return event.value.friend ? { kind: "friendChanged", friend: toFriend(event.value.friend) } : { kind: "unknown" };
+    case "error":
+      return { kind: "error", reason: event.value.reason };
+    default:
+      return { kind: "unknown" };
+  }
+}
+
+export function toLiveEvent(proto: LiveEventProto): LiveEvent {
+  return {
+    conversationId: proto.conversationId,
+    revision: Number(proto.revision),
+    previousRevision: Number(proto.previousRevision),
+    feedRevision: Number(proto.feedRevision),
+    happening: toHappening(proto),
+  };
+}

@@ -1,0 +1,680 @@
+/**
+ * What a client knows of one conversation, and the rules by which it learns. No IO, no clock.
+ *
+ * Every change has a revision, 1, 2, 3 …, and the *cursor* is the revision up to which all of them are known. Live events are
+ * hints: they may be lost, repeated and reordered, so one only moves the cursor when nothing is missing before it. What
+ * arrives above a gap is shown at once, in the order of the seqs; only the cursor waits. An answer of `SyncConversations`
+ * closes gaps. What is known only ever grows, by the greater state revision, seq or read position, so that in whatever order
+ * hints and answers come, the same things shown follow from the same things known.
+ *
+ * A conversation starts *closed*: a line of a list, with a count of what is unread. Opened, it gets a cursor from a sync,
+ * then its newest page, and shows messages from then on.
+ *
+ * The Rust client has the same rules; the scenarios in `web/scenarios` hold both to them.
+ */
+
+import type { Change, Conversation, ConversationSync, Cursor, LastMessage, Member, Message, Page } from "./model.ts";
+
+/** Hints above a gap that are kept; a client that misses more has to sync anyway. */
+export const HINTS_MAX = 1_000;
+/** Where counts of unread messages end: this many or more. */
+export const UNREAD_MAX = 1_000;
+
+/** The length of an excerpt, in characters. */
+const EXCERPT_CHARS = 140;
+
+/**
+ * How much of a conversation a client has: a line of a list; wanted, so that a sync has to give it a cursor; with a cursor,
+ * so that its newest page has to be loaded; history.
+ */
+export type Phase = "closed" | "starting" | "paging" | "loaded";
+
+/** What an event or an answer means for the cursor: nothing is missing below anything that was heard of, or something is. */
+export type Step = "whole" | "gap";
+
+/** What the service counted: above `readSeq` and up to `seq`, so many messages of others are unread. */
+interface Counted {
+  readonly readSeq: number;
+  readonly seq: number;
+  readonly unread: number;
+}
+
+const NOTHING_COUNTED: Counted = { readSeq: -1, seq: 0, unread: 0 };
+
+/** Whether this is what the service says later. Positions and seqs only grow; while both stay, a count only falls. */
+function isAfter(counted: Counted, other: Counted): boolean {
+  if (counted.readSeq !== other.readSeq) {
+    return counted.readSeq > other.readSeq;
+  }
+  return counted.seq === other.seq ? counted.unread < other.unread : counted.seq > other.seq;
+}
+
+/** A conversation as a program shows it. What did not change since the last one is the same object. */
+export interface ConversationState {
+  readonly conversationId: string;
+  readonly kind: Conversation["kind"];
+  /** User ids, sorted. */
+  readonly memberIds: readonly string[];
+  /** The greatest seq that each member has marked as read, by user id. */
+  readonly readSeqs: ReadonlyMap<string, number>;
+  readonly createdAt: number;
+  readonly lastActivityAt: number;
+  readonly lastMessage: LastMessage | undefined;
+  /** Messages of others that the user has not read; 1,000 means that many or more. */
+  readonly unreadCount: number;
+  /** The greatest seq that the user has marked as read. */
+  readonly readSeq: number;
+  /** Whether history was loaded. */
+  readonly isLoaded: boolean;
+  /** Whether nothing is missing below anything that was heard of. */
+  readonly isWhole: boolean;
+  /** Whether there may be messages older than those that are shown. */
+  readonly hasOlder: boolean;
+  /** All known messages, by increasing seq. */
+  readonly messages: readonly Message[];
+}
+
+/** The line of a list as a device keeps it. */
+export interface KeptLine {
+  readonly conversation: Conversation;
+  /** Seqs of messages of others that were heard of above what is counted. */
+  readonly heard: readonly number[];
+}
+
+/** A loaded conversation as a device keeps it. */
+export interface KeptTimeline {
+  readonly cursor: Cursor;
+  readonly cursorSeq: number;
+  readonly knownFrom: number;
+  readonly hasOlder: boolean;
+  readonly fromSeq: number;
+  readonly messages: readonly Message[];
+}
+
+/** What a client knows of one conversation. */
+export class Timeline {
+  readonly conversationId: string;
+  #userId: string;
+  #kind: Conversation["kind"] = "unknown";
+  #createdAt = 0;
+  #memberIds: readonly string[] = [];
+  /** Members or not: news of a new member may come early. */
+  #readSeqs: ReadonlyMap<string, number> = new Map();
+  #phase: Phase = "closed";
+  #joinedRevision = 0;
+  #epoch = 0;
+  /** Everything above this and up to the cursor came as changes; up to this, as pages, which tell nothing of voids. */
+  #knownFrom = 0;
+  #cursor = 0;
+  /** The greatest seq known at a cursor that a sync gave. */
+  #cursorSeq = 0;
+  /** The greatest revision heard of. */
+  #head = 0;
+  /** By seq, then by id: two messages with one seq, which no correct service hands out, are both seen. */
+  #messages: readonly Message[] = [];
+  #voids = new Set<number>();
+  /** Hints above a gap: revision → the revision before it. */
+  #hints = new Map<number, number>();
+  #lastMessage: LastMessage | undefined;
+  #lastStateRevision = 0;
+  #lastActivityAt = 0;
+  #counted = NOTHING_COUNTED;
+  #readSeq = 0;
+  #markedSeq = 0;
+  /** Seqs of others' messages above what is counted and read, while there is no history to count in. */
+  #heard = new Set<number>();
+  #hasOlder = false;
+  /** Where the pages begin: what changes below is no news while that part of history is not loaded. */
+  #fromSeq = 0;
+  #state: ConversationState | undefined;
+
+  constructor(userId: string, conversation: Conversation) {
+    this.#userId = userId;
+    this.conversationId = conversation.conversationId;
+    this.takeConversation(conversation);
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  get isLoaded(): boolean {
+    return this.#phase === "loaded";
+  }
+
+  /** Whether history was loaded and nothing is missing below anything that was pushed or synced. */
+  get isWhole(): boolean {
+    return this.isLoaded && this.#cursor >= this.#head;
+  }
+
+  /** What to sync from. */
+  get cursor(): Cursor {
+    return {
+      conversationId: this.conversationId,
+      joinedRevision: this.#joinedRevision,
+      revision: this.#cursor,
+      epoch: this.#epoch,
+    };
+  }
+
+  get head(): number {
+    return this.#head;
+  }
+
+  /** The revision above which every change up to the cursor is known, voids included. */
+  get knownFrom(): number {
+    return this.#knownFrom;
+  }
+
+  /** The revisions above `knownFrom` that hold nothing, in order. */
+  get voids(): readonly number[] {
+    return [...this.#voids].sort((one, other) => one - other);
+  }
+
+  /** The seq below which older history goes on. */
+  get oldestSeq(): number | undefined {
+    return this.#messages[0]?.seq;
+  }
+
+  /** What was marked as read here and is not known to have reached the service. */
+  get unsentMark(): number | undefined {
+    return this.#markedSeq > Math.max(this.#counted.readSeq, 0) ? this.#markedSeq : undefined;
+  }
+
+  /** As a program shows it. */
+  get state(): ConversationState {
+    this.#state ??= {
+      conversationId: this.conversationId,
+      kind: this.#kind,
+      memberIds: this.#memberIds,
+      readSeqs: this.#readSeqs,
+      createdAt: this.#createdAt,
+      lastActivityAt: this.#lastActivityAt,
+      lastMessage: this.#lastMessage,
+      unreadCount: this.#unreadCount(),
+      readSeq: this.#readSeq,
+      isLoaded: this.isLoaded,
+      isWhole: this.isWhole,
+      hasOlder: this.#hasOlder,
+      messages: this.isLoaded ? this.#messages : NO_MESSAGES,
+    };
+    return this.#state;
+  }
+
+  /** The line of a list as a device keeps it. */
+  get line(): KeptLine {
+    const { readSeq, seq, unread } = this.#counted;
+    const read = this.#othersBetween(readSeq, this.#readSeq);
+    const floor = Math.max(this.#readSeq, seq);
+    const loaded = this.isLoaded ? this.#messages.slice(lowerBound(this.#messages, (it) => it.seq <= floor)) : [];
+    const others = loaded.filter((message) => message.senderId !== this.#userId);
+    const readSeqOf = (userId: string) => (userId === this.#userId ? this.#readSeq : (this.#readSeqs.get(userId) ?? 0));
+    return {
+      conversation: {
+        conversationId: this.conversationId,
+        kind: this.#kind,
+        members: this.#memberIds.map((userId) => ({ userId, readSeq: readSeqOf(userId) })),
+        revision: this.#head,
+        countedSeq: seq,
+        unreadCount: this.#readSeq >= seq ? 0 : Math.max(unread - read, 0),
+        ...(this.#lastMessage && { lastMessage: this.#lastMessage }),
+        createdAt: this.#createdAt,
+        lastActivityAt: this.#lastActivityAt,
+      },
+      heard: this.isLoaded ? others.slice(0, UNREAD_MAX).map((message) => message.seq) : [...this.#heard],
+    };
+  }
+
+  /** Takes seqs of messages of others that were heard of. */
+  restoreHeard(heard: readonly number[]): void {
+    for (const seq of heard) {
+      this.#heard.add(seq);
+    }
+    this.#trimHeard();
+    this.#changed();
+  }
+
+  /** As a device keeps it: so many of the newest messages at most; nothing unless history was loaded. */
+  keep(messagesMax: number): KeptTimeline | undefined {
+    if (!this.isLoaded) {
+      return undefined;
+    }
+    // What lies above a gap comes again: the cursor stands below it.
+    const messages = this.#messages.slice(-messagesMax);
+    const isCut = messages.length < this.#messages.length;
+    return {
+      cursor: this.cursor,
+      cursorSeq: this.#cursorSeq,
+      knownFrom: this.#knownFrom,
+      hasOlder: this.#hasOlder || isCut,
+      fromSeq: isCut ? (messages[0]?.seq ?? 0) : this.#fromSeq,
+      messages,
+    };
+  }
+
+  /** Takes what a device has kept. What it lacks is what a sync from its cursor tells. */
+  restore(kept: KeptTimeline): void {
+    if (this.isLoaded) {
+      return;
+    }
+    this.#forget();
+    this.#phase = "loaded";
+    this.#joinedRevision = kept.cursor.joinedRevision;
+    this.#epoch = kept.cursor.epoch;
+    this.#cursor = kept.cursor.revision;
+    this.#cursorSeq = kept.cursorSeq;
+    this.#knownFrom = kept.knownFrom;
+    this.#hasOlder = kept.hasOlder;
+    this.#fromSeq = kept.fromSeq;
+    this.#heard.clear();
+    for (const message of kept.messages) {
+      this.#takeMessage(message);
+    }
+    this.#advance();
+    this.#changed();
+  }
+
+  /** Names the user, once that is known. */
+  takeUserId(userId: string): void {
+    this.#userId = userId;
+    const readSeq = this.#readSeqs.get(userId) ?? 0;
+    this.#readSeq = Math.max(this.#readSeq, readSeq);
+    this.#counted = { ...this.#counted, readSeq: Math.max(this.#counted.readSeq, readSeq) };
+    this.#changed();
+  }
+
+  /** Wants history. */
+  open(): void {
+    if (this.#phase === "closed") {
+      this.#phase = "starting";
+    }
+  }
+
+  /** Gives history up and keeps the line of the list. */
+  close(): void {
+    const floor = Math.max(this.#counted.seq, this.#readSeq);
+    const others = this.#messages.filter((message) => message.seq > floor && message.senderId !== this.#userId);
+    this.#forget();
+    this.#heard = new Set(others.slice(0, UNREAD_MAX).map((message) => message.seq));
+    this.#phase = "closed";
+    this.#joinedRevision = 0;
+    this.#epoch = 0;
+    this.#knownFrom = 0;
+    this.#cursor = 0;
+    this.#changed();
+  }
+
+  /** Takes what the feed or a list says of the conversation. */
+  takeConversation(conversation: Conversation): void {
+    this.#head = Math.max(this.#head, conversation.revision);
+    this.#kind = conversation.kind;
+    this.#createdAt = conversation.createdAt;
+    this.#lastActivityAt = Math.max(this.#lastActivityAt, conversation.lastActivityAt);
+    if (conversation.lastMessage) {
+      this.#takeLastMessage(conversation.lastMessage, 0);
+    }
+    this.#takeMembers(conversation.members);
+    this.takeCounts(this.#ownPosition(conversation.members), conversation.unreadCount, conversation.countedSeq);
+  }
+
+  /** Takes a page of history: the newest when there is none yet, or one of older messages. */
+  takePage(page: Page): void {
+    if (this.#phase !== "paging" && this.#phase !== "loaded") {
+      return;
+    }
+    const oldest = this.oldestSeq;
+    const isOlder = oldest === undefined || page.messages.every((message) => message.seq < oldest);
+    if (!this.isLoaded || isOlder) {
+      this.#hasOlder = page.hasMoreBefore;
+      const first = page.messages[0];
+      if (first) {
+        this.#fromSeq = this.#hasOlder ? first.seq : 0;
+      }
+    }
+    this.#phase = "loaded";
+    if (oldest !== undefined && oldest < this.#fromSeq) {
+      this.#messages = this.#messages.filter((message) => message.seq >= this.#fromSeq);
+    }
+    if (isOlder && oldest !== undefined) {
+      // A page below all that is there needs no search.
+      this.#messages = [...page.messages, ...this.#messages];
+      page.messages.forEach((message) => {
+        this.#hearOf(message);
+      });
+    } else {
+      for (const message of page.messages) {
+        this.#takeMessage(message);
+      }
+    }
+    this.#heard.clear();
+    this.#changed();
+  }
+
+  /** Takes a message that a live event tells of, with the revision before it. */
+  takePushedMessage(message: Message, revision: number, previousRevision: number): Step {
+    this.#takeMessage(message);
+    // Without the revision before it, nothing says what else is missing.
+    if (this.#phase !== "closed" && (previousRevision > 0 || revision === 1)) {
+      this.#hints.set(revision, previousRevision);
+    }
+    return this.takePoke(revision);
+  }
+
+  /** Takes the news that there is a revision, without what it holds. */
+  takePoke(revision: number): Step {
+    this.#head = Math.max(this.#head, revision);
+    return this.#advance();
+  }
+
+  /** Takes a message of the user's own from the answer to its call. Whether the others were told is another question. */
+  takeSentMessage(message: Message): void {
+    this.#takeMessage(message);
+  }
+
+  /** Takes a read position. */
+  takeReadPosition(userId: string, readSeq: number, unreadCount: number | undefined, countedSeq: number): void {
+    this.#raiseReadSeq(userId, readSeq);
+    if (userId === this.#userId) {
+      if (unreadCount === undefined) {
+        this.#readSeq = Math.max(this.#readSeq, readSeq);
+      } else {
+        this.takeCounts(readSeq, unreadCount, countedSeq);
+      }
+    }
+    this.#changed();
+  }
+
+  /** Takes how many messages of others are unread above the user's read position and up to `countedSeq`. */
+  takeCounts(readSeq: number, unreadCount: number, countedSeq: number): void {
+    const counted = { readSeq, seq: countedSeq, unread: unreadCount };
+    if (isAfter(counted, this.#counted)) {
+      this.#counted = counted;
+    }
+    this.#readSeq = Math.max(this.#readSeq, readSeq);
+    this.#trimHeard();
+    this.#changed();
+  }
+
+  /**
+   * Marks messages as read, up to a seq or to the newest that is shown, whichever is less. Answers the seq to tell the
+   * service of, unless that much is read already.
+   */
+  markRead(seq: number): number | undefined {
+    const through = Math.min(seq, this.#shownSeq());
+    if (through <= this.#readSeq) {
+      return undefined;
+    }
+    this.#readSeq = through;
+    this.#markedSeq = through;
+    this.#trimHeard();
+    this.#changed();
+    return through;
+  }
+
+  /** Takes the answer to a sync that was asked from `asked`, however much later it comes. */
+  takeSync(asked: Cursor, sync: ConversationSync): Step {
+    const { cursor } = sync;
+    if (this.#phase === "closed" || asked.joinedRevision !== this.#joinedRevision || asked.epoch !== this.#epoch) {
+      // The membership that was asked about has been replaced meanwhile.
+      return this.#advance();
+    }
+    const movesOn = cursor.revision > 0 || !sync.incomplete;
+    // To name a conversation without history is to ask for a start: nothing new, when all of it is known.
+    const isKnown = this.isLoaded && asked.revision === 0 && cursor.revision <= this.#cursor;
+    if (sync.reset && !isKnown) {
+      this.#restart(cursor);
+    }
+    if (this.#phase === "starting" && movesOn) {
+      this.#phase = "paging";
+    }
+    this.#joinedRevision = cursor.joinedRevision;
+    this.#epoch = cursor.epoch;
+    this.#head = Math.max(this.#head, sync.revision);
+    this.#cursorSeq = Math.max(this.#cursorSeq, sync.cursorSeq);
+    this.#takeMembers(sync.members);
+    this.takeCounts(this.#ownPosition(sync.members), sync.unreadCount, sync.countedSeq);
+    for (const change of sync.changes) {
+      this.#takeChange(change);
+    }
+    if (asked.revision <= this.#cursor) {
+      this.#cursor = Math.max(this.#cursor, cursor.revision);
+    }
+    return this.#advance();
+  }
+
+  #takeChange(change: Change): void {
+    if (change.kind === "message") {
+      this.#takeMessage(change.message);
+    } else if (change.kind === "void") {
+      this.#voids.add(change.revision);
+    }
+    // What a later version of the service tells is stepped over.
+  }
+
+  /** Forgets what was cached and goes on from here. Nothing is shown until the newest page is loaded. */
+  #restart(cursor: Cursor): void {
+    this.#forget();
+    const isAnother = this.#joinedRevision !== cursor.joinedRevision || this.#epoch !== cursor.epoch;
+    const isFirst = this.#joinedRevision === 0 && this.#epoch === 0;
+    if (isAnother && !isFirst) {
+      // Another membership, or another life of the databases: what was read then is not read now.
+      this.#readSeq = 0;
+      this.#markedSeq = 0;
+      this.#readSeqs = new Map();
+      this.#lastMessage = undefined;
+      this.#lastStateRevision = 0;
+    }
+    this.#counted = NOTHING_COUNTED;
+    this.#phase = "starting";
+    this.#knownFrom = cursor.revision;
+    this.#cursor = cursor.revision;
+    this.#head = cursor.revision;
+  }
+
+  #forget(): void {
+    this.#messages = NO_MESSAGES;
+    this.#voids.clear();
+    this.#heard.clear();
+    this.#hints.clear();
+    this.#cursorSeq = 0;
+    this.#hasOlder = false;
+    this.#fromSeq = 0;
+  }
+
+  #takeMessage(message: Message): void {
+    this.#hearOf(message);
+    if (this.#phase === "closed" || message.seq < this.#fromSeq) {
+      return;
+    }
+    const place = this.#place(message);
+    const atHand = this.#messages[place];
+    if (atHand?.messageId === message.messageId) {
+      if (message.stateRevision > atHand.stateRevision) {
+        this.#messages = this.#messages.with(place, message);
+      }
+    } else {
+      this.#messages = this.#messages.toSpliced(place, 0, message);
+    }
+    this.#changed();
+  }
+
+  /** What a list shows of a message. */
+  #hearOf(message: Message): void {
+    if (!this.#lastMessage || this.#lastMessage.seq <= message.seq) {
+      const { messageId, seq, senderId, sentAt } = message;
+      this.#lastActivityAt = Math.max(this.#lastActivityAt, sentAt);
+      this.#takeLastMessage(
+        { messageId, seq, senderId, excerpt: excerpt(message.text), sentAt },
+        message.stateRevision,
+      );
+    }
+    if (!this.isLoaded && message.senderId !== this.#userId) {
+      this.#heard.add(message.seq);
+      this.#trimHeard();
+    }
+    this.#changed();
+  }
+
+  /** The first place whose message is not before this one. */
+  #place(message: Message): number {
+    return lowerBound(
+      this.#messages,
+      (other) => other.seq < message.seq || (other.seq === message.seq && other.messageId < message.messageId),
+    );
+  }
+
+  #takeLastMessage(message: LastMessage, stateRevision: number): void {
+    const last = this.#lastMessage;
+    if (!last || message.seq > last.seq || (message.seq === last.seq && stateRevision > this.#lastStateRevision)) {
+      this.#lastMessage = message;
+      this.#lastStateRevision = stateRevision;
+    }
+  }
+
+  /** Lists tell of at most 100 members; none at all is nothing that was said about them. */
+  #takeMembers(members: readonly Member[]): void {
+    if (members.length > 0) {
+      const ids = members.map((member) => member.userId).sort();
+      if (ids.join("\n") !== this.#memberIds.join("\n")) {
+        this.#memberIds = ids;
+      }
+    }
+    for (const member of members) {
+      this.#raiseReadSeq(member.userId, member.readSeq);
+    }
+  }
+
+  /** The user's own read position, as a list of members tells it. Zero when it does not. */
+  #ownPosition(members: readonly Member[]): number {
+    return members.find((member) => member.userId === this.#userId)?.readSeq ?? 0;
+  }
+
+  #raiseReadSeq(userId: string, readSeq: number): void {
+    const known = this.#readSeqs.get(userId);
+    if (known === undefined || known < readSeq) {
+      this.#readSeqs = new Map(this.#readSeqs).set(userId, readSeq);
+    }
+  }
+
+  #unreadCount(): number {
+    const { seq, unread } = this.#counted;
+    let count = 0;
+    if (this.#readSeq < seq) {
+      const read = this.#othersBetween(this.#counted.readSeq, this.#readSeq);
+      count = unread >= UNREAD_MAX ? UNREAD_MAX : Math.max(unread - read, 0);
+    }
+    const floor = Math.max(this.#readSeq, seq);
+    if (this.isLoaded) {
+      count += this.#othersBetween(floor, Number.MAX_SAFE_INTEGER);
+    } else {
+      for (const heard of this.#heard) {
+        count += heard > floor ? 1 : 0;
+      }
+    }
+    return Math.min(count, UNREAD_MAX);
+  }
+
+  /** How many messages of others are known above one seq and up to another; at most `UNREAD_MAX` are counted. */
+  #othersBetween(above: number, through: number): number {
+    let count = 0;
+    for (let place = lowerBound(this.#messages, (message) => message.seq <= above); count < UNREAD_MAX; place += 1) {
+      const message = this.#messages[place];
+      if (!message || message.seq > through) {
+        break;
+      }
+      count += message.senderId === this.#userId ? 0 : 1;
+    }
+    return count;
+  }
+
+  /** The greatest seq that may be marked as read: of a message that is shown, or known at the cursor of a sync. */
+  #shownSeq(): number {
+    const newest = this.isLoaded ? this.#messages.at(-1)?.seq : undefined;
+    return Math.max(newest ?? this.#lastMessage?.seq ?? 0, this.#cursorSeq);
+  }
+
+  /** Drops what is counted or read from what was heard, and the newest above the bound of counts. */
+  #trimHeard(): void {
+    const floor = Math.max(this.#counted.seq, this.#readSeq);
+    for (const seq of this.#heard) {
+      if (seq <= floor) {
+        this.#heard.delete(seq);
+      }
+    }
+    if (this.#heard.size > UNREAD_MAX) {
+      const kept = [...this.#heard].sort((one, other) => one - other).slice(0, UNREAD_MAX);
+      this.#heard = new Set(kept);
+    }
+  }
+
+  /** Moves the cursor over every hint that nothing is missing before. */
+  #advance(): Step {
+    if (this.#phase === "closed") {
+      return "whole";
+    }
+    if (this.#hints.size > 0) {
+      const hints = [...this.#hints].sort(([one], [other]) => one - other);
+      // What is before one may be above another that leads there: again until none leads on.
+      for (let moved = true; moved; ) {
+        moved = false;
+        for (const [revision, previous] of hints) {
+          if (revision > this.#cursor && previous <= this.#cursor) {
+            this.#cursor = revision;
+            moved = true;
+          }
+        }
+      }
+      const left = hints.filter(([revision]) => revision > this.#cursor).slice(0, HINTS_MAX);
+      this.#hints = new Map(left);
+    }
+    this.#head = Math.max(this.#head, this.#cursor);
+    this.#changed();
+    return this.#cursor < this.#head ? "gap" : "whole";
+  }
+
+  #changed(): void {
+    this.#state = undefined;
+  }
+}
+
+const NO_MESSAGES: readonly Message[] = [];
+
+/** How many items at the beginning fulfil a condition, which those that do come before all that do not. */
+export function lowerBound<T>(items: readonly T[], isBefore: (item: T) => boolean): number {
+  let low = 0;
+  let high = items.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (isBefore(items[middle] as T)) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+let segmenter: Intl.Segmenter | undefined;
+
+/** The first characters of a text, on one line, cut between what is read as one character, as the service cuts them. */
+export function excerpt(text: string): string {
+  // No more than this can be shown, and to cut all of a long text into what is read as one takes long.
+  const characters = Array.from(text.slice(0, EXCERPT_CHARS * 4));
+  let length = characters.length;
+  if (length > EXCERPT_CHARS) {
+    segmenter ??= new Intl.Segmenter(undefined, { granularity: "grapheme" });
+    length = 0;
+    for (const { segment } of segmenter.segment(characters.slice(0, EXCERPT_CHARS * 2).join(""))) {
+      const next = length + Array.from(segment).length;
+      if (next > EXCERPT_CHARS) {
+        break;
+      }
+      length = next;
+    }
+    length ||= EXCERPT_CHARS;
+  }
+  return characters
+    .slice(0, length)
+    .map((character) => (/\p{Cc}/u.test(character) ? " " : character))
+    .join("");
+}
