@@ -336,6 +336,7 @@ fn config(id: &str) -> GatewayConfig {
             .collect(),
         issuer: issuer(),
         limits: Limits::default(),
+        site: None,
     }
 }
 
@@ -737,7 +738,7 @@ async fn cors_is_the_gateways_alone() {
         assert_eq!(response.headers()["access-control-allow-origin"], "*");
         assert_eq!(
             response.headers()["access-control-expose-headers"],
-            "grpc-message,grpc-status,grpc-status-details-bin"
+            "grpc-message,grpc-status,grpc-status-details-bin,retry-after"
         );
     }
     let response = send(stack.wish(&json!({}))).await;

@@ -13,6 +13,7 @@ mod template;
 mod test;
 mod testbed;
 mod up;
+mod web;
 
 use std::ffi::OsString;
 use std::io::Write;

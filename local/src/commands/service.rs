@@ -1,6 +1,7 @@
 //! The chat service on top of running databases: prepared, and served behind the gateway.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use chat_operation::Settings;
@@ -36,7 +37,12 @@ pub(super) struct Service {
 
 impl Service {
     /// Does what a deployment does before it takes traffic, and then serves the functions on loopback.
-    pub(super) async fn start(stack: &Stack, port: u16, progress: &Progress) -> Result<Self, CommandError> {
+    pub(super) async fn start(
+        stack: &Stack,
+        port: u16,
+        site: Option<PathBuf>,
+        progress: &Progress,
+    ) -> Result<Self, CommandError> {
         let functions = crate::functions();
         let settings = settings(stack.folder(), stack.endpoints())?;
         let step = progress.step("Schemas");
@@ -62,6 +68,7 @@ impl Service {
             settings: settings.clone(),
             issuer,
             limits: Limits::default(),
+            site,
         };
         let gateway = serve(config).await?;
         step.done(format_args!("listening on {}", gateway.address()));

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -13,6 +13,7 @@ use super::environment::Environment;
 use super::error::CommandError;
 use super::service::{self, Service};
 use super::signals::stop_token;
+use super::web;
 use crate::gateway::GatewayError;
 use crate::stack::{self, Endpoints, Folder, Given, Profile, Progress, Revived, Stack, StackError, is_free};
 
@@ -47,7 +48,11 @@ pub(super) async fn run(environment: &Environment) -> Result<ExitCode, CommandEr
     let progress = Progress::new();
     let given = Given::from_environment();
     let mut stack = Stack::start(folder, Profile::Up, &given, &environment.tools(), &progress, &stop).await?;
-    let result = serve(&mut stack, port, &progress, &stop).await;
+    let site = web::build(environment, &progress, &stop).await;
+    let result = match site {
+        Ok(site) => serve(&mut stack, port, site, &progress, &stop).await,
+        Err(error) => Err(error.into()),
+    };
     stack.stop(&progress).await;
     result.map(|()| ExitCode::SUCCESS)
 }
@@ -56,17 +61,19 @@ pub(super) async fn run(environment: &Environment) -> Result<ExitCode, CommandEr
 async fn serve(
     stack: &mut Stack,
     port: u16,
+    site: Option<PathBuf>,
     progress: &Progress,
     stop: &CancellationToken,
 ) -> Result<(), CommandError> {
+    let has_page = site.is_some();
     let service = tokio::select! {
-        service = Service::start(stack, port, progress) => service?,
+        service = Service::start(stack, port, site, progress) => service?,
         () = stop.cancelled() => return Err(StackError::Interrupted.into()),
     };
     let file = stack.folder().join(ADDRESSES_FILE);
     let result = match publish(&file, service.address(), stack.endpoints()) {
         Ok(()) => {
-            greet(service.address(), &file);
+            greet(service.address(), &file, has_page);
             tokio::select! {
                 error = keep(stack, &service, progress) => Err(error),
                 () = stop.cancelled() => Ok(()),
@@ -138,13 +145,20 @@ fn publish(file: &Path, address: SocketAddr, databases: &Endpoints) -> Result<()
 }
 
 /// Says what to do now.
-fn greet(address: SocketAddr, file: &Path) {
+fn greet(address: SocketAddr, file: &Path, has_page: bool) {
     let file = file.display();
+    let open = if has_page {
+        format!(
+            "  Open   http://{address}  to chat; sign in as somebody else in a private window to have two at once.\n\n"
+        )
+    } else {
+        String::new()
+    };
     let text = format!(
         r#"
 The chat is ready at http://{address}  (Ctrl-C stops it; addresses for programs: {file})
 
-  Open   http://{address}/dev/token?user=alice  for a token, or try:
+{open}  For programs, tokens are at  http://{address}/dev/token?user=alice :
 
   TOKEN=$(curl -s 'http://{address}/dev/token?user=alice')
   curl -s http://{address}/chat.v1.UserService/UpsertProfile \

@@ -13,7 +13,8 @@ const ALLOW_HEADERS: HeaderValue = HeaderValue::from_static(
     "authorization,baggage,connect-protocol-version,connect-timeout-ms,content-type,grpc-accept-encoding,grpc-timeout,\
      traceparent,tracestate,x-grpc-web,x-user-agent",
 );
-const EXPOSE_HEADERS: HeaderValue = HeaderValue::from_static("grpc-message,grpc-status,grpc-status-details-bin");
+const EXPOSE_HEADERS: HeaderValue =
+    HeaderValue::from_static("grpc-message,grpc-status,grpc-status-details-bin,retry-after");
 /// How long a browser may remember a preflight's answer, in seconds.
 const MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("7200");
 

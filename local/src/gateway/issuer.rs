@@ -1,5 +1,5 @@
-//! The local token issuer: an RSA key, tokens for whoever asks on this machine, and the two documents by which others
-//! check them. It stands where an OIDC provider stands in a deployment, and is never deployed.
+//! The local token issuer: an RSA key, tokens for whoever asks on this machine, a page to sign in on, and the two documents
+//! by which others check them. It stands where an OIDC provider stands in a deployment, and is never deployed.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -10,14 +10,26 @@ use std::time::Duration;
 
 use chat_domain::{UserId, Violation};
 use chrono::Utc;
-use http::StatusCode;
+use http::{Method, StatusCode, request};
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use rsa::RsaPrivateKey;
 use rsa::pkcs1::{DecodeRsaPrivateKey as _, EncodeRsaPrivateKey as _, LineEnding};
 use serde::Serialize;
 
+use self::sign_in::Codes;
+pub(crate) use self::sign_in::answer_sign_in_page;
 use super::reply::{self, Answer};
+
+mod sign_in;
+
+/// Where the keys are that tokens are checked with.
+pub(crate) const JWKS_PATH: &str = "/.well-known/jwks.json";
+/// Where it says what it does.
+pub(crate) const CONFIGURATION_PATH: &str = "/.well-known/openid-configuration";
+/// Where tokens are: by GET for whoever asks, by POST for a code.
+pub(crate) const TOKEN_PATH: &str = "/dev/token";
+const SIGN_IN_PATH: &str = "/dev/sign-in";
 
 /// How long a token is good for when its taker does not say.
 pub const TOKEN_TTL_DEFAULT: Duration = Duration::from_hours(12);
@@ -36,6 +48,8 @@ struct Inner {
     key: EncodingKey,
     key_id: String,
     jwks: JwkSet,
+    /// Handed out to pages, and not exchanged yet.
+    codes: Codes,
 }
 
 /// Why there is no issuer, or no token.
@@ -118,7 +132,18 @@ impl Issuer {
             key,
             key_id,
             jwks,
+            codes: Codes::default(),
         })))
+    }
+
+    /// Whether a request is the issuer's to answer.
+    pub(crate) fn is_asked(parts: &request::Parts) -> bool {
+        let methods: &[Method] = match parts.uri.path() {
+            JWKS_PATH | CONFIGURATION_PATH => &[Method::GET],
+            TOKEN_PATH | SIGN_IN_PATH => &[Method::GET, Method::POST],
+            _ => &[],
+        };
+        methods.contains(&parts.method)
     }
 
     /// What the tokens say in `iss`.
@@ -194,16 +219,26 @@ impl Issuer {
         struct Configuration<'a> {
             issuer: &'a str,
             jwks_uri: String,
+            authorization_endpoint: String,
             token_endpoint: String,
             response_types_supported: [&'static str; 1],
+            grant_types_supported: [&'static str; 2],
+            code_challenge_methods_supported: [&'static str; 1],
+            token_endpoint_auth_methods_supported: [&'static str; 1],
+            authorization_response_iss_parameter_supported: bool,
             subject_types_supported: [&'static str; 1],
             id_token_signing_alg_values_supported: [&'static str; 1],
         }
         let configuration = Configuration {
             issuer: &self.0.url,
-            jwks_uri: format!("{base}/.well-known/jwks.json"),
-            token_endpoint: format!("{base}/dev/token"),
-            response_types_supported: ["token"],
+            jwks_uri: format!("{base}{JWKS_PATH}"),
+            authorization_endpoint: format!("{base}{SIGN_IN_PATH}"),
+            token_endpoint: format!("{base}{TOKEN_PATH}"),
+            response_types_supported: ["code"],
+            grant_types_supported: ["authorization_code", "refresh_token"],
+            code_challenge_methods_supported: ["S256"],
+            token_endpoint_auth_methods_supported: ["none"],
+            authorization_response_iss_parameter_supported: true,
             subject_types_supported: ["public"],
             id_token_signing_alg_values_supported: ["RS256"],
         };

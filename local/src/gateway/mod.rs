@@ -17,6 +17,7 @@ mod grpc;
 mod http_api;
 mod issuer;
 mod reply;
+mod site;
 mod socket;
 mod socket_api;
 
@@ -25,6 +26,7 @@ use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,6 +36,7 @@ use chat_operation::Settings;
 use chat_runtime::{Function, Trigger};
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONNECTION, HeaderMap, HeaderValue, VARY};
 use http::{Method, Request, StatusCode, Version, request};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -51,6 +54,7 @@ pub(crate) use self::event::{HttpRequest, Moment, generate_id};
 use self::http_api::{HttpApi, Route};
 pub use self::issuer::{Issuer, IssuerError, TOKEN_TTL_DEFAULT, TOKEN_TTL_MAX};
 use self::reply::Answer;
+use self::site::Site;
 use self::socket_api::SocketApi;
 
 /// Where the WebSocket API is: the path of its one stage.
@@ -71,6 +75,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const LATE_CONNECTIONS_MAX: usize = 4_096;
 /// How long the last answers may take to be sent when what was under way had to be dropped.
 const LAST_ANSWERS_TIME_MAX: Duration = Duration::from_secs(1);
+/// Bytes of a form that the issuer reads.
+const FORM_BYTES_MAX: usize = 16 * 1024;
 /// How often idle environments are looked for, at most and at least.
 const REAP_INTERVALS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(30));
 
@@ -87,6 +93,8 @@ pub struct GatewayConfig {
     pub issuer: Issuer,
     /// AWS' quotas, unless a test lowers them.
     pub limits: Limits,
+    /// The folder of the web app's files, if it is to be served as well.
+    pub site: Option<PathBuf>,
 }
 
 /// The quotas. The defaults are those of AWS where AWS has them.
@@ -284,6 +292,7 @@ pub async fn serve(config: GatewayConfig) -> Result<Gateway, GatewayError> {
         settings,
         issuer,
         limits,
+        site,
     } = config;
     let listener = TcpListener::bind(address).await.map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => GatewayError::Taken(address),
@@ -298,7 +307,7 @@ pub async fn serve(config: GatewayConfig) -> Result<Gateway, GatewayError> {
         .with("LIVE_URL", format!("ws://{reachable}{LIVE_PATH}"));
     let stopping = CancellationToken::new();
     let tasks = Tasks::default();
-    let api = Arc::new(Api::new(
+    let mut api = Api::new(
         &functions,
         &settings,
         issuer,
@@ -306,7 +315,9 @@ pub async fn serve(config: GatewayConfig) -> Result<Gateway, GatewayError> {
         address.port(),
         &tasks,
         &stopping,
-    )?);
+    )?;
+    api.site = site.map(|folder| Site::new(&folder, reachable));
+    let api = Arc::new(api);
     let soonest = limits.environment_idle.min(limits.environment_surplus_idle);
     tasks.spawn(reap(Arc::clone(&api), soonest, stopping.clone()));
     tasks.spawn(accept(
@@ -463,6 +474,7 @@ struct Api {
     http: HttpApi,
     sockets: Option<Arc<SocketApi>>,
     issuer: Issuer,
+    site: Option<Site>,
     /// All pools, for the reaper.
     environments: Vec<Arc<Environments>>,
     /// Set when the gateway stops.
@@ -539,6 +551,7 @@ impl Api {
             http,
             sockets,
             issuer,
+            site: None,
             environments: all,
             stopping: stopping.clone(),
             killed: tasks.killed.clone(),
@@ -577,10 +590,8 @@ impl Api {
                 "Request Header Fields Too Large",
             );
         }
-        if parts.method == Method::GET
-            && let Some(answer) = self.issuer_answer(&parts)
-        {
-            return answer;
+        if Issuer::is_asked(&parts) {
+            return self.issuer_answer(&parts, body).await;
         }
         let path = parts.uri.path();
         let live = self.sockets.as_ref().zip(path.strip_prefix(LIVE_PATH));
@@ -599,20 +610,33 @@ impl Api {
                 let id = id.to_owned();
                 sockets.connections.answer(&id, Request::from_parts(parts, body)).await
             }
-            _ => self.http.answer(Request::from_parts(parts, body), source_ip).await,
+            _ => match &self.site {
+                Some(site) if Site::is_asked(&parts) => {
+                    let base = format!("http://{}", event::authority(&parts));
+                    site.answer(&parts, self.issuer.url(), &base).await
+                }
+                _ => self.http.answer(Request::from_parts(parts, body), source_ip).await,
+            },
         }
     }
 
-    /// Answers for the token issuer, when that is what the request is for.
-    fn issuer_answer(&self, parts: &request::Parts) -> Option<Answer> {
+    /// Answers for the token issuer.
+    async fn issuer_answer(&self, parts: &request::Parts, body: Incoming) -> Answer {
+        let query = parts.uri.query().unwrap_or_default();
+        let is_post = parts.method == Method::POST;
         let mut answer = match parts.uri.path() {
-            "/dev/token" if !names_this_machine(parts) => foreign_host(),
-            "/dev/token" => self.issuer.answer_token(parts.uri.query().unwrap_or_default()),
-            "/.well-known/jwks.json" => self.issuer.answer_jwks(),
-            "/.well-known/openid-configuration" => self
+            issuer::JWKS_PATH => self.issuer.answer_jwks(),
+            issuer::CONFIGURATION_PATH => self
                 .issuer
                 .answer_configuration(&format!("http://{}", event::authority(parts))),
-            _ => return None,
+            _ if !names_this_machine(parts) => foreign_host(),
+            path if is_post => match Limited::new(body, FORM_BYTES_MAX).collect().await {
+                Ok(form) if path == issuer::TOKEN_PATH => self.issuer.answer_exchange(&form.to_bytes()),
+                Ok(form) => self.issuer.answer_sign_in(query, &form.to_bytes()),
+                Err(_) => reply::line(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long, or broke off"),
+            },
+            issuer::TOKEN_PATH => self.issuer.answer_token(query),
+            _ => issuer::answer_sign_in_page(query),
         };
         let headers: &mut HeaderMap = answer.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -621,7 +645,7 @@ impl Api {
         if let Some(origin) = cors::local_origin(&parts.headers) {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         }
-        Some(answer)
+        answer
     }
 }
 

@@ -64,6 +64,11 @@ pub(crate) fn line(status: StatusCode, text: &str) -> Answer {
     bytes(status, "text/plain; charset=utf-8", format!("{text}\n").into_bytes())
 }
 
+/// A page.
+pub(crate) fn html(status: StatusCode, text: String) -> Answer {
+    bytes(status, "text/html; charset=utf-8", text.into_bytes())
+}
+
 /// An answer without a body.
 pub(crate) fn empty(status: StatusCode) -> Answer {
     let mut answer = Response::new(Either::Left(Full::default()));

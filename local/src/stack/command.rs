@@ -9,7 +9,7 @@ use super::complaint::complaint;
 use super::error::StackError;
 
 /// Runs a program that ends by itself, and returns what it printed.
-pub(super) async fn run_to_end(
+pub(crate) async fn run_to_end(
     what: &str,
     command: &mut Command,
     stop: &CancellationToken,

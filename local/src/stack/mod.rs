@@ -26,6 +26,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::command::run_to_end;
 pub use self::error::StackError;
 pub use self::folder::{Folder, is_free, replace};
 pub use self::progress::{Progress, Step};

@@ -156,6 +156,7 @@ async fn serve(functions: Vec<Function>, settings: &Settings, limits: Limits) ->
         settings: settings.clone(),
         issuer: issuer(),
         limits,
+        site: None,
     };
     gateway::serve(config).await.unwrap()
 }

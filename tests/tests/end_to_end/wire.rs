@@ -312,7 +312,7 @@ async fn pages_from_elsewhere_may_call_and_read_the_answer() {
     let answer = wire.send(call.unwrap()).await;
     let exposed = answer.headers()["access-control-expose-headers"].to_str().unwrap();
     assert_eq!(answer.headers()["access-control-allow-origin"], "*");
-    for header in ["grpc-status", "grpc-message", "grpc-status-details-bin"] {
+    for header in ["grpc-status", "grpc-message", "grpc-status-details-bin", "retry-after"] {
         assert!(exposed.contains(header), "{header}");
     }
     assert_eq!(

@@ -60,6 +60,7 @@ impl Service {
                 settings: settings.clone(),
                 issuer: issuer.clone(),
                 limits: Limits::default(),
+                site: None,
             })
         };
         let gateway = start(functions).await?;
