@@ -1,5 +1,5 @@
-//! What the start of a deployed function takes: instructions from its start through its first answer, as valgrind counts
-//! them, and the size of what is uploaded. `cargo chat test --bench start`.
+//! What a deployed function takes: instructions from its start through its first answer and for each one after, as valgrind
+//! counts them, and the size of what is uploaded. `cargo chat test --bench start`.
 //!
 //! The programs are built with the profile `deploy`, for this machine. Needs valgrind and zip.
 
@@ -36,6 +36,8 @@ const STARTED: [(&str, &str, &str, &str); 3] = [
 /// What is weighed besides.
 const WEIGHED: [&str; 1] = ["send-message"];
 
+/// How many more answers are measured.
+const WARM: u64 = 20;
 /// How much slower a program is under valgrind does not matter to its invocation.
 const INVOCATION: Duration = Duration::from_mins(5);
 
@@ -48,14 +50,25 @@ async fn main() {
     std::fs::create_dir(&scratch).expect("a folder for what valgrind says");
     for (name, path, calls, body) in STARTED {
         let wrapper = under_valgrind(&folder.join(name), &scratch);
-        let mut process = FunctionProcess::start(&wrapper, fixture.settings()).await;
-        process.invoke(http_event(path, "alice", "application/json", body, false), INVOCATION);
-        while !matches!(process.seen().await.1, Seen::Response(..)) {}
-        process.terminate().await;
-        let said = std::fs::read_to_string(scratch.join("valgrind")).expect("what valgrind says");
+        let mut counts = Vec::new();
+        for invocations in [1, 1 + WARM] {
+            let mut process = FunctionProcess::start(&wrapper, fixture.settings()).await;
+            for _ in 0..invocations {
+                process.invoke(http_event(path, "alice", "application/json", body, false), INVOCATION);
+                while !matches!(process.seen().await.1, Seen::Response(..)) {}
+            }
+            process.terminate().await;
+            let said = std::fs::read_to_string(scratch.join("valgrind")).expect("what valgrind says");
+            counts.push(instructions(&said));
+        }
+        let [start, more] = counts.as_slice() else {
+            unreachable!("two counts were made")
+        };
         println!(
-            "{name}, which calls {calls}: {} thousand instructions from its start through its first answer",
-            instructions(&said) / 1_000
+            "{name}, which calls {calls}: {} thousand instructions from its start through its first answer, {} thousand \
+             for each one after",
+            start / 1_000,
+            (more - start) / WARM / 1_000
         );
     }
     for name in names {

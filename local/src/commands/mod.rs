@@ -55,6 +55,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         args: Vec<OsString>,
     },
+    /// Run the tests of the web app, in a browser, with the databases that they need.
+    TestWeb,
     /// Start only databases for tests, print their addresses as shell exports, and stay until Ctrl-C.
     Stack,
     /// Write the files of a new RPC, with the tests that every operation has.
@@ -78,6 +80,7 @@ impl Arguments {
             let result = match self.command {
                 Command::Up => up::run(&environment).await,
                 Command::Test { args } => test::run(&environment, &args).await,
+                Command::TestWeb => test::run_web(&environment).await,
                 Command::Stack => stack::run(&environment).await,
                 Command::NewOperation(arguments) => new_operation::run(&environment, &arguments),
                 Command::Template(arguments) => template::run(&environment, &arguments),

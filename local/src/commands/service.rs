@@ -1,7 +1,7 @@
 //! The chat service on top of running databases: prepared, and served behind the gateway.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chat_operation::Settings;
@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::error::CommandError;
 use super::settings::settings;
 use crate::gateway::{Gateway, GatewayConfig, Issuer, Limits, serve};
-use crate::stack::{Progress, Stack};
+use crate::stack::{Endpoints, Progress};
 
 /// For whom tokens are.
 pub(super) const AUDIENCE: &str = "chat";
@@ -38,13 +38,14 @@ pub(super) struct Service {
 impl Service {
     /// Does what a deployment does before it takes traffic, and then serves the functions on loopback.
     pub(super) async fn start(
-        stack: &Stack,
+        folder: &Path,
+        endpoints: &Endpoints,
         port: u16,
         site: Option<PathBuf>,
         progress: &Progress,
     ) -> Result<Self, CommandError> {
         let functions = crate::functions();
-        let settings = settings(stack.folder(), stack.endpoints())?;
+        let settings = settings(folder, endpoints)?;
         let step = progress.step("Schemas");
         step.say("bringing them up to date");
         prepare(&functions, &settings).await?;
@@ -53,7 +54,7 @@ impl Service {
         let step = progress.step("Gateway");
         step.say("starting");
         let address = address(port);
-        let key_file = stack.folder().join("issuer.pem");
+        let key_file = folder.join("issuer.pem");
         // A new key takes a second of computing.
         let issuer = tokio::task::spawn_blocking(move || {
             Issuer::load_or_create(&key_file, &format!("http://{address}"), AUDIENCE)

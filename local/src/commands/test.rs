@@ -8,65 +8,107 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::INTERRUPTED;
 use super::environment::Environment;
 use super::error::CommandError;
 use super::signals::stop_token;
 use super::testbed::Testbed;
-use crate::stack::{Progress, StackError, reason};
+use super::web;
+use crate::stack::{Endpoints, Progress, StackError};
 
 /// How long tests that were asked to stop may take, before they are killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Runs cargo's tests, and those of the web app after them when nothing else was asked for.
 pub(super) async fn run(environment: &Environment, args: &[OsString]) -> Result<ExitCode, CommandError> {
-    let stop = stop_token()?;
-    let progress = Progress::new();
-    let mut testbed = Testbed::open(environment, &progress, &stop).await?;
-    let variables = testbed.endpoints().variables();
-    let args = arguments(args);
-    progress.line(format_args!("Running cargo {}", args.join(OsStr::new(" ")).display()));
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let mut command = Command::new(&cargo);
-    for name in own_variables(std::env::vars_os().map(|(name, _)| name)) {
-        command.env_remove(name);
-    }
-    let child = command
-        .args(args)
-        .envs(variables)
-        .current_dir(environment.workspace())
-        .stdin(Stdio::null())
-        // A group of its own, so that everything that the tests start can be stopped with them.
-        .process_group(0)
-        .spawn()
-        .map_err(|source| StackError::Spawn {
-            program: cargo.to_string_lossy().into_owned(),
-            source,
-        });
-    let result = match child {
-        Ok(mut child) => {
-            let ended = tokio::select! {
-                status = child.wait() => Some(status),
-                error = testbed.keep(&progress) => { progress.line(reason(&error)); None }
-                () = stop.cancelled() => None,
-            };
-            match ended {
-                Some(Ok(status)) => Ok(exit_code(status)),
-                Some(Err(source)) => Err(StackError::Spawn {
-                    program: "cargo test".to_owned(),
-                    source,
-                }
-                .into()),
-                None => {
-                    stop_group(&mut child).await;
-                    Ok(ExitCode::from(INTERRUPTED))
-                }
-            }
+    on_databases(environment, async |endpoints, progress, stop| {
+        let code = cargo_test(environment, endpoints, args, progress, stop).await?;
+        if args.is_empty() && code == ExitCode::SUCCESS {
+            return web::test(environment, endpoints, progress, stop).await;
         }
-        Err(error) => Err(error.into()),
+        Ok(code)
+    })
+    .await
+}
+
+/// Runs the web app's tests.
+pub(super) async fn run_web(environment: &Environment) -> Result<ExitCode, CommandError> {
+    on_databases(environment, async |endpoints, progress, stop| {
+        web::test(environment, endpoints, progress, stop).await
+    })
+    .await
+}
+
+/// Runs tests while databases for them are up.
+async fn on_databases(
+    environment: &Environment,
+    tests: impl AsyncFnOnce(&Endpoints, &Progress, &CancellationToken) -> Result<ExitCode, CommandError>,
+) -> Result<ExitCode, CommandError> {
+    let (stop, progress) = (stop_token()?, Progress::new());
+    let mut testbed = Testbed::open(environment, &progress, &stop).await?;
+    let endpoints = testbed.endpoints().clone();
+    let result = tokio::select! {
+        result = tests(&endpoints, &progress, &stop) => result,
+        error = testbed.keep(&progress) => Err(error.into()),
     };
     testbed.close(&progress, &stop).await;
     result
+}
+
+async fn cargo_test(
+    environment: &Environment,
+    endpoints: &Endpoints,
+    args: &[OsString],
+    progress: &Progress,
+    stop: &CancellationToken,
+) -> Result<ExitCode, CommandError> {
+    let args = arguments(args);
+    progress.line(format_args!("Running cargo {}", args.join(OsStr::new(" ")).display()));
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(cargo);
+    for name in own_variables(std::env::vars_os().map(|(name, _)| name)) {
+        command.env_remove(name);
+    }
+    command
+        .args(args)
+        .envs(endpoints.variables())
+        .current_dir(environment.workspace())
+        .stdin(Stdio::null());
+    run_tests(&mut command, "cargo test", stop).await
+}
+
+/// Runs a program whose output is for the person, and whose exit code is passed on.
+pub(super) async fn run_tests(
+    command: &mut Command,
+    what: &'static str,
+    stop: &CancellationToken,
+) -> Result<ExitCode, CommandError> {
+    let fault = |source| StackError::Spawn {
+        program: what.to_owned(),
+        source,
+    };
+    // A group of its own, so that everything that the tests start can be stopped with them.
+    let mut child = Group(command.process_group(0).spawn().map_err(fault)?);
+    tokio::select! {
+        status = child.0.wait() => Ok(exit_code(status.map_err(fault)?)),
+        () = stop.cancelled() => {
+            stop_group(&mut child.0).await;
+            Ok(ExitCode::from(INTERRUPTED))
+        }
+    }
+}
+
+/// A program and all that it started, which do not outlive whoever waits for them.
+struct Group(Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = group_of(&self.0) {
+            let _ = rustix::process::kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 /// What cargo is told: all packages, unless some are chosen, which `--workspace` would override.
@@ -93,14 +135,16 @@ fn own_variables(names: impl Iterator<Item = OsString>) -> impl Iterator<Item = 
     })
 }
 
-async fn stop_group(child: &mut Child) {
-    let Some(group) = child
+/// The group that a child leads, unless it has ended.
+fn group_of(child: &Child) -> Option<Pid> {
+    child
         .id()
         .and_then(|pid| i32::try_from(pid).ok())
         .and_then(Pid::from_raw)
-    else {
-        return;
-    };
+}
+
+async fn stop_group(child: &mut Child) {
+    let Some(group) = group_of(child) else { return };
     let _ = rustix::process::kill_process_group(group, Signal::INT);
     let _ = timeout(STOP_PATIENCE, child.wait()).await;
     // Cargo does not wait for its tests when it is interrupted.

@@ -15,7 +15,7 @@ use super::service::{self, Service};
 use super::signals::stop_token;
 use super::web;
 use crate::gateway::GatewayError;
-use crate::stack::{self, Endpoints, Folder, Given, Profile, Progress, Revived, Stack, StackError, is_free};
+use crate::stack::{self, Endpoints, Folder, Given, Profile, Progress, Revived, Stack, StackError, is_free, reason};
 
 const PORT_DEFAULT: u16 = 8080;
 /// Where programs find the service while it runs.
@@ -48,10 +48,13 @@ pub(super) async fn run(environment: &Environment) -> Result<ExitCode, CommandEr
     let progress = Progress::new();
     let given = Given::from_environment();
     let mut stack = Stack::start(folder, Profile::Up, &given, &environment.tools(), &progress, &stop).await?;
-    let site = web::build(environment, &progress, &stop).await;
-    let result = match site {
+    let result = match web::build(environment, &progress, &stop).await {
+        Err(StackError::Interrupted) => Err(StackError::Interrupted.into()),
         Ok(site) => serve(&mut stack, port, site, &progress, &stop).await,
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            progress.line(format_args!("There is no page to chat on: {}", reason(&error)));
+            serve(&mut stack, port, None, &progress, &stop).await
+        }
     };
     stack.stop(&progress).await;
     result.map(|()| ExitCode::SUCCESS)
@@ -67,7 +70,7 @@ async fn serve(
 ) -> Result<(), CommandError> {
     let has_page = site.is_some();
     let service = tokio::select! {
-        service = Service::start(stack, port, site, progress) => service?,
+        service = Service::start(stack.folder(), stack.endpoints(), port, site, progress) => service?,
         () = stop.cancelled() => return Err(StackError::Interrupted.into()),
     };
     let file = stack.folder().join(ADDRESSES_FILE);
@@ -148,9 +151,7 @@ fn publish(file: &Path, address: SocketAddr, databases: &Endpoints) -> Result<()
 fn greet(address: SocketAddr, file: &Path, has_page: bool) {
     let file = file.display();
     let open = if has_page {
-        format!(
-            "  Open   http://{address}  to chat; sign in as somebody else in a private window to have two at once.\n\n"
-        )
+        format!("  Open   http://{address}  to chat, in two windows as two people.\n\n")
     } else {
         String::new()
     };

@@ -1,19 +1,23 @@
-//! The web app: built when Node.js is there, and when something has changed since.
+//! The web app: built when Node.js is there and something has changed since, and tested.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
 use std::time::SystemTime;
 
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 use super::environment::Environment;
-use crate::stack::{Progress, StackError, reason, run_to_end};
+use super::error::CommandError;
+use super::service::Service;
+use super::test::run_tests;
+use crate::stack::{Endpoints, Progress, StackError, run_to_end};
 
 /// What others have written and what is made here: no change of these makes the app another one.
-const NOT_SOURCES: [&str; 3] = ["node_modules", "dist", "screenshots"];
+const NOT_SOURCES: [&str; 4] = ["node_modules", "dist", "e2e", "screenshots"];
 
-/// Builds the app, and answers the folder of its files. Without Node.js, or when that fails, it says so, and the service
-/// is served without a page.
+/// Builds the app unless it is built, and answers the folder of its files; none without npm, which it says.
 pub(super) async fn build(
     environment: &Environment,
     progress: &Progress,
@@ -27,41 +31,55 @@ pub(super) async fn build(
         work.done("built before");
         return Ok(Some(built));
     }
-    let npm = |args: &[&str]| {
-        let mut command = Command::new("npm");
-        command.args(args).current_dir(&web);
-        command
-    };
-    let has_npm = run_to_end("npm", &mut npm(&["--version"]), stop).await;
-    if let Err(StackError::Interrupted) = has_npm {
-        return Err(StackError::Interrupted);
+    match run_to_end("npm", &mut npm(&web, &["--version"]), stop).await {
+        Ok(_) => {}
+        Err(StackError::Interrupted) => return Err(StackError::Interrupted),
+        Err(_) => {
+            work.done("left out, since there is no npm: with Node.js there is a page to chat on");
+            return Ok(None);
+        }
     }
-    if has_npm.is_err() {
-        work.done("left out, since there is no npm: install Node.js 20 or newer for a page to chat on");
-        return Ok(None);
-    }
-    let is_installed =
-        modified(&web.join("node_modules/.package-lock.json")) >= modified(&web.join("package-lock.json"));
-    let mut result = Ok(String::new());
-    if !is_installed {
+    if modified(&web.join("node_modules/.package-lock.json")) < modified(&web.join("package-lock.json")) {
         work.say("installing packages with npm, which takes a minute");
-        result = run_to_end("npm ci", &mut npm(&["ci", "--no-audit", "--no-fund"]), stop).await;
+        run_to_end("npm ci", &mut npm(&web, &["ci", "--no-audit", "--no-fund"]), stop).await?;
     }
-    if result.is_ok() {
-        work.say("building");
-        result = run_to_end("npm run build", &mut npm(&["run", "build"]), stop).await;
-    }
-    match result {
-        Ok(_) => {
-            work.done("built");
-            Ok(Some(built))
-        }
-        Err(StackError::Interrupted) => Err(StackError::Interrupted),
-        Err(error) => {
-            work.done(format_args!("left out: {}", reason(&error)));
-            Ok(None)
-        }
-    }
+    work.say("building");
+    run_to_end("npm run build", &mut npm(&web, &["run", "build"]), stop).await?;
+    work.done("built");
+    Ok(Some(built))
+}
+
+/// Tests the client library and the app, in a browser and against the service on these databases. Without npm there is
+/// nothing to test with, which it says.
+pub(super) async fn test(
+    environment: &Environment,
+    endpoints: &Endpoints,
+    progress: &Progress,
+    stop: &CancellationToken,
+) -> Result<ExitCode, CommandError> {
+    let Some(site) = build(environment, progress, stop).await? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let folder = environment.test_folder();
+    // Tokens name the address, so it is chosen before the gateway listens.
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+    let port = port.map_err(StackError::file("find a free port for", &folder))?.port();
+    let service = Box::pin(Service::start(&folder, endpoints, port, Some(site), progress)).await?;
+    progress.line("Running npm test");
+    let mut command = npm(&environment.workspace().join("web"), &["test"]);
+    command
+        .env("CHAT_URL", format!("http://{}", service.address()))
+        .stdin(Stdio::null())
+        .process_group(0);
+    let result = run_tests(&mut command, "npm test", stop).await;
+    service.stop().await;
+    result
+}
+
+fn npm(web: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new("npm");
+    command.args(args).current_dir(web);
+    command
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {

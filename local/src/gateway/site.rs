@@ -48,7 +48,7 @@ impl Site {
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; font-src 'self'; \
              manifest-src 'self'; connect-src 'self' http://{address} ws://{address} http://localhost:{port} \
              ws://localhost:{port}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-             require-trusted-types-for 'script'"
+             require-trusted-types-for 'script'; trusted-types service-worker"
         );
         Self {
             files: ServeDir::new(folder)

@@ -1,0 +1,75 @@
+/** The person's chat, for all that is shown. */
+
+import type { ChatClient, ConversationState, Profile } from "chat-client";
+import { ChatError } from "chat-client";
+import { useStore } from "chat-client/react";
+import { createContext, use, useCallback, useRef, useState } from "react";
+import { useI18n } from "./i18n.tsx";
+import type { Texts } from "./texts/en.ts";
+
+export interface Chat {
+  readonly client: ChatClient;
+  readonly userId: string;
+  readonly signOut: () => void;
+}
+
+export const ChatContext = createContext<Chat | undefined>(undefined);
+
+export function useChat(): Chat {
+  const chat = use(ChatContext);
+  if (!chat) {
+    throw new Error("nobody is signed in");
+  }
+  return chat;
+}
+
+export function useProfile(userId: string): Profile | undefined {
+  return useStore(useChat().client.profile(userId));
+}
+
+/** What a user is called: as they say, or by their id. */
+export function useName(userId: string): string {
+  return useProfile(userId)?.displayName ?? userId;
+}
+
+/** The other one of a direct conversation. */
+export function otherOf(conversation: ConversationState, userId: string): string {
+  return conversation.memberIds.find((member) => member !== userId) ?? userId;
+}
+
+/** What went wrong, for the person. */
+export function explain(cause: unknown, texts: Texts): string {
+  const { errors } = texts;
+  const error = cause instanceof ChatError ? cause : undefined;
+  if (error?.reason && error.reason in errors) {
+    return errors[error.reason as keyof typeof errors];
+  }
+  if (error?.violations[0]) {
+    return error.violations.map(({ description }) => description).join(" ");
+  }
+  return error?.isTransient ? errors.unavailable : errors.other;
+}
+
+/** Something that a person has started: whether it is under way, and what went wrong. */
+export function useAction<A extends unknown[]>(action: (...args: A) => Promise<unknown>) {
+  const { texts } = useI18n();
+  const [isBusy, setIsBusy] = useState(false);
+  const [error, setError] = useState<string>();
+  const latest = useRef(action);
+  latest.current = action;
+  const run = useCallback(
+    async (...args: A) => {
+      setIsBusy(true);
+      setError(undefined);
+      try {
+        await latest.current(...args);
+      } catch (cause) {
+        setError(explain(cause, texts));
+      } finally {
+        setIsBusy(false);
+      }
+    },
+    [texts],
+  );
+  return { run, isBusy, error };
+}

@@ -1,0 +1,248 @@
+/** One conversation: what was said, and what is to be. */
+
+import { ChatError, type ConversationState, type History, type Message } from "chat-client";
+import { useStore } from "chat-client/react";
+import { useCallback, useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import { useAnnounce } from "./announcer.tsx";
+import { otherOf, useChat, useName } from "./chat.tsx";
+import { Composer } from "./composer.tsx";
+import { useI18n } from "./i18n.tsx";
+import { MessageList, type Shown } from "./message-list.tsx";
+import { Avatar, Empty, IconButton, Name, Waiting } from "./parts.tsx";
+import { RemoveFriend } from "./people.tsx";
+import { go } from "./router.ts";
+
+/** How long a conversation may be unknown before that is said, in milliseconds. */
+const UNKNOWN_FOR = 4_000;
+
+export function ConversationScreen({ id, messageId }: { id: string; messageId: string | undefined }) {
+  const { texts } = useI18n();
+  const { client, userId } = useChat();
+  const messages = useStore(client.messages(id));
+  const { conversation } = messages;
+  const { isStale } = useStore(client.status);
+  const [isLate, setIsLate] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setIsLate(true), UNKNOWN_FOR);
+    return () => clearTimeout(timer);
+  }, []);
+  if (!conversation) {
+    return isLate && !isStale ? <Empty title={texts.notMember} /> : <Waiting rows={6} />;
+  }
+  const other = otherOf(conversation, userId);
+  return <Open conversation={conversation} outgoing={messages.outgoing} other={other} messageId={messageId} />;
+}
+
+function Open({
+  conversation,
+  outgoing,
+  other,
+  messageId,
+}: {
+  conversation: ConversationState;
+  outgoing: Shown["outgoing"];
+  other: string;
+  messageId: string | undefined;
+}) {
+  const { texts } = useI18n();
+  const { client } = useChat();
+  const id = conversation.conversationId;
+  const name = useName(other);
+  const [replyTo, setReplyTo] = useState<Message>();
+  const [areDetailsOpen, setAreDetailsOpen] = useState(false);
+  const { part, target, missing, leave, jump } = useJumps(conversation, messageId);
+  const history = useSyncExternalStore(part?.subscribe ?? nothing, () => part?.getSnapshot());
+  useAnnouncements(conversation);
+  const canWrite = useStore(client.friends()).some((friend) => friend.userId === other && friend.state === "accepted");
+  const { isStale } = useStore(client.status);
+
+  const shown: Shown = part
+    ? {
+        messages: history?.messages ?? [],
+        outgoing: [],
+        hasOlder: history?.hasOlder ?? false,
+        hasNewer: history?.hasNewer ?? false,
+        isLoaded: history !== undefined,
+      }
+    : {
+        messages: conversation.messages,
+        outgoing,
+        hasOlder: conversation.hasOlder,
+        hasNewer: false,
+        isLoaded: conversation.isLoaded,
+      };
+  const loadOlder = useCallback(() => (part ? part.loadOlder() : client.loadOlder(id)), [part, client, id]);
+  const loadNewer = useCallback(async () => {
+    await part?.loadNewer();
+    if (part?.getSnapshot()?.hasNewer === false) {
+      leave();
+    }
+  }, [part, leave]);
+  return (
+    <div className="conversation">
+      <header className="header">
+        <a
+          className="icon-button only-phone"
+          href="/"
+          aria-label={texts.back}
+          onClick={(event) => {
+            event.preventDefault();
+            go({ kind: "chats" });
+          }}
+        >
+          <BackIcon />
+        </a>
+        <Avatar userId={other} />
+        <h1 className="header-name">
+          <Name userId={other} />
+        </h1>
+        <IconButton
+          icon="info"
+          label={texts.details}
+          aria-expanded={areDetailsOpen}
+          onClick={() => setAreDetailsOpen(!areDetailsOpen)}
+        />
+      </header>
+      {part && (
+        <p className="older-part">
+          {texts.olderPart}{" "}
+          <button type="button" className="link" onClick={leave}>
+            {texts.backToNewest}
+          </button>
+        </p>
+      )}
+      {missing && (
+        <p className="older-part" role="alert">
+          {texts.missingMessage}
+        </p>
+      )}
+      {shown.isLoaded ? (
+        <MessageList
+          key={part ? "part" : "newest"}
+          conversation={conversation}
+          other={other}
+          shown={shown}
+          target={target}
+          loadOlder={loadOlder}
+          loadNewer={loadNewer}
+          onReply={setReplyTo}
+          onJump={jump}
+        />
+      ) : (
+        <div className="messages">
+          <Waiting rows={6} />
+        </div>
+      )}
+      {canWrite || isStale ? (
+        <Composer
+          key={id}
+          conversationId={id}
+          placeholder={texts.writeTo(name)}
+          replyTo={replyTo}
+          onReplyEnd={() => setReplyTo(undefined)}
+          onSent={leave}
+        />
+      ) : (
+        <p className="cannot-write">{texts.cannotSend}</p>
+      )}
+      {areDetailsOpen && <Details other={other} isFriend={canWrite} onClose={() => setAreDetailsOpen(false)} />}
+    </div>
+  );
+}
+
+function nothing(): () => void {
+  return () => undefined;
+}
+
+function BackIcon() {
+  return (
+    <svg className="icon turning" viewBox="0 0 24 24" aria-hidden="true">
+      <path d="M15 5l-7 7 7 7" />
+    </svg>
+  );
+}
+
+/** A message that one wants to see, and when, since it may be the same one again. */
+export interface Target {
+  readonly messageId: string;
+  readonly turn: number;
+}
+
+/** Goes to a message by its link or by a quote: where it is at hand, by scrolling, else to a part of the history. */
+function useJumps(conversation: ConversationState, messageId: string | undefined) {
+  const { client } = useChat();
+  const id = conversation.conversationId;
+  const [part, setPart] = useState<History>();
+  const [target, setTarget] = useState<Target>();
+  const [missing, setMissing] = useState(false);
+  const { messages, isLoaded } = conversation;
+  const known = useMemo(() => new Set(messages.map((message) => message.messageId)), [messages]);
+  const leave = useCallback(() => {
+    setPart(undefined);
+    setTarget(undefined);
+    setMissing(false);
+  }, []);
+  const jump = useCallback(
+    async (wanted: string, seq?: number) => {
+      setMissing(false);
+      if (!known.has(wanted)) {
+        try {
+          const place = seq ?? (await client.message(id, wanted)).seq;
+          const around = client.history(id, place);
+          await around.load();
+          setPart(around);
+        } catch (cause) {
+          setMissing(cause instanceof ChatError && !cause.isTransient);
+          return;
+        }
+      } else {
+        setPart(undefined);
+      }
+      setTarget((before) => ({ messageId: wanted, turn: (before?.turn ?? 0) + 1 }));
+    },
+    [client, id, known],
+  );
+  const [linked, setLinked] = useState<string>();
+  useEffect(() => {
+    if (messageId && isLoaded && linked !== messageId) {
+      setLinked(messageId);
+      jump(messageId);
+    }
+  }, [messageId, isLoaded, linked, jump]);
+  return { part, target, missing, leave, jump };
+}
+
+/** Says what others say to who does not see it. */
+function useAnnouncements(conversation: ConversationState): void {
+  const { texts } = useI18n();
+  const { client } = useChat();
+  const announce = useAnnounce();
+  const id = conversation.conversationId;
+  useEffect(
+    () =>
+      client.onMessage((message) => {
+        if (message.conversationId === id) {
+          const name = client.profile(message.senderId).getSnapshot()?.displayName ?? message.senderId;
+          announce(texts.said(name, message.text));
+        }
+      }),
+    [client, id, announce, texts],
+  );
+}
+
+function Details({ other, isFriend, onClose }: { other: string; isFriend: boolean; onClose: () => void }) {
+  const { texts } = useI18n();
+  return (
+    <aside className="details" aria-label={texts.details}>
+      <IconButton icon="close" label={texts.close} onClick={onClose} />
+      <Avatar userId={other} isLarge />
+      <h2>
+        <Name userId={other} />
+      </h2>
+      <p className="quiet">
+        <bdi>{other}</bdi>
+      </p>
+      {isFriend && <RemoveFriend userId={other} />}
+    </aside>
+  );
+}

@@ -1,0 +1,83 @@
+import "./styles.css";
+import { Component, type ReactNode, StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { App } from "./app.tsx";
+import { Auth } from "./auth.ts";
+import { loadConfig } from "./config.ts";
+import { I18nProvider, useI18n } from "./i18n.tsx";
+import { Empty } from "./parts.tsx";
+import { applyTheme } from "./theme.ts";
+
+function Broken() {
+  const { texts } = useI18n();
+  return (
+    <Empty title={texts.brokenTitle} text={texts.brokenText}>
+      <button type="button" className="button primary" onClick={() => location.reload()}>
+        {texts.reload}
+      </button>
+    </Empty>
+  );
+}
+
+/** A defect in what is shown leaves a page that says so. */
+class Boundary extends Component<{ children: ReactNode }, { isBroken: boolean }> {
+  override state = { isBroken: false };
+
+  static getDerivedStateFromError() {
+    return { isBroken: true };
+  }
+
+  override render() {
+    return this.state.isBroken ? <Broken /> : this.props.children;
+  }
+}
+
+function CannotStart({ reason }: { reason: string }) {
+  const { texts } = useI18n();
+  return (
+    <Empty title={texts.cannotStart} text={reason}>
+      <button type="button" className="button primary" onClick={() => location.reload()}>
+        {texts.tryAgain}
+      </button>
+    </Empty>
+  );
+}
+
+async function start(): Promise<ReactNode> {
+  try {
+    const config = await loadConfig();
+    return <App auth={new Auth(config)} config={config} />;
+  } catch (cause) {
+    return <CannotStart reason={cause instanceof Error ? cause.message : String(cause)} />;
+  }
+}
+
+/** What browsers have and TypeScript does not know of yet. */
+interface TrustedWindow extends Window {
+  readonly trustedTypes?: {
+    createPolicy(name: string, rules: { createScriptURL: () => string }): { createScriptURL(url: string): string };
+  };
+}
+
+applyTheme();
+const root = createRoot(document.getElementById("root") as HTMLElement);
+start().then((page) =>
+  root.render(
+    <StrictMode>
+      <I18nProvider>
+        <Boundary>{page}</Boundary>
+      </I18nProvider>
+    </StrictMode>,
+  ),
+);
+
+if ("serviceWorker" in navigator && import.meta.env.PROD) {
+  // The one script that is named by a text; the page's policy allows no other.
+  const policy = (window as TrustedWindow).trustedTypes?.createPolicy("service-worker", {
+    createScriptURL: () => "/sw.js",
+  });
+  const url = policy?.createScriptURL("") ?? "/sw.js";
+  navigator.serviceWorker.register(url).catch(() => {
+    // Then it does not open without a network; all else works.
+  });
+}

@@ -1,0 +1,278 @@
+/**
+ * What was said, of which only what can be seen is on the page.
+ *
+ * The list is anchored at its end: older messages that come in above, and rows that turn out higher than was thought, leave
+ * what one looks at where it is. Rows are made from the messages around a place, so a list of 100,000 costs no more than what
+ * can be seen of it.
+ */
+
+import { useVirtualizer } from "@tanstack/react-virtual";
+import type { ConversationState, Message, Outgoing } from "chat-client";
+import { type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { useChat } from "./chat.tsx";
+import type { Target } from "./conversation.tsx";
+import { isSameDay } from "./days.ts";
+import { useI18n } from "./i18n.tsx";
+import { MessageRow, type RowKind } from "./message.tsx";
+import { Icon } from "./parts.tsx";
+
+/** A stretch of a conversation, and what is on its way. */
+export interface Shown {
+  readonly messages: readonly Message[];
+  readonly outgoing: readonly Outgoing[];
+  readonly hasOlder: boolean;
+  readonly hasNewer: boolean;
+  readonly isLoaded: boolean;
+}
+
+/** Messages of one sender within this time stand together, in milliseconds. */
+const GROUP_TIME = 300_000;
+/** How near to an end of the list more of it is loaded, in rows. */
+const LOAD_AHEAD = 25;
+/** How far from the end still counts as being there, in pixels. */
+const END_MARGIN = 60;
+const ROW_HEIGHT = 60;
+
+/** The list of a place on either side: what was said, then what is on its way. */
+function itemAt({ messages, outgoing }: Shown, index: number): Message | Outgoing | undefined {
+  return messages[index] ?? outgoing[index - messages.length];
+}
+
+function isMessage(item: Message | Outgoing): item is Message {
+  return "seq" in item;
+}
+
+function timeOf(item: Message | Outgoing): number {
+  return isMessage(item) ? item.sentAt : item.createdAt;
+}
+
+export function MessageList({
+  conversation,
+  other,
+  shown,
+  target,
+  loadOlder,
+  loadNewer,
+  onReply,
+  onJump,
+}: {
+  conversation: ConversationState;
+  other: string;
+  shown: Shown;
+  target: Target | undefined;
+  loadOlder: () => Promise<void>;
+  loadNewer: () => Promise<void>;
+  onReply: (message: Message) => void;
+  onJump: (messageId: string, seq?: number) => void;
+}) {
+  const { texts, number } = useI18n();
+  const { client, userId } = useChat();
+  const scroller = useRef<HTMLDivElement>(null);
+  const latest = useRef(shown);
+  latest.current = shown;
+  const { messages, outgoing, hasOlder, hasNewer } = shown;
+  const count = messages.length + outgoing.length;
+  // As it was when the conversation was opened: the line stays while one reads on.
+  const [firstUnread] = useState(() => {
+    const { readSeq, unreadCount } = conversation;
+    return unreadCount > 0
+      ? messages.find((message) => message.seq > readSeq && message.senderId !== userId)?.seq
+      : undefined;
+  });
+
+  const getItemKey = useCallback(
+    (index: number) => {
+      const item = itemAt(latest.current, index);
+      if (!item) {
+        return index;
+      }
+      // The same before and after the service has confirmed it.
+      return `${isMessage(item) ? item.senderId : userId}/${item.clientMessageId}`;
+    },
+    [userId],
+  );
+  const virtualizer = useVirtualizer({
+    count,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => ROW_HEIGHT,
+    getItemKey,
+    anchorTo: "end",
+    followOnAppend: true,
+    scrollEndThreshold: END_MARGIN,
+    overscan: 8,
+    paddingStart: 16,
+    paddingEnd: 8,
+  });
+  const rows = virtualizer.getVirtualItems();
+  const first = rows[0]?.index ?? 0;
+  const last = rows.at(-1)?.index ?? 0;
+
+  // Where one begins to read: at what is new, at what one came for, or at the end.
+  const begun = useRef(false);
+  useLayoutEffect(() => {
+    if (begun.current || count === 0) {
+      return;
+    }
+    begun.current = true;
+    const unreadIndex = messages.findIndex((message) => message.seq === firstUnread);
+    if (target) {
+      return;
+    }
+    if (unreadIndex >= 0) {
+      virtualizer.scrollToIndex(unreadIndex, { align: "start" });
+    } else {
+      virtualizer.scrollToEnd();
+    }
+  }, [count, messages, firstUnread, target, virtualizer]);
+
+  const [marked, setMarked] = useState<string>();
+  useEffect(() => {
+    if (!target) {
+      return;
+    }
+    const index = latest.current.messages.findIndex((message) => message.messageId === target.messageId);
+    if (index >= 0) {
+      virtualizer.scrollToIndex(index, { align: "center" });
+      setMarked(target.messageId);
+      const timer = setTimeout(() => setMarked(undefined), 2_500);
+      return () => clearTimeout(timer);
+    }
+    return undefined;
+  }, [target, virtualizer]);
+
+  useMore(hasOlder && first < LOAD_AHEAD, loadOlder);
+  useMore(hasNewer && last > count - LOAD_AHEAD, loadNewer);
+
+  // What is seen is read, by who looks at the page.
+  const seenSeq = messages[Math.min(visibleEnd(virtualizer), messages.length - 1)]?.seq ?? 0;
+  useEffect(() => {
+    const mark = () => {
+      if (document.visibilityState === "visible" && document.hasFocus() && seenSeq > 0) {
+        client.markRead(conversation.conversationId, seenSeq);
+      }
+    };
+    mark();
+    addEventListener("focus", mark);
+    document.addEventListener("visibilitychange", mark);
+    return () => {
+      removeEventListener("focus", mark);
+      document.removeEventListener("visibilitychange", mark);
+    };
+  }, [client, conversation.conversationId, seenSeq]);
+
+  const isAtEnd = !hasNewer && virtualizer.isAtEnd(END_MARGIN);
+  const { unreadCount } = conversation;
+  const otherReadSeq = conversation.readSeqs.get(other) ?? 0;
+  return (
+    <div className="messages">
+      <div
+        className="scroller"
+        ref={scroller}
+        role="log"
+        aria-live="off"
+        aria-label={texts.messages(other)}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+        tabIndex={0}
+        onKeyDown={(event) => moveFocus(event)}
+      >
+        <div className="height" style={{ height: virtualizer.getTotalSize() }}>
+          {rows.map((row) => {
+            const item = itemAt(shown, row.index);
+            if (!item) {
+              return undefined;
+            }
+            const before = row.index > 0 ? itemAt(shown, row.index - 1) : undefined;
+            const after = itemAt(shown, row.index + 1);
+            const kind: RowKind = {
+              isDirect: conversation.kind === "direct",
+              isFirstOfAll: row.index === 0 && !hasOlder,
+              isFirstOfDay: !before || !isSameDay(timeOf(before), timeOf(item)),
+              isFirstOfGroup: !before || !belongTogether(before, item, userId),
+              isLastOfGroup: !after || !belongTogether(item, after, userId),
+              isFirstUnread: isMessage(item) && item.seq === firstUnread,
+              isMarked: isMessage(item) && item.messageId === marked,
+              isRead: isMessage(item) && item.seq <= otherReadSeq,
+            };
+            return (
+              <div
+                key={row.key}
+                ref={virtualizer.measureElement}
+                data-index={row.index}
+                className="row-place"
+                style={{ transform: `translateY(${row.start}px)` }}
+              >
+                <MessageRow item={item} kind={kind} onReply={onReply} onJump={onJump} />
+              </div>
+            );
+          })}
+        </div>
+      </div>
+      {!isAtEnd && (
+        <button
+          type="button"
+          className="to-newest"
+          aria-label={unreadCount > 0 ? texts.jumpToNewestUnread(number.format(unreadCount)) : texts.jumpToNewest}
+          onClick={() => virtualizer.scrollToEnd({ behavior: calm() ? "auto" : "smooth" })}
+        >
+          <Icon name="down" />
+          {unreadCount > 0 && <span className="badge">{number.format(unreadCount)}</span>}
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** Loads more as long as it is wanted, one page at a time; after a failure, when one scrolls on. */
+function useMore(isWanted: boolean, load: () => Promise<void>): void {
+  const [turn, setTurn] = useState(0);
+  const isLoading = useRef(false);
+  useEffect(() => {
+    if (isWanted && !isLoading.current) {
+      isLoading.current = true;
+      load().then(
+        () => {
+          isLoading.current = false;
+          setTurn(turn + 1);
+        },
+        () => {
+          isLoading.current = false;
+        },
+      );
+    }
+  }, [isWanted, load, turn]);
+}
+
+/** The last row of which at least a part can be seen. */
+function visibleEnd(virtualizer: ReturnType<typeof useVirtualizer<HTMLDivElement, Element>>): number {
+  return virtualizer.range?.endIndex ?? 0;
+}
+
+function belongTogether(one: Message | Outgoing, other: Message | Outgoing, userId: string): boolean {
+  const senderOf = (item: Message | Outgoing) => (isMessage(item) ? item.senderId : userId);
+  return (
+    senderOf(one) === senderOf(other) &&
+    timeOf(other) - timeOf(one) < GROUP_TIME &&
+    isSameDay(timeOf(one), timeOf(other))
+  );
+}
+
+/** Goes from message to message by the arrow keys. */
+function moveFocus(event: KeyboardEvent<HTMLDivElement>): void {
+  const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+  if (!step || event.altKey || event.ctrlKey || event.metaKey) {
+    return;
+  }
+  const rows = [...event.currentTarget.querySelectorAll<HTMLElement>(".message")];
+  const here = rows.findIndex((row) => row.contains(document.activeElement));
+  const next = here < 0 ? rows.at(-1) : rows[here + step];
+  if (next) {
+    event.preventDefault();
+    next.focus();
+    next.scrollIntoView({ block: "nearest" });
+  }
+}
+
+/** Whether the person wants nothing to move by itself. */
+function calm(): boolean {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+}

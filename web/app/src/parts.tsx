@@ -1,0 +1,177 @@
+/** Small parts of all screens. */
+
+import { type ButtonHTMLAttributes, type ReactNode, useEffect, useId, useRef, useState } from "react";
+import { useName, useProfile } from "./chat.tsx";
+import { useI18n } from "./i18n.tsx";
+
+const PATHS = {
+  back: "M15 5l-7 7 7 7",
+  close: "M6 6l12 12M18 6L6 18",
+  chats: "M5 7a3 3 0 0 1 3-3h8a3 3 0 0 1 3 3v6a3 3 0 0 1-3 3h-5l-4 4v-4a3 3 0 0 1-2-3z",
+  people:
+    "M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7zM3 20c.4-3.6 2.700-5.500 6-5.500s5.600 1.900 6 5.500M16 4.500a3.200 3.200 0 0 1 0 6.200M17.500 15c2 .700 3.200 2.400 3.500 5",
+  settings:
+    "M12 9a3 3 0 1 0 0 6 3 3 0 0 0 0-6zM12 3v2.500M12 18.500V21M3 12h2.500M18.500 12H21M5.600 5.600l1.800 1.800M16.600 16.600l1.800 1.800M18.400 5.600l-1.800 1.800M7.400 16.600l-1.800 1.800",
+  send: "M5 12h13M12 5.500l6.500 6.500-6.500 6.500",
+  down: "M12 5v14M6 13l6 6 6-6",
+  reply: "M9 6L4 11l5 5M4 11h9c4 0 7 2.500 7 7",
+  copy: "M9 9h10v11H9zM5 15V4h10",
+  link: "M10 14a4 4 0 0 0 6 .4l3-3a4 4 0 0 0-5.700-5.700l-1.300 1.300M14 10a4 4 0 0 0-6-.4l-3 3a4 4 0 0 0 5.700 5.700l1.300-1.300",
+  info: "M12 11v6M12 7.500v.1M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18z",
+  clock: "M12 7v5l3 2M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18z",
+  check: "M5 12.500l4.500 4.500L19 7",
+  checks: "M2 12.500L6.500 17 15 7.500M10.500 15.500L12 17l9-9.500",
+  alert: "M12 8v5M12 16.500v.1M12 3l10 17.500H2z",
+  plus: "M12 5v14M5 12h14",
+} as const;
+
+export type IconName = keyof typeof PATHS;
+
+/** Directions that turn with the direction of the text. */
+const TURNING: ReadonlySet<IconName> = new Set<IconName>(["back", "send", "reply"]);
+
+export function Icon({ name }: { name: IconName }) {
+  return (
+    <svg className={TURNING.has(name) ? "icon turning" : "icon"} viewBox="0 0 24 24" aria-hidden="true">
+      <path d={PATHS[name]} />
+    </svg>
+  );
+}
+
+export function IconButton({
+  icon,
+  label,
+  ...props
+}: { icon: IconName; label: string } & ButtonHTMLAttributes<HTMLButtonElement>) {
+  return (
+    <button type="button" className="icon-button" aria-label={label} title={label} {...props}>
+      <Icon name={icon} />
+    </button>
+  );
+}
+
+/** A name as others wrote it, which must not turn the text around it. */
+export function Name({ userId }: { userId: string }) {
+  return <bdi className="name">{useName(userId)}</bdi>;
+}
+
+const HUES = 8;
+
+export function Avatar({ userId, isLarge = false }: { userId: string; isLarge?: boolean }) {
+  const profile = useProfile(userId);
+  const [broken, setBroken] = useState<string>();
+  const name = profile?.displayName ?? userId;
+  const hue = [...userId].reduce((sum, letter) => (sum * 31 + (letter.codePointAt(0) ?? 0)) % 9973, 7) % HUES;
+  const initial = [...new Intl.Segmenter().segment(name.trim())][0]?.segment ?? "?";
+  const className = `avatar hue-${hue}${isLarge ? " large" : ""}`;
+  if (profile?.avatarUrl && profile.avatarUrl !== broken) {
+    return (
+      <img
+        className={className}
+        src={profile.avatarUrl}
+        alt=""
+        referrerPolicy="no-referrer"
+        loading="lazy"
+        onError={() => setBroken(profile.avatarUrl)}
+      />
+    );
+  }
+  return (
+    <span className={className} aria-hidden="true">
+      {initial.toUpperCase()}
+    </span>
+  );
+}
+
+/** What stands where there is nothing else yet. */
+export function Empty({ title, text, children }: { title: string; text?: string; children?: ReactNode }) {
+  return (
+    <div className="empty">
+      <p className="empty-title">{title}</p>
+      {text && <p>{text}</p>}
+      {children}
+    </div>
+  );
+}
+
+export function Fault({ text }: { text: string | undefined }) {
+  return (
+    <p className="fault" role="alert">
+      {text}
+    </p>
+  );
+}
+
+/** Grey lines in the place of what is on its way. */
+export function Waiting({ rows }: { rows: number }) {
+  const { texts } = useI18n();
+  return (
+    <div className="waiting" role="status" aria-label={texts.loading}>
+      {Array.from({ length: rows }, (_, row) => (
+        <div key={row} className="waiting-row" />
+      ))}
+    </div>
+  );
+}
+
+/** What has to be answered before anything else. */
+export function Dialog({
+  title,
+  children,
+  onClose,
+}: {
+  title: string;
+  children: ReactNode;
+  /** Without it, it stays until it is answered. */
+  onClose?: () => void;
+}) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  useEffect(() => {
+    const { current } = dialog;
+    current?.showModal();
+    return () => current?.close();
+  }, []);
+  return (
+    <dialog
+      ref={dialog}
+      className="dialog"
+      aria-labelledby={id}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose?.();
+      }}
+    >
+      <h2 id={id}>{title}</h2>
+      {children}
+    </dialog>
+  );
+}
+
+/** A question before something that cannot be undone. */
+export function Confirm({
+  title,
+  text,
+  action,
+  onAnswer,
+}: {
+  title: string;
+  text: string;
+  action: string;
+  onAnswer: (isConfirmed: boolean) => void;
+}) {
+  const { texts } = useI18n();
+  return (
+    <Dialog title={title} onClose={() => onAnswer(false)}>
+      <p>{text}</p>
+      <div className="buttons">
+        <button type="button" className="button" onClick={() => onAnswer(false)}>
+          {texts.cancel}
+        </button>
+        <button type="button" className="button primary" onClick={() => onAnswer(true)}>
+          {action}
+        </button>
+      </div>
+    </Dialog>
+  );
+}

@@ -1,0 +1,184 @@
+/** Friends, requests, and how to find somebody. */
+
+import type { Friend } from "chat-client";
+import { useStore } from "chat-client/react";
+import { useState } from "react";
+import { useAction, useChat, useName } from "./chat.tsx";
+import { useI18n } from "./i18n.tsx";
+import { Avatar, Confirm, Empty, Fault, Name, Waiting } from "./parts.tsx";
+import { go } from "./router.ts";
+
+export function People() {
+  const { texts } = useI18n();
+  const { client } = useChat();
+  const friends = useStore(client.friends());
+  const { isStale } = useStore(client.status);
+  const of = (state: Friend["state"]) => friends.filter((friend) => friend.state === state);
+  const [received, sent, accepted] = [of("requestReceived"), of("requestSent"), of("accepted")];
+  return (
+    <>
+      <h1 className="side-title">{texts.people}</h1>
+      <AddFriend />
+      {received.length + sent.length > 0 && (
+        <>
+          <h2 className="side-heading">{texts.requests}</h2>
+          <ul className="list">
+            {received.map(({ userId }) => (
+              <Received key={userId} userId={userId} />
+            ))}
+            {sent.map(({ userId }) => (
+              <Sent key={userId} userId={userId} />
+            ))}
+          </ul>
+        </>
+      )}
+      <h2 className="side-heading">{texts.friends}</h2>
+      {accepted.length > 0 ? (
+        <ul className="list">
+          {accepted.map(({ userId }) => (
+            <Accepted key={userId} userId={userId} />
+          ))}
+        </ul>
+      ) : isStale ? (
+        <Waiting rows={3} />
+      ) : (
+        <Empty title={texts.noFriends} />
+      )}
+    </>
+  );
+}
+
+function AddFriend() {
+  const { texts } = useI18n();
+  const { client } = useChat();
+  const [id, setId] = useState("");
+  const [said, setSaid] = useState("");
+  const { run, isBusy, error } = useAction(async () => {
+    setSaid("");
+    const asked = id.trim();
+    const friend = await client.requestFriend(asked);
+    const isKnown = (await client.readProfiles([asked])).length > 0;
+    const answer = friend.state === "accepted" ? texts.nowFriends(asked) : texts.requested(asked);
+    setSaid(isKnown ? answer : `${answer} ${texts.unknownUser}`);
+    setId("");
+  });
+  return (
+    <form
+      className="add-friend"
+      onSubmit={(event) => {
+        event.preventDefault();
+        run();
+      }}
+    >
+      <label htmlFor="friend-id">{texts.addFriend}</label>
+      <div className="row">
+        <input
+          id="friend-id"
+          value={id}
+          onChange={(event) => setId(event.target.value)}
+          placeholder={texts.userIdHint}
+          autoComplete="off"
+          autoCapitalize="none"
+          spellCheck={false}
+          maxLength={128}
+          required
+        />
+        <button type="submit" className="button primary" disabled={isBusy || !id.trim()}>
+          {texts.add}
+        </button>
+      </div>
+      {error && <Fault text={error} />}
+      <p className="said" role="status">
+        {said}
+      </p>
+    </form>
+  );
+}
+
+function Received({ userId }: { userId: string }) {
+  const { texts } = useI18n();
+  const { client } = useChat();
+  const answer = useAction((isAccepted: boolean) => client.respondToFriendRequest(userId, isAccepted));
+  return (
+    <li className="person">
+      <Avatar userId={userId} />
+      <Name userId={userId} />
+      <button type="button" className="button" disabled={answer.isBusy} onClick={() => answer.run(false)}>
+        {texts.decline}
+      </button>
+      <button type="button" className="button primary" disabled={answer.isBusy} onClick={() => answer.run(true)}>
+        {texts.accept}
+      </button>
+      {answer.error && <Fault text={answer.error} />}
+    </li>
+  );
+}
+
+function Sent({ userId }: { userId: string }) {
+  const { texts } = useI18n();
+  const { client } = useChat();
+  const withdraw = useAction(() => client.removeFriend(userId));
+  return (
+    <li className="person">
+      <Avatar userId={userId} />
+      <span className="person-text">
+        <Name userId={userId} />
+        <span className="quiet">{texts.waiting}</span>
+      </span>
+      <button type="button" className="button" disabled={withdraw.isBusy} onClick={() => withdraw.run()}>
+        {texts.withdraw}
+      </button>
+      {withdraw.error && <Fault text={withdraw.error} />}
+    </li>
+  );
+}
+
+function Accepted({ userId }: { userId: string }) {
+  const { texts } = useI18n();
+  const { client } = useChat();
+  const open = useAction(async () => {
+    const id = await client.openDirectConversation(userId);
+    go({ kind: "conversation", id, messageId: undefined });
+  });
+  return (
+    <li className="person">
+      <Avatar userId={userId} />
+      <Name userId={userId} />
+      <RemoveFriend userId={userId} />
+      <button type="button" className="button primary" disabled={open.isBusy} onClick={() => open.run()}>
+        {texts.openChat}
+      </button>
+      {open.error && <Fault text={open.error} />}
+    </li>
+  );
+}
+
+/** A button that asks before it ends a friendship. */
+export function RemoveFriend({ userId }: { userId: string }) {
+  const { texts } = useI18n();
+  const { client } = useChat();
+  const name = useName(userId);
+  const [isAsking, setIsAsking] = useState(false);
+  const { run, error } = useAction(() => client.removeFriend(userId));
+  return (
+    <>
+      <button type="button" className="button" onClick={() => setIsAsking(true)}>
+        {texts.removeFriend}
+      </button>
+      {isAsking && (
+        <Confirm
+          title={texts.removeFriend}
+          text={texts.removeFriendText(name)}
+          action={texts.removeFriend}
+          onAnswer={(isConfirmed) => {
+            setIsAsking(false);
+            if (isConfirmed) {
+              run();
+            }
+          }}
+        />
+      )}
+      {error && <Fault text={error} />}
+    </>
+  );
+}

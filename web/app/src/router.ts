@@ -1,0 +1,59 @@
+/** Where in the app one is: the address, so that back, reload and links work. */
+
+import { useSyncExternalStore } from "react";
+
+export type Route =
+  | { readonly kind: "chats" }
+  | { readonly kind: "people" }
+  | { readonly kind: "settings" }
+  | { readonly kind: "conversation"; readonly id: string; readonly messageId: string | undefined };
+
+export function parse(path: string): Route {
+  const [, first, id, third, messageId] = path.split("/");
+  if (first === "c" && id) {
+    return { kind: "conversation", id: decodeURIComponent(id), messageId: third === "m" ? messageId : undefined };
+  }
+  if (first === "people" || first === "settings") {
+    return { kind: first };
+  }
+  return { kind: "chats" };
+}
+
+export function pathOf(route: Route): string {
+  switch (route.kind) {
+    case "chats":
+      return "/";
+    case "conversation":
+      return `/c/${encodeURIComponent(route.id)}${route.messageId ? `/m/${route.messageId}` : ""}`;
+    default:
+      return `/${route.kind}`;
+  }
+}
+
+const listeners = new Set<() => void>();
+
+function tell(): void {
+  for (const listener of listeners) {
+    listener();
+  }
+}
+
+addEventListener("popstate", tell);
+
+export function go(route: Route, { isReplaced = false } = {}): void {
+  const path = pathOf(route);
+  if (path !== location.pathname || isReplaced) {
+    history[isReplaced ? "replaceState" : "pushState"](null, "", path);
+    tell();
+  }
+}
+
+export function usePath(): string {
+  return useSyncExternalStore(
+    (changed) => {
+      listeners.add(changed);
+      return () => listeners.delete(changed);
+    },
+    () => location.pathname,
+  );
+}

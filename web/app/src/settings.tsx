@@ -1,0 +1,169 @@
+/** The person's profile, and how the app looks and speaks. */
+
+import { useState } from "react";
+import { useAction, useChat, useProfile } from "./chat.tsx";
+import { LANGUAGE_NAMES, type Language, useI18n } from "./i18n.tsx";
+import { notificationsAreOn, turnNotifications } from "./notifier.tsx";
+import { Avatar, Confirm, Fault } from "./parts.tsx";
+import { applyTheme, type Theme, theme } from "./theme.ts";
+
+export function Settings() {
+  const { texts, language, setLanguage } = useI18n();
+  const { userId, signOut } = useChat();
+  const [chosen, setChosen] = useState(theme);
+  const [isLeaving, setIsLeaving] = useState(false);
+  return (
+    <div className="settings">
+      <h1 className="side-title">{texts.settings}</h1>
+      <div className="own-profile">
+        <Avatar userId={userId} isLarge />
+        <p className="quiet">{texts.signedInAs(userId)}</p>
+      </div>
+      <h2 className="side-heading">{texts.profile}</h2>
+      <ProfileForm action={texts.save} />
+      <label className="field">
+        <span>{texts.language}</span>
+        <select value={language} onChange={(event) => setLanguage(event.target.value as Language)}>
+          {Object.entries(LANGUAGE_NAMES).map(([tag, name]) => (
+            <option key={tag} value={tag} lang={tag}>
+              {name}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label className="field">
+        <span>{texts.appearance}</span>
+        <select
+          value={chosen}
+          onChange={(event) => {
+            const next = event.target.value as Theme;
+            applyTheme(next);
+            setChosen(next);
+          }}
+        >
+          {Object.entries(texts.themes).map(([name, text]) => (
+            <option key={name} value={name}>
+              {text}
+            </option>
+          ))}
+        </select>
+      </label>
+      <Notifications />
+      <button type="button" className="button" onClick={() => setIsLeaving(true)}>
+        {texts.signOut}
+      </button>
+      {isLeaving && (
+        <Confirm
+          title={texts.signOut}
+          text={texts.signOutText}
+          action={texts.signOut}
+          onAnswer={(isConfirmed) => {
+            setIsLeaving(false);
+            if (isConfirmed) {
+              signOut();
+            }
+          }}
+        />
+      )}
+    </div>
+  );
+}
+
+function Notifications() {
+  const { texts } = useI18n();
+  const [isOn, setIsOn] = useState(notificationsAreOn);
+  const turn = useAction(async () => {
+    await turnNotifications(!isOn);
+    setIsOn(notificationsAreOn());
+  });
+  if (!("Notification" in window)) {
+    return undefined;
+  }
+  return (
+    <div className="field">
+      <span>{texts.notifications}</span>
+      <p className="quiet">
+        {Notification.permission === "denied" ? texts.notificationsDenied : texts.notificationsText}
+      </p>
+      <button
+        type="button"
+        className="button"
+        disabled={Notification.permission === "denied"}
+        aria-pressed={isOn}
+        onClick={() => turn.run()}
+      >
+        {isOn ? texts.turnOff : texts.turnOn}
+      </button>
+    </div>
+  );
+}
+
+export function ProfileForm({
+  action,
+  isShort = false,
+  onSaved,
+}: {
+  action: string;
+  isShort?: boolean;
+  onSaved?: () => void;
+}) {
+  const { texts } = useI18n();
+  const { client, userId } = useChat();
+  const profile = useProfile(userId);
+  const [name, setName] = useState<string>();
+  const [avatarUrl, setAvatarUrl] = useState<string>();
+  const [isSaved, setIsSaved] = useState(false);
+  const { run, isBusy, error } = useAction(async () => {
+    setIsSaved(false);
+    await client.updateProfile({
+      displayName: (name ?? profile?.displayName ?? "").trim(),
+      ...(avatarUrl !== undefined && { avatarUrl: avatarUrl.trim() }),
+    });
+    setIsSaved(true);
+    onSaved?.();
+  });
+  const shownName = name ?? profile?.displayName ?? "";
+  return (
+    <form
+      className="profile-form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        run();
+      }}
+    >
+      <label className="field">
+        <span>{texts.displayName}</span>
+        <input
+          value={shownName}
+          onChange={(event) => setName(event.target.value)}
+          autoComplete="nickname"
+          maxLength={64}
+          dir="auto"
+          required
+        />
+      </label>
+      {!isShort && (
+        <label className="field">
+          <span>{texts.avatarUrl}</span>
+          <input
+            type="url"
+            pattern="https://.*"
+            value={avatarUrl ?? profile?.avatarUrl ?? ""}
+            onChange={(event) => setAvatarUrl(event.target.value)}
+            maxLength={512}
+            dir="ltr"
+          />
+        </label>
+      )}
+      {error && <Fault text={error} />}
+      <div className="buttons">
+        <span role="status" className="quiet">
+          {isSaved && texts.saved}
+        </span>
+        <button type="submit" className="button primary" disabled={isBusy || !shownName.trim()}>
+          {action}
+        </button>
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,271 @@
+/** People chat with each other in real browsers. */
+
+import AxeBuilder from "@axe-core/playwright";
+import type { Page } from "playwright-core";
+import { afterAll, afterEach, expect, test } from "vitest";
+import { closeBrowser, Person, twoFriends, URL_OF_SERVICE } from "./browser.ts";
+
+const people: Person[] = [];
+
+async function friends(...args: Parameters<typeof twoFriends>): Promise<[Person, Person]> {
+  const two = await twoFriends(...args);
+  people.push(...two);
+  return two;
+}
+
+async function arrive(...args: Parameters<typeof Person.arrive>): Promise<Person> {
+  const person = await Person.arrive(...args);
+  people.push(person);
+  return person;
+}
+
+afterEach(async () => {
+  const complaints = people.flatMap((person) => person.complaints);
+  await Promise.all(people.splice(0).map((person) => person.context.close()));
+  expect(complaints).toEqual([]);
+});
+afterAll(closeBrowser);
+
+/** Fulfils a condition within a few seconds. */
+async function soon(condition: () => Promise<void>): Promise<void> {
+  await expect.poll(() => condition().then(() => "so", String), { timeout: 10_000, interval: 50 }).toBe("so");
+}
+
+async function inaccessible(page: Page): Promise<string[]> {
+  // axe looks at other frames through a page of its own, which needs script that the policy forbids; there are none.
+  const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze();
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(" ")).join(", ")}`);
+}
+
+test("two people become friends and talk", async () => {
+  const [alice, bob] = await friends();
+  await alice.say("Hello Bob");
+  await bob.message("Hello Bob").waitFor();
+  await bob.say("Hello Alice");
+  await alice.message("Hello Alice").waitFor();
+  expect(await alice.texts()).toEqual(["Hello Bob", "Hello Alice"]);
+  expect(await bob.texts()).toEqual(["Hello Bob", "Hello Alice"]);
+  // Bob has it in front of him.
+  await bob.page.bringToFront();
+  await alice.message("Hello Bob").getByRole("img", { name: "Read" }).waitFor();
+  expect(await alice.page.getByRole("heading", { level: 1 }).last().textContent()).toBe("Bob");
+});
+
+test("what is not read is counted, marked, and jumped to", async () => {
+  const [alice, bob] = await friends();
+  await bob.page.getByRole("link", { name: "Chats" }).click();
+  for (let number = 1; number <= 40; number += 1) {
+    await alice.say(`message ${number}`);
+  }
+  await bob.page.getByRole("img", { name: "40 unread" }).waitFor();
+  expect(await bob.page.title()).toBe("(1) Chat");
+  await bob.openFirst();
+  await bob.page.getByText("New messages").waitFor();
+  expect(await bob.message("message 1").first().isVisible()).toBe(true);
+  await bob.page.getByRole("button", { name: /^To the newest message/ }).click();
+  await bob.message("message 40").waitFor();
+  await soon(async () => expect(await bob.page.title()).toBe("Chat"));
+});
+
+test("a reply quotes, and its quote leads to what it is about", async () => {
+  const [alice, bob] = await friends();
+  await alice.say("What time is it?");
+  await bob.message("What time is it?").hover();
+  await bob.message("What time is it?").getByRole("button", { name: "Reply" }).click();
+  await bob.say("Noon");
+  const quote = alice.message("Noon").locator(".quote");
+  await quote.getByText("What time is it?").waitFor();
+  await quote.click();
+  await alice.page.locator(".message.marked", { hasText: "What time is it?" }).first().waitFor();
+});
+
+test("a link to a message opens it, however long ago it was", async () => {
+  const [alice, bob] = await friends();
+  for (let number = 1; number <= 150; number += 1) {
+    await alice.say(`message ${number} of many`);
+  }
+  await bob.message("message 150 of many").waitFor();
+  await soon(async () => expect(await alice.page.locator(".message.pending").count()).toBe(0));
+  await alice.page.getByRole("log").press("Home");
+  await alice.message("message 3 of many").waitFor();
+  await alice.message("message 3 of many").hover();
+  await alice.message("message 3 of many").getByRole("button", { name: "Copy link" }).click();
+  const link = await alice.page.evaluate(() => navigator.clipboard.readText());
+  expect(link.startsWith(`${URL_OF_SERVICE}/c/`)).toBe(true);
+  await bob.page.goto(link);
+  await bob.page.locator(".message.marked", { hasText: "message 3 of many" }).waitFor();
+  await bob.page.getByRole("button", { name: "Back to the newest" }).click();
+  await bob.message("message 150 of many").waitFor();
+});
+
+test("what is written without a network is shown, kept through a reload, and sent in order", async () => {
+  const [alice, bob] = await friends();
+  await alice.say("before");
+  await bob.message("before").waitFor();
+  await alice.page.evaluate(() => navigator.serviceWorker.ready);
+  await alice.page.reload();
+  await alice.message("before").waitFor();
+  await alice.context.setOffline(true);
+  await alice.say("first, without");
+  await alice.say("second, without");
+  await alice.page.locator(".message.pending", { hasText: "second, without" }).waitFor();
+  await alice.page.getByText("No connection.").waitFor();
+  await alice.page.reload();
+  await alice.message("before").waitFor();
+  await alice.page.locator(".message.pending", { hasText: "second, without" }).waitFor();
+  await alice.context.setOffline(false);
+  await bob.message("second, without").waitFor();
+  expect(await bob.texts()).toEqual(["before", "first, without", "second, without"]);
+  await soon(async () => expect(await alice.texts()).toEqual(["before", "first, without", "second, without"]));
+});
+
+test("a message that is refused says why, and can be sent again or removed", async () => {
+  const [alice, bob] = await friends();
+  await alice.say("hello");
+  await bob.message("hello").waitFor();
+  await alice.context.setOffline(true);
+  await alice.say("still friends?");
+  await alice.say("and this?");
+  await bob.page.getByRole("button", { name: "Details" }).click();
+  await bob.page.getByRole("complementary").getByRole("button", { name: "Remove friend" }).click();
+  await bob.page.getByRole("dialog").getByRole("button", { name: "Remove friend" }).click();
+  await bob.page.getByText("You can write to each other again").waitFor();
+  await alice.context.setOffline(false);
+  await alice.page.getByText("Not sent: You are no longer friends.").first().waitFor();
+  await soon(async () => expect(await alice.page.locator(".message.failed").count()).toBe(2));
+  await alice.page.locator(".message.failed", { hasText: "and this?" }).getByRole("button", { name: "Remove" }).click();
+  await alice.page.getByRole("link", { name: "People" }).click();
+  await alice.page.getByLabel("Add a friend").fill(bob.id);
+  await alice.page.getByRole("button", { name: "Add", exact: true }).click();
+  await bob.accept();
+  await alice.page.getByRole("button", { name: "Message", exact: true }).click();
+  await alice.page.locator(".message.failed").getByRole("button", { name: "Send again" }).click();
+  await bob.openFirst();
+  await bob.message("still friends?").waitFor();
+  await soon(async () => expect(await alice.texts()).toEqual(["hello", "still friends?"]));
+});
+
+test("a live connection that breaks in a burst costs nothing", async () => {
+  const [alice, bob] = await friends();
+  const sockets = await countSockets(bob.page);
+  for (let number = 1; number <= 30; number += 1) {
+    await alice.say(`burst ${number}`);
+    if (number === 10) {
+      await sockets.closeAll();
+    }
+  }
+  await bob.message("burst 30").waitFor();
+  await soon(async () =>
+    expect((await bob.texts()).slice(-5)).toEqual([26, 27, 28, 29, 30].map((it) => `burst ${it}`)),
+  );
+});
+
+/** Breaks the sockets that a page has opened since it was loaded anew. */
+async function countSockets(page: Page) {
+  const routes: { close(): Promise<void> }[] = [];
+  await page.routeWebSocket(/\/live/, (socket) => {
+    socket.connectToServer();
+    routes.push(socket);
+  });
+  await page.reload();
+  await page.getByLabel("Write a message").waitFor();
+  await expect.poll(() => routes.length).toBeGreaterThan(0);
+  return { closeAll: () => Promise.all(routes.splice(0).map((route) => route.close())) };
+}
+
+test("two tabs of one person share a socket, and the other one takes it over", async () => {
+  const [alice, bob] = await friends();
+  const opened: string[] = [];
+  const second = await alice.context.newPage();
+  alice.listen(second);
+  second.on("websocket", () => opened.push("second"));
+  await second.goto(URL_OF_SERVICE);
+  await second.getByRole("button", { name: `Continue as ${alice.id}` }).click();
+  await second.locator(".line").first().click();
+  await bob.say("to both tabs");
+  await alice.message("to both tabs").waitFor();
+  await alice.message("to both tabs", second).waitFor();
+  expect(opened).toEqual([]);
+  await alice.page.close();
+  await expect.poll(() => opened, { timeout: 10_000 }).toEqual(["second"]);
+  await bob.say("to the one that is left");
+  await alice.message("to the one that is left", second).waitFor();
+});
+
+test("all can be done by keyboard", async () => {
+  const [alice, bob] = await friends();
+  await bob.say("by keyboard");
+  await alice.message("by keyboard").waitFor();
+  const { page } = alice;
+  await page.getByRole("log").focus();
+  await page.keyboard.press("ArrowUp");
+  await page.keyboard.press("Enter");
+  await page.keyboard.type("an answer");
+  await page.keyboard.press("Shift+Enter");
+  await page.keyboard.type("of two lines");
+  await page.keyboard.press("Enter");
+  const answer = bob.message("an answer");
+  await answer.waitFor();
+  expect(await answer.locator(".text").textContent()).toBe("an answer\nof two lines");
+  await answer.locator(".quote", { hasText: "by keyboard" }).waitFor();
+  // From the top of the page to the field where one writes.
+  await page.reload();
+  await page.getByLabel("Write a message").waitFor();
+  for (let presses = 0; presses < 30; presses += 1) {
+    await page.keyboard.press("Tab");
+    if (await page.getByLabel("Write a message").evaluate((field) => field === document.activeElement)) {
+      return;
+    }
+  }
+  expect.unreachable("the field is not reached by Tab");
+});
+
+test("markup, links and names that turn the text do no harm", async () => {
+  const [alice, bob] = await friends();
+  await alice.say(`<img src=x onerror="document.title='owned'"> javascript:alert(1) https://example.com/?a=1&b=2).`);
+  const message = bob.message("onerror");
+  await message.waitFor();
+  expect(await message.locator("img").count()).toBe(0);
+  const links = message.locator(".text a");
+  expect(await links.count()).toBe(1);
+  expect(await links.getAttribute("href")).toBe("https://example.com/?a=1&b=2");
+  expect(await links.getAttribute("rel")).toContain("noopener");
+});
+
+test("every screen is accessible, light and dark, on a phone and from right to left", async () => {
+  const [alice, bob] = await friends();
+  await bob.say("Good morning");
+  await alice.say("Good morning to you too, and here is a link: https://example.com");
+  await alice.message("Good morning").first().waitFor();
+  for (const colorScheme of ["light", "dark"] as const) {
+    await alice.page.emulateMedia({ colorScheme });
+    for (const width of [1100, 390]) {
+      await alice.page.setViewportSize({ width, height: 760 });
+      await alice.openFirst();
+      expect(await inaccessible(alice.page), `conversation, ${colorScheme}, ${width}`).toEqual([]);
+      if (width < 768) {
+        await alice.page.getByRole("link", { name: "Back" }).click();
+      }
+      for (const screen of ["Chats", "People", "Settings"]) {
+        await alice.page.getByRole("link", { name: screen }).click();
+        expect(await inaccessible(alice.page), `${screen}, ${colorScheme}, ${width}`).toEqual([]);
+      }
+    }
+  }
+  await alice.page.getByLabel("Language").selectOption("ar");
+  expect(await alice.page.locator("html").getAttribute("dir")).toBe("rtl");
+  expect(await inaccessible(alice.page)).toEqual([]);
+  const stranger = await arrive("Carol");
+  await stranger.page.getByRole("link", { name: "Settings" }).click();
+  await stranger.page.getByRole("button", { name: "Sign out" }).click();
+  expect(await inaccessible(stranger.page), "a question").toEqual([]);
+  await stranger.page.getByRole("dialog").getByRole("button", { name: "Sign out" }).click();
+  await stranger.page.getByRole("button", { name: "Sign in" }).waitFor();
+  expect(await inaccessible(stranger.page), "signed out").toEqual([]);
+});
+
+test("a conversation that is not one's own is not there", async () => {
+  const alice = await arrive("Alice");
+  await alice.page.goto(`${URL_OF_SERVICE}/c/01890a5d-ac96-774b-bcce-b302099a8057`);
+  await alice.page.getByText("This conversation is not there, or it is not yours.").waitFor();
+});

@@ -1,0 +1,15 @@
+import { defineConfig } from "vitest/config";
+import { CHROMIUM } from "./e2e/browser.ts";
+
+if (!CHROMIUM) {
+  console.warn("The tests in a browser are left out, since there is no Chromium (Debian: apt-get install chromium).");
+}
+
+export default defineConfig({
+  test: {
+    include: ["client/test/**/*.test.ts", ...(CHROMIUM ? ["e2e/**/*.test.ts"] : [])],
+    testTimeout: 60_000,
+    // Each file has a browser of its own.
+    maxWorkers: 2,
+  },
+});
