@@ -3,7 +3,7 @@
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, expect, test } from "vitest";
-import { closeBrowser, Person, twoFriends, URL_OF_SERVICE } from "./browser.ts";
+import { closeBrowser, Person, talk, twoFriends, URL_OF_SERVICE } from "./browser.ts";
 
 const people: Person[] = [];
 
@@ -81,21 +81,29 @@ test("a reply quotes, and its quote leads to what it is about", async () => {
 
 test("a link to a message opens it, however long ago it was", async () => {
   const [alice, bob] = await friends();
-  for (let number = 1; number <= 150; number += 1) {
-    await alice.say(`message ${number} of many`);
-  }
-  await bob.message("message 150 of many").waitFor();
-  await soon(async () => expect(await alice.page.locator(".message.pending").count()).toBe(0));
-  await alice.page.getByRole("log").press("Home");
-  await alice.message("message 3 of many").waitFor();
-  await alice.message("message 3 of many").hover();
-  await alice.message("message 3 of many").getByRole("button", { name: "Copy link" }).click();
+  await alice.say("how it began");
+  await bob.message("how it began").waitFor();
+  await alice.message("how it began").hover();
+  await alice.message("how it began").getByRole("button", { name: "Copy link" }).click();
   const link = await alice.page.evaluate(() => navigator.clipboard.readText());
   expect(link.startsWith(`${URL_OF_SERVICE}/c/`)).toBe(true);
   await bob.page.goto(link);
-  await bob.page.locator(".message.marked", { hasText: "message 3 of many" }).waitFor();
+  await bob.page.locator(".message.marked", { hasText: "how it began" }).waitFor();
+  await talk([alice, bob], 350);
+  await bob.message("message 350 of 350").waitFor();
+  await bob.page.goto(link);
+  await bob.page.locator(".message.marked", { hasText: "how it began" }).waitFor();
   await bob.page.getByRole("button", { name: "Back to the newest" }).click();
-  await bob.message("message 150 of many").waitFor();
+  await bob.message("message 350 of 350").waitFor();
+  // From the part of long ago one gets to the newest by reading on, too.
+  await bob.page.goto(link);
+  await bob.page.locator(".message.marked", { hasText: "how it began" }).waitFor();
+  const log = bob.page.getByRole("log");
+  await soon(async () => {
+    await log.press("End");
+    expect(await bob.message("message 350 of 350").isVisible()).toBe(true);
+  });
+  expect(await bob.page.getByRole("button", { name: "Back to the newest" }).isVisible()).toBe(false);
 });
 
 test("what is written without a network is shown, kept through a reload, and sent in order", async () => {

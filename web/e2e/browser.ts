@@ -141,6 +141,42 @@ export class Person {
   }
 }
 
+/** Calls the service past any browser. */
+export async function call<T>(person: Person, rpc: string, request: unknown): Promise<T> {
+  const token = await (await fetch(`${URL_OF_SERVICE}/dev/token?user=${person.id}`)).text();
+  for (;;) {
+    const response = await fetch(`${URL_OF_SERVICE}/chat.v1.${rpc}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token.trim()}`, "content-type": "application/json" },
+      body: JSON.stringify(request),
+    });
+    if (response.ok) {
+      return (await response.json()) as T;
+    }
+    // More than a person may say at once.
+    if (response.status !== 429) {
+      throw new Error(`${rpc}: HTTP ${response.status}: ${await response.text()}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** Has both of a conversation say much, in order. */
+export async function talk(people: readonly Person[], count: number): Promise<void> {
+  const [first] = people as [Person];
+  const list = await call<{ conversations: { conversationId: string }[] }>(
+    first,
+    "ConversationService/ListConversations",
+    {},
+  );
+  const conversationId = list.conversations[0]?.conversationId;
+  for (let number = 1; number <= count; number += 1) {
+    const speaker = people[number % people.length] as Person;
+    const text = `message ${number} of ${count}`;
+    await call(speaker, "MessageService/SendMessage", { conversationId, clientMessageId: `many-${number}`, text });
+  }
+}
+
 /** Two friends at their browsers, in their conversation. */
 export async function twoFriends(options: BrowserContextOptions = {}): Promise<[Person, Person]> {
   const [alice, bob] = await Promise.all([Person.arrive("Alice", options), Person.arrive("Bob", options)]);

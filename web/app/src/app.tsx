@@ -154,20 +154,23 @@ function SignedIn({
 }
 
 function Screens() {
+  const { texts } = useI18n();
   const path = usePath();
   const route = useMemo(() => parse(path), [path]);
   const isInside = route.kind === "conversation";
   return (
     <div className={isInside ? "screens inside" : "screens"}>
       <Navigation route={route} />
-      <section className="side">
-        <ConnectionLine />
-        {route.kind === "people" && <People />}
-        {route.kind === "settings" && <Settings />}
-        {(route.kind === "chats" || isInside) && <Chats openId={isInside ? route.id : undefined} />}
-      </section>
-      <main className="main">
-        {isInside ? <ConversationScreen key={route.id} id={route.id} messageId={route.messageId} /> : <Nothing />}
+      <main>
+        <section className="side" aria-label={texts[isInside ? "chats" : route.kind]}>
+          <ConnectionLine />
+          {route.kind === "people" && <People />}
+          {route.kind === "settings" && <Settings />}
+          {(route.kind === "chats" || isInside) && <Chats openId={isInside ? route.id : undefined} />}
+        </section>
+        <section className="main" aria-label={texts.conversation}>
+          {isInside ? <ConversationScreen key={route.id} id={route.id} messageId={route.messageId} /> : <Nothing />}
+        </section>
       </main>
       <Welcome />
     </div>

@@ -23,7 +23,7 @@ import { Service, type ServiceOptions } from "./service.ts";
 import { Session } from "./session.ts";
 import { MemoryStorage, type Outgoing, openStorage, type Storage } from "./storage.ts";
 import { Cell, type Store } from "./store.ts";
-import type { ConversationState } from "./timeline.ts";
+import { type ConversationState, lacksQuote } from "./timeline.ts";
 
 /** How a client works. All but the token may be left out; times are in milliseconds. */
 export interface ChatClientOptions extends ServiceOptions {
@@ -371,6 +371,9 @@ export class ChatClient {
             this.#hear(happening.message);
           }
           this.#follower.event(event);
+          if (happening.kind === "messageSent") {
+            this.#completeQuote(happening.message);
+          }
         },
         failed: (error) => this.#failed(ChatError.from(error)),
       },
@@ -420,6 +423,22 @@ export class ChatClient {
     }
   }
 
+  /** Reads a reply once more whose quote is older than what is loaded. */
+  #completeQuote({ conversationId, messageId, seq }: Message): void {
+    const state = this.#book.conversation(conversationId);
+    const known = state?.messages.findLast((message) => message.seq <= seq);
+    if (known?.messageId === messageId && lacksQuote(known)) {
+      this.message(conversationId, messageId).then(
+        (message) => {
+          this.#book.takeSent(message);
+          this.#tellSoon();
+        },
+        // The quote still leads to what it is about.
+        () => undefined,
+      );
+    }
+  }
+
   #failed(error: ChatError): void {
     if (error.code !== "Canceled") {
       this.#tellStatus({ failure: error, ...(!this.#isLive && error.isTransient && { connection: "offline" }) });
@@ -443,6 +462,14 @@ export class ChatClient {
       this.#follower.sync();
     };
     globalThis.addEventListener?.("online", back, { signal });
+    globalThis.addEventListener?.(
+      "offline",
+      () => {
+        this.#tellStatus({ connection: "offline" });
+        this.#session?.check();
+      },
+      { signal },
+    );
     globalThis.addEventListener?.("pagehide", () => this.#session?.pause(), { signal });
     globalThis.addEventListener?.(
       "pageshow",

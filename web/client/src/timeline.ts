@@ -481,21 +481,38 @@ export class Timeline {
     this.#fromSeq = 0;
   }
 
-  #takeMessage(message: Message): void {
-    this.#hearOf(message);
-    if (this.#phase === "closed" || message.seq < this.#fromSeq) {
+  #takeMessage(taken: Message): void {
+    this.#hearOf(taken);
+    if (this.#phase === "closed" || taken.seq < this.#fromSeq) {
       return;
     }
+    const message = this.#quoting(taken);
     const place = this.#place(message);
     const atHand = this.#messages[place];
     if (atHand?.messageId === message.messageId) {
-      if (message.stateRevision > atHand.stateRevision) {
+      const isNewer = message.stateRevision > atHand.stateRevision;
+      const isFuller = message.stateRevision === atHand.stateRevision && lacksQuote(atHand) && !lacksQuote(message);
+      if (isNewer || isFuller) {
         this.#messages = this.#messages.with(place, message);
       }
     } else {
       this.#messages = this.#messages.toSpliced(place, 0, message);
     }
     this.#changed();
+  }
+
+  /** A reply with what it quotes, if that is at hand: pushes do not bring it along. */
+  #quoting(message: Message): Message {
+    const { replyTo } = message;
+    if (!replyTo || !lacksQuote(message)) {
+      return message;
+    }
+    const quoted = this.#messages[lowerBound(this.#messages, (other) => other.seq < replyTo.seq)];
+    if (quoted?.messageId !== replyTo.messageId) {
+      return message;
+    }
+    const quote = { senderId: quoted.senderId, excerpt: excerpt(quoted.text) };
+    return { ...message, replyTo: { ...replyTo, quote } };
   }
 
   /** What a list shows of a message. */
@@ -638,6 +655,11 @@ export class Timeline {
 }
 
 const NO_MESSAGES: readonly Message[] = [];
+
+/** Whether a message is a reply whose quote is still to be had. */
+export function lacksQuote({ replyTo }: Message): boolean {
+  return replyTo !== undefined && !replyTo.quote && !replyTo.isUnavailable;
+}
 
 /** How many items at the beginning fulfil a condition, which those that do come before all that do not. */
 export function lowerBound<T>(items: readonly T[], isBefore: (item: T) => boolean): number {

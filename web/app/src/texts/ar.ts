@@ -24,6 +24,7 @@ export const ar: Texts = {
   chats: "المحادثات",
   people: "الأشخاص",
   settings: "الإعدادات",
+  conversation: "محادثة",
   navigation: "التنقل الرئيسي",
   back: "رجوع",
   close: "إغلاق",

@@ -22,6 +22,7 @@ export const en = {
   chats: "Chats",
   people: "People",
   settings: "Settings",
+  conversation: "Conversation",
   navigation: "Main",
   back: "Back",
   close: "Close",
