@@ -687,7 +687,7 @@ async fn what_is_no_route_is_not_found() {
         (Method::POST, "/test.v1.TestService/Run/"),
         (Method::GET, RUN),
         (Method::PUT, RUN),
-        (Method::POST, "/dev/token"),
+        (Method::PUT, "/dev/token"),
         (Method::POST, "/.well-known/jwks.json"),
     ] {
         let request = stack.request(method, path).header("authorization", &authorization);
