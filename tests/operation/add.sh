@@ -5,14 +5,23 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-# What is compiled of others' code is shared with the checkout.
-CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
-export CARGO_TARGET_DIR CARGO_INCREMENTAL=0
-
-copy=$(mktemp --directory)
+target="${CARGO_TARGET_DIR:-$PWD/target}"
+copy="$target/operation"
+rm -rf "$copy"
+mkdir -p "$copy/target/debug/deps"
 trap 'rm -rf "$copy"' EXIT
 git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents --target-directory "$copy"
+
+# What is compiled of others' code is taken over, by links; cargo takes a workspace's own crates for the same ones wherever
+# they are, so those are left out, and compiled in the copy.
+find "$target/debug/deps" -name 'lib*' ! -name 'libchat_*' -print0 | xargs -0 cp --link --target-directory "$copy/target/debug/deps"
+for folder in build .fingerprint; do
+  cp --archive "$target/debug/$folder" "$copy/target/debug/"
+  rm -rf "$copy/target/debug/$folder"/chat-*
+done
+chat="$target/debug/chat-local"
 cd "$copy"
+export CARGO_TARGET_DIR="$copy/target" CARGO_INCREMENTAL=0
 
 # One that writes in a conversation, with a field of every kind, and one that reads and is asked nothing.
 python3 - <<'CONTRACT'
@@ -84,7 +93,7 @@ if cargo test --locked --quiet --workspace --test contract; then
 fi
 cargo test --locked --quiet --workspace --test contract
 for rpc in PinMessage CountPins; do
-  CARGO_MANIFEST_DIR="$copy/local" "$CARGO_TARGET_DIR/debug/chat-local" new-operation "$rpc"
+  CARGO_MANIFEST_DIR="$copy/local" "$chat" new-operation "$rpc"
 done
 cargo fmt --all --check
 # What depends on the contract is compiled anew, so no more than the libraries and their tests.

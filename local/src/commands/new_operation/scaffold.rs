@@ -53,7 +53,7 @@ impl Scaffold {
         let rpc = &self.rpc.name;
         let does = if self.rpc.only_reads { "reads" } else { "does" };
         format!(
-            r#"//! {rpc}: one line that says what it {does}.
+            r#"//! One line that says what it {does}.
 
 use chat_contract::v1::{{{rpc}Request, {rpc}Response}};
 use chat_operation::{{Answer, CallContext, Failure, FromSettings, Operation}};
@@ -105,7 +105,7 @@ mod tests;
             ""
         };
         format!(
-            "//! {}, on real databases.
+            "//! `{}`, on real databases.
 
 {ids}use chat_operation::Code;
 use chat_testing::{{Fixture, call, call_without_token}};
