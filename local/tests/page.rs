@@ -1,10 +1,6 @@
 //! What a page needs besides the API: somebody to sign in at, and its own files.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -340,12 +340,8 @@ impl Book {
                 let conversation = opened.conversation.unwrap_or_default();
                 let key = Key::Membership(conversation.conversation_id.as_str().into());
                 let (is_news, step) = self.feed.hears(key, true, feed_revision);
-                let is_new = is_news && self.put_conversation(&conversation);
-                if is_new && self.history != History::OnDemand {
-                    Wants::Sync
-                } else {
-                    self.feed_step(step)
-                }
+                let is_opened = is_news && self.put_conversation(&conversation);
+                if is_opened { Wants::Sync } else { self.feed_step(step) }
             }
             Some(Event::Welcome(_)) => Wants::Nothing,
             // An error of this side's frames changes nothing.
@@ -545,7 +541,7 @@ impl Book {
         }
     }
 
-    /// Puts a membership. Answers whether it is new.
+    /// Puts a membership. Answers whether its history is wanted from now on.
     fn put_conversation(&mut self, conversation: &Conversation) -> bool {
         let id = conversation.conversation_id.as_str();
         if self.state.conversations.contains_key(id) {
@@ -554,10 +550,11 @@ impl Book {
         }
         let timeline = Timeline::new(&self.state.user_id, conversation);
         self.state.conversations.insert_mut(id.into(), Arc::new(timeline));
-        if self.wanted.remove(id) || self.history != History::OnDemand {
+        let is_wanted = self.wanted.remove(id) || self.history != History::OnDemand;
+        if is_wanted {
             self.change(id, Timeline::open);
         }
-        true
+        is_wanted
     }
 
     fn remove_conversation(&mut self, id: &str) {

@@ -44,6 +44,8 @@ mod live;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod scenarios;
+#[cfg(test)]
 mod scripted;
 pub mod timeline;
 mod tls;

@@ -295,13 +295,14 @@ export class Book {
     const sync = this.#sync;
     sync.calls += 1;
     // Those that take many calls come after those that were not asked for yet.
-    const due = this.#due().filter((id) => !sync.settled.has(id));
-    const isDue = new Set(due);
+    const allDue = this.#due();
+    const isDue = new Set(allDue);
+    const due = allDue.filter((id) => !sync.settled.has(id));
     const again = due.filter((id) => sync.named.has(id));
     const names = [...due.filter((id) => !sync.named.has(id)), ...again].slice(0, CURSORS_MAX);
     const others = [...this.#turns]
       .filter(([id, turn]) => turn <= sync.firstTurn && !isDue.has(id) && !this.#waiting.has(id))
-      .sort(([, one], [, other]) => one - other)
+      .sort(([oneId, one], [otherId, other]) => one - other || (oneId < otherId ? -1 : 1))
       .slice(0, CURSORS_MAX - names.length);
     const cursors: Cursor[] = [];
     for (const id of [...names, ...others.map(([other]) => other)]) {
@@ -501,7 +502,7 @@ export class Book {
 
   /** Those that moved, or want to start. */
   #due(): string[] {
-    return [...this.#timelines.keys()].filter((id) => this.#isDue(id) && !this.#waiting.has(id));
+    return [...this.#timelines.keys()].filter((id) => this.#isDue(id) && !this.#waiting.has(id)).sort();
   }
 
   #isDue(id: string): boolean {

@@ -10,7 +10,7 @@
  * A conversation starts *closed*: a line of a list, with a count of what is unread. Opened, it gets a cursor from a sync,
  * then its newest page, and shows messages from then on.
  *
- * The Rust client has the same rules; the scenarios in `web/scenarios` hold both to them.
+ * The Rust client has the same rules; the scenarios in `shared/client/scenarios` hold both to them.
  */
 
 import type { Change, Conversation, ConversationSync, Cursor, LastMessage, Member, Message, Page } from "./model.ts";
