@@ -92,7 +92,8 @@ class Run {
         const place = this.#loads.findIndex((load) => load.conversationId === id);
         if (place >= 0) {
           const [load] = this.#loads.splice(place, 1) as [Load];
-          book.takeHistory(load, step.page && [toPage(fromJson(ListMessagesResponseSchema, step.page))]);
+          const { page } = step;
+          book.takeHistory(load, page === undefined ? undefined : [toPage(fromJson(ListMessagesResponseSchema, page))]);
         }
         return String(book.hasFresh);
       }

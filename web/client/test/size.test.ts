@@ -1,0 +1,36 @@
+/** What a page has to load. */
+
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync } from "node:zlib";
+import { build, type Rollup } from "vite";
+import { expect, test } from "vitest";
+
+const KB = 1_000;
+
+function compressed(code: string | Uint8Array): number {
+  return brotliCompressSync(code).length / KB;
+}
+
+test("the client with the whole contract is small", async () => {
+  const built = (await build({
+    root: fileURLToPath(new URL("..", import.meta.url)),
+    configFile: false,
+    logLevel: "error",
+    build: { write: false, target: "es2023", rollupOptions: { input: "test/everything.ts" } },
+  })) as Rollup.RollupOutput;
+  const chunks = built.output.filter((file) => file.type === "chunk");
+  const size = compressed(chunks.map((chunk) => chunk.code).join("\n"));
+  expect(size).toBeGreaterThan(20);
+  expect(size).toBeLessThan(45);
+});
+
+test("the app's first load is small", () => {
+  const folder = new URL("../../app/dist/", import.meta.url);
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((file) => file.isFile());
+  const loaded = files.filter(({ name }) => /\.(?:js|css|html)$/u.test(name) && name !== "sw.js");
+  const sizes = loaded.map((file) => compressed(readFileSync(`${file.parentPath}/${file.name}`)));
+  const size = sizes.reduce((sum, one) => sum + one, 0);
+  expect(size).toBeGreaterThan(50);
+  expect(size).toBeLessThan(140);
+});
