@@ -303,6 +303,31 @@ async fn the_page_is_served_wherever_there_is_no_file() {
 }
 
 #[tokio::test]
+async fn a_deployed_page_may_do_what_the_local_one_may() {
+    let page = page().await;
+    let response = page.get("/").await;
+    let policy = response.headers()["content-security-policy"].to_str().unwrap();
+    let template = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml")).unwrap();
+    let (_, headers) = template.split_once("\n  WebHeaders:\n").unwrap();
+    // Its lines, put together as they are deployed.
+    let deployed: String = headers
+        .lines()
+        .map(|line| line.trim().trim_matches(['-', ' ', '"', '\'']))
+        .collect();
+    for directive in policy
+        .split("; ")
+        .filter(|directive| !directive.starts_with("connect-src"))
+    {
+        assert!(deployed.contains(directive), "template.yaml lacks {directive}");
+    }
+    for (name, value) in response.headers() {
+        if ["referrer-policy", "permissions-policy"].contains(&name.as_str()) {
+            assert!(headers.contains(value.to_str().unwrap()), "template.yaml lacks {name}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn nothing_outside_of_the_pages_folder_is_served() {
     let page = page().await;
     let secret = page.folder.with_extension("secret");

@@ -72,6 +72,14 @@ export class Person {
     return person;
   }
 
+  #token: string | undefined;
+
+  /** A token of theirs, for calls past the browser. */
+  async token(): Promise<string> {
+    this.#token ??= (await (await fetch(`${URL_OF_SERVICE}/dev/token?user=${this.id}`)).text()).trim();
+    return this.#token;
+  }
+
   listen(page: Page): void {
     page.on("pageerror", (error) => this.complaints.push(error.message));
     page.on("console", (message) => {
@@ -143,11 +151,11 @@ export class Person {
 
 /** Calls the service past any browser. */
 export async function call<T>(person: Person, rpc: string, request: unknown): Promise<T> {
-  const token = await (await fetch(`${URL_OF_SERVICE}/dev/token?user=${person.id}`)).text();
+  const token = await person.token();
   for (;;) {
     const response = await fetch(`${URL_OF_SERVICE}/chat.v1.${rpc}`, {
       method: "POST",
-      headers: { authorization: `Bearer ${token.trim()}`, "content-type": "application/json" },
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
       body: JSON.stringify(request),
     });
     if (response.ok) {
@@ -161,8 +169,8 @@ export async function call<T>(person: Person, rpc: string, request: unknown): Pr
   }
 }
 
-/** Has both of a conversation say much, in order. */
-export async function talk(people: readonly Person[], count: number): Promise<void> {
+/** Has the people of a conversation say much, so many at a time; one at a time, it is in order. */
+export async function talk(people: readonly Person[], count: number, atATime = 1): Promise<void> {
   const [first] = people as [Person];
   const list = await call<{ conversations: { conversationId: string }[] }>(
     first,
@@ -170,11 +178,17 @@ export async function talk(people: readonly Person[], count: number): Promise<vo
     {},
   );
   const conversationId = list.conversations[0]?.conversationId;
-  for (let number = 1; number <= count; number += 1) {
-    const speaker = people[number % people.length] as Person;
-    const text = `message ${number} of ${count}`;
-    await call(speaker, "MessageService/SendMessage", { conversationId, clientMessageId: `many-${number}`, text });
-  }
+  let number = 0;
+  const speak = async () => {
+    while (number < count) {
+      number += 1;
+      const speaker = people[number % people.length] as Person;
+      const text = `message ${number} of ${count}`;
+      const clientMessageId = `${count}-${number}`;
+      await call(speaker, "MessageService/SendMessage", { conversationId, clientMessageId, text });
+    }
+  };
+  await Promise.all(Array.from({ length: atATime }, speak));
 }
 
 /** Two friends at their browsers, in their conversation. */

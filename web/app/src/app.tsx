@@ -19,7 +19,9 @@ import { Chats, ConnectionLine } from "./sidebar.tsx";
 export function App({ auth, config }: { auth: Auth; config: Config }) {
   const { texts } = useI18n();
   const [session, setSession] = useState(auth.session);
-  const [state, setState] = useState<"starting" | "ready" | "ended">("starting");
+  const [state, setState] = useState<"starting" | "ready" | "ended">(() =>
+    location.pathname === "/signed-in" ? "starting" : "ready",
+  );
   const [error, setError] = useState<string>();
 
   useEffect(() => {

@@ -11,12 +11,32 @@ export interface Config {
   readonly audience?: string;
 }
 
+const KEPT = "chat-config";
+
+/** As it was the last time, if there was one, so that nothing waits for the network; a change counts from the next time on. */
 export async function loadConfig(): Promise<Config> {
+  const kept = localStorage.getItem(KEPT);
+  const newest = readConfig();
+  if (!kept) {
+    return newest;
+  }
+  newest.catch(() => {
+    // Without a network, the one that is kept is all there is.
+  });
+  return JSON.parse(kept) as Config;
+}
+
+async function readConfig(): Promise<Config> {
   const response = await fetch("/config.json");
   if (!response.ok) {
     throw new Error(`/config.json: HTTP ${response.status}`);
   }
-  const config = (await response.json()) as Partial<Config>;
+  const config = parse((await response.json()) as Partial<Config>);
+  localStorage.setItem(KEPT, JSON.stringify(config));
+  return config;
+}
+
+function parse(config: Partial<Config>): Config {
   const { issuer, clientId, scope = "openid", serviceUrl = location.origin, audience } = config;
   if (!issuer || !clientId) {
     throw new Error("/config.json lacks issuer or clientId");

@@ -59,6 +59,7 @@ interface TrustedWindow extends Window {
   };
 }
 
+performance.mark("chat-script-start");
 applyTheme();
 const root = createRoot(document.getElementById("root") as HTMLElement);
 start().then((page) =>

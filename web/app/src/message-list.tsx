@@ -114,6 +114,7 @@ export function MessageList({
       return;
     }
     begun.current = true;
+    performance.mark("chat-messages-shown");
     const unreadIndex = messages.findIndex((message) => message.seq === firstUnread);
     if (target) {
       return;
@@ -124,6 +125,22 @@ export function MessageList({
       virtualizer.scrollToEnd();
     }
   }, [count, messages, firstUnread, target, virtualizer]);
+
+  // Who is at the end stays there when the list gets lower, as when a phone shows its keyboard.
+  const wasAtEnd = useRef(true);
+  useEffect(() => {
+    const { current } = scroller;
+    if (!current) {
+      return;
+    }
+    const observer = new ResizeObserver(() => {
+      if (begun.current && wasAtEnd.current) {
+        virtualizer.scrollToEnd();
+      }
+    });
+    observer.observe(current);
+    return () => observer.disconnect();
+  }, [virtualizer]);
 
   const [marked, setMarked] = useState<string>();
   useEffect(() => {
@@ -173,7 +190,10 @@ export function MessageList({
         aria-label={texts.messages(other)}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
         tabIndex={0}
-        onKeyDown={(event) => moveFocus(event)}
+        onKeyDown={moveFocus}
+        onScroll={() => {
+          wasAtEnd.current = virtualizer.isAtEnd(END_MARGIN);
+        }}
       >
         <div className="height" style={{ height: virtualizer.getTotalSize() }}>
           {rows.map((row) => {

@@ -144,7 +144,6 @@ function Accepted({ userId }: { userId: string }) {
     <li className="person">
       <Avatar userId={userId} />
       <Name userId={userId} />
-      <RemoveFriend userId={userId} />
       <button type="button" className="button primary" disabled={open.isBusy} onClick={() => open.run()}>
         {texts.openChat}
       </button>
