@@ -224,6 +224,8 @@ async fn people_are_sent_back_to_this_machine_alone() {
         "https://evil.example/",
         "http://localhost.evil.example/",
         "http://127.0.0.1@evil.example/",
+        "http://localhost:1@evil.example/",
+        "ftp://localhost/",
         "//evil.example",
         "/signed-in",
         "javascript:alert(1)",
@@ -295,6 +297,9 @@ async fn the_page_is_served_wherever_there_is_no_file() {
     let script = page.get("/assets/app-1234.js").await;
     assert_eq!(text(&script), "'the script'");
     assert_eq!(script.headers()["cache-control"], "public, max-age=31536000, immutable");
+    let gone = page.get("/assets/app-0000.js").await;
+    assert_eq!(gone.status(), 404);
+    assert_eq!(gone.headers()["cache-control"], "no-cache");
     let config = json(&page.get("/config.json").await);
     assert_eq!(config["issuer"], issuer().url());
     // The API is where it was.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, Request, Response, StatusCode, request};
 use http_body_util::{BodyExt as _, Either, Empty, Full};
@@ -74,7 +75,16 @@ impl Site {
         } else {
             self.file(parts).await
         };
-        let is_kept = path.starts_with(HASHED) && answer.status() == StatusCode::OK;
+        let is_hashed = path.starts_with(HASHED);
+        let is_page = answer
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind == "text/html");
+        if is_hashed && is_page {
+            // What is gone there is another version's, and no address within the app.
+            answer = reply::message(StatusCode::NOT_FOUND, "Not Found");
+        }
+        let is_kept = is_hashed && answer.status() == StatusCode::OK;
         let headers = answer.headers_mut();
         headers.insert(
             CACHE_CONTROL,

@@ -1,15 +1,14 @@
-// Lets the page open without a network: its files as they were last seen. What people said is not kept here.
+// Lets the page open without a network: its files as they were last seen, whole. What people said is not kept here. Shows
+// notifications, and leads from them to the page.
 
-const CACHE = "app-1";
+const CACHE = "app-2";
 const SHELL = "/index.html";
+/** How long a network may take that is asked for what is there already, in milliseconds. */
+const PATIENCE = 3_000;
+const BESIDES = ["/config.json", "/icon.svg", "/manifest.webmanifest"];
 
 self.addEventListener("install", (event) => {
-  event.waitUntil(
-    caches
-      .open(CACHE)
-      .then((cache) => cache.addAll([SHELL, "/config.json"]))
-      .then(() => self.skipWaiting()),
-  );
+  event.waitUntil(Promise.all([newest(SHELL), ...BESIDES.map(newest)]).then(() => self.skipWaiting()));
 });
 
 self.addEventListener("activate", (event) => {
@@ -28,35 +27,28 @@ self.addEventListener("fetch", (event) => {
     return;
   }
   if (url.pathname.startsWith("/assets/")) {
-    event.respondWith(kept(request));
+    event.respondWith(caches.match(request).then((found) => found ?? fetch(request)));
   } else if (request.mode === "navigate" && !url.pathname.startsWith("/dev/")) {
     event.respondWith(newest(SHELL));
-  } else if (["/config.json", "/icon.svg", "/manifest.webmanifest"].includes(url.pathname)) {
+  } else if (BESIDES.includes(url.pathname)) {
     event.respondWith(newest(url.pathname));
   }
 });
 
-/** A file whose name changes with its content. */
-async function kept(request) {
-  const cache = await caches.open(CACHE);
-  const found = await cache.match(request);
-  if (found) {
-    return found;
-  }
-  const response = await fetch(request);
-  if (response.ok) {
-    await cache.put(request, response.clone());
-  }
-  return response;
-}
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  event.waitUntil(open(event.notification.data));
+});
 
 /** A file as it is now, or as it was last seen. */
 async function newest(path) {
   const cache = await caches.open(CACHE);
   try {
-    const response = await fetch(path, { cache: "no-cache" });
+    // A network that does not answer is none, where there is something to show instead.
+    const signal = (await cache.match(path)) ? AbortSignal.timeout(PATIENCE) : undefined;
+    const response = await fetch(path, { cache: "no-cache", signal });
     if (response.ok) {
-      await cache.put(path, response.clone());
+      await (path === SHELL ? keepShell(cache, response.clone()) : cache.put(path, response.clone()));
     }
     return response;
   } catch (error) {
@@ -65,5 +57,35 @@ async function newest(path) {
       return found;
     }
     throw error;
+  }
+}
+
+/** Keeps the page together with what it loads, or as it was: never one without the other. */
+async function keepShell(cache, response) {
+  const page = await response.clone().text();
+  const named = page.match(/\/assets\/[\w.-]+/g) ?? [];
+  try {
+    const kept = await Promise.all(named.map((path) => cache.match(path)));
+    await cache.addAll(named.filter((_, place) => !kept[place]));
+    await cache.put(SHELL, response);
+  } catch {
+    return;
+  }
+  for (const { url } of await cache.keys()) {
+    const { pathname } = new URL(url);
+    if (pathname.startsWith("/assets/") && !named.includes(pathname)) {
+      await cache.delete(pathname);
+    }
+  }
+}
+
+/** Opens a conversation in a page that is there, or in a new one. */
+async function open(conversation) {
+  const [page] = await self.clients.matchAll({ type: "window" });
+  if (page) {
+    await page.focus();
+    page.postMessage({ openConversation: conversation });
+  } else {
+    await self.clients.openWindow(`/c/${conversation}`);
   }
 }

@@ -6,15 +6,19 @@ import { useEffect, useEffectEvent, useMemo, useState } from "react";
 import { Announcer } from "./announcer.tsx";
 import { type Auth, type Session, SignedOut } from "./auth.ts";
 import { type Chat, ChatContext, useAction, useChat } from "./chat.tsx";
+import { forgetDrafts } from "./composer.tsx";
 import type { Config } from "./config.ts";
 import { ConversationScreen } from "./conversation.tsx";
 import { useI18n } from "./i18n.tsx";
-import { Notifier } from "./notifier.tsx";
-import { Dialog, Empty, Fault, Icon, type IconName } from "./parts.tsx";
+import { Notifier, notificationsAreOn } from "./notifier.tsx";
+import { Dialog, Empty, Fault, Icon, type IconName, Link } from "./parts.tsx";
 import { People } from "./people.tsx";
-import { go, parse, pathOf, type Route, usePath } from "./router.ts";
+import { parse, type Route, usePath } from "./router.ts";
 import { ProfileForm, Settings } from "./settings.tsx";
 import { Chats, ConnectionLine } from "./sidebar.tsx";
+
+/** How long a page may be hidden before it lets its connection go, in milliseconds. */
+const HIDDEN_FOR = 300_000;
 
 export function App({ auth, config }: { auth: Auth; config: Config }) {
   const { texts } = useI18n();
@@ -124,6 +128,8 @@ function SignedIn({
     const client = new ChatClient({
       url: config.serviceUrl,
       userId: session.userId,
+      // Who wants to be notified is, for as long as the page is open.
+      hiddenFor: () => (notificationsAreOn() ? Number.POSITIVE_INFINITY : HIDDEN_FOR),
       token: async (refused) => {
         try {
           return await auth.token(refused);
@@ -136,8 +142,10 @@ function SignedIn({
       },
     });
     const signOut = () => {
+      forgetDrafts();
       client.stop({ forget: true }).finally(() => end(true));
     };
+    auth.onSignedOut(signOut);
     setChat({ client, userId: session.userId, signOut });
     return () => {
       client.stop();
@@ -200,19 +208,12 @@ function Navigation({ route }: { route: Route }) {
         const isHere = to.kind === route.kind || (to.kind === "chats" && route.kind === "conversation");
         const isNews = (to.kind === "people" && requests > 0) || (to.kind === "chats" && unread > 0);
         return (
-          <a
-            key={icon}
-            href={pathOf(to)}
-            aria-current={isHere ? "page" : undefined}
-            onClick={(event) => {
-              event.preventDefault();
-              go(to);
-            }}
-          >
+          <Link key={icon} to={to} aria-current={isHere ? "page" : undefined}>
             <Icon name={icon} />
             <span>{label}</span>
             {isNews && <span className="dot" />}
-          </a>
+            {isNews && <span className="for-readers">{texts.news}</span>}
+          </Link>
         );
       })}
     </nav>

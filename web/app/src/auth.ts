@@ -26,12 +26,23 @@ interface PendingSignIn {
 type Word =
   | { readonly kind: "who" }
   | { readonly kind: "session"; readonly session: Session }
-  | { readonly kind: "refreshed"; readonly userId: string; readonly refreshToken: string };
+  | { readonly kind: "refreshed"; readonly session: Session; readonly access: Access }
+  | { readonly kind: "signedOut"; readonly userId: string };
+
+/** An access token, and when it ends, in milliseconds since 1970. */
+interface Access {
+  readonly token: string;
+  readonly until: number;
+}
 
 const SESSION = "chat-session";
 const PENDING = "chat-signing-in";
 /** A token that ends within this time is not used any more, in milliseconds. */
 const MARGIN = 30_000;
+/** How long the provider may take to answer, in milliseconds. */
+const TIMEOUT = 15_000;
+/** How long a tab that may refresh waits for the word of one that has just done so, in milliseconds. */
+const WORD_TIME = 100;
 
 /** The person has to sign in again. */
 export class SignedOut extends Error {}
@@ -39,21 +50,23 @@ export class SignedOut extends Error {}
 export class Auth {
   readonly #config: Config;
   readonly #client: oauth.Client;
-  readonly #options: { [oauth.allowInsecureRequests]: boolean };
+  readonly #isLocal: boolean;
   readonly #channel = new BroadcastChannel("chat-sessions");
   readonly #others = new Map<string, Session>();
   #othersChanged = () => {};
+  #signedOutElsewhere = () => {};
   #server: Promise<oauth.AuthorizationServer> | undefined;
   #session: Session | undefined;
-  #access: { readonly token: string; readonly until: number } | undefined;
+  #access: Access | undefined;
   #refreshing: Promise<string> | undefined;
+  /** Counts sign-ins and sign-outs: what was asked for before one of them is nobody's any more. */
+  #era = 0;
 
   constructor(config: Config) {
     this.#config = config;
     this.#client = { client_id: config.clientId };
     // Of this machine's own issuer alone.
-    const isLocal = ["localhost", "127.0.0.1", "[::1]"].includes(new URL(config.issuer).hostname);
-    this.#options = { [oauth.allowInsecureRequests]: isLocal };
+    this.#isLocal = ["localhost", "127.0.0.1", "[::1]"].includes(new URL(config.issuer).hostname);
     const kept = sessionStorage.getItem(SESSION);
     this.#session = kept ? (JSON.parse(kept) as Session) : undefined;
     this.#channel.onmessage = ({ data }: MessageEvent<Word>) => this.#hear(data);
@@ -75,9 +88,19 @@ export class Auth {
     this.#othersChanged = changed;
   }
 
+  /** Calls back when the person signs out in another tab. */
+  onSignedOut(ended: () => void): void {
+    this.#signedOutElsewhere = ended;
+  }
+
   /** Goes on as somebody who is signed in in another tab. */
   join(session: Session): void {
+    this.#forget();
     this.#keep(session);
+  }
+
+  get #options() {
+    return { [oauth.allowInsecureRequests]: this.#isLocal, signal: AbortSignal.timeout(TIMEOUT) };
   }
 
   /** Leaves for the provider's page. */
@@ -134,36 +157,67 @@ export class Auth {
       requireIdToken: true,
     });
     const claims = oauth.getValidatedIdTokenClaims(tokens);
-    this.#takeAccess(tokens);
+    this.#forget();
+    this.#access = accessOf(tokens);
     this.#keep({ userId: claims?.sub ?? "", refreshToken: tokens.refresh_token });
-    return returnTo;
+    // A place within the app, and nothing that only looks like one.
+    return /^\/(?!\/)/u.test(returnTo) ? returnTo : "/";
   }
 
   /** The token to call with; another one than the service has refused. */
   async token(refused?: string): Promise<string> {
-    if (this.#access && this.#access.token !== refused && this.#access.until > Date.now() + MARGIN) {
+    if (this.#isGood(this.#access, refused)) {
       return this.#access.token;
     }
-    this.#refreshing ??= this.#refresh().finally(() => {
-      this.#refreshing = undefined;
-    });
-    return this.#refreshing;
+    const refreshing = this.#refreshing ?? this.#refresh(refused);
+    this.#refreshing = refreshing;
+    try {
+      return await refreshing;
+    } finally {
+      if (this.#refreshing === refreshing) {
+        this.#refreshing = undefined;
+      }
+    }
   }
 
+  /** Signs the person out, in all tabs, and at the provider as far as that goes. */
   signOut(): void {
+    const session = this.#session;
+    this.#forget();
+    if (session) {
+      this.#channel.postMessage({ kind: "signedOut", userId: session.userId } satisfies Word);
+      this.#revoke(session).catch(() => {
+        // It ends by itself.
+      });
+    }
+  }
+
+  #forget(): void {
+    this.#era += 1;
     sessionStorage.removeItem(SESSION);
     this.#session = undefined;
     this.#access = undefined;
+    this.#refreshing = undefined;
   }
 
-  async #refresh(): Promise<string> {
+  #isGood(access: Access | undefined, refused: string | undefined): access is Access {
+    return access !== undefined && access.token !== refused && access.until > Date.now() + MARGIN;
+  }
+
+  async #refresh(refused: string | undefined): Promise<string> {
+    const era = this.#era;
     const session = this.#session;
     if (!session?.refreshToken) {
       throw new SignedOut("there is no session to refresh");
     }
     const server = await this.#discover();
     return navigator.locks.request(`chat-refresh:${session.userId}`, async () => {
-      // As it is by now: another tab may have refreshed it while this one waited.
+      // Another tab may have refreshed it while this one waited, and its word be on the way.
+      await new Promise((resolve) => setTimeout(resolve, WORD_TIME));
+      this.#expect(era);
+      if (this.#isGood(this.#access, refused)) {
+        return this.#access.token;
+      }
       const refreshToken = this.#session?.refreshToken ?? "";
       const response = await oauth.refreshTokenGrantRequest(
         server,
@@ -174,18 +228,16 @@ export class Auth {
       );
       try {
         const tokens = await oauth.processRefreshTokenResponse(server, this.#client, response);
-        if (tokens.refresh_token) {
-          this.#keep({ ...session, refreshToken: tokens.refresh_token });
-          const { userId } = session;
-          this.#channel.postMessage({
-            kind: "refreshed",
-            userId,
-            refreshToken: tokens.refresh_token,
-          } satisfies Word);
-        }
-        return this.#takeAccess(tokens);
+        this.#expect(era);
+        const access = accessOf(tokens);
+        const renewed = { ...session, refreshToken: tokens.refresh_token ?? refreshToken };
+        this.#access = access;
+        this.#keep(renewed);
+        this.#channel.postMessage({ kind: "refreshed", session: renewed, access } satisfies Word);
+        return access.token;
       } catch (cause) {
         if (cause instanceof oauth.ResponseBodyError && cause.error === "invalid_grant") {
+          this.#expect(era);
           throw new SignedOut("the session has ended", { cause });
         }
         throw cause;
@@ -193,10 +245,18 @@ export class Auth {
     });
   }
 
-  #takeAccess(tokens: oauth.TokenEndpointResponse): string {
-    const lifetime = (tokens.expires_in ?? 300) * 1_000;
-    this.#access = { token: tokens.access_token, until: Date.now() + lifetime };
-    return tokens.access_token;
+  /** Whoever asked before somebody else signed in, or this one out, gets nothing. */
+  #expect(era: number): void {
+    if (era !== this.#era) {
+      throw new Error("somebody else is signed in by now, or nobody");
+    }
+  }
+
+  async #revoke({ refreshToken }: Session): Promise<void> {
+    const server = await this.#discover();
+    if (refreshToken && server.revocation_endpoint) {
+      await oauth.revocationRequest(server, this.#client, oauth.None(), refreshToken, this.#options);
+    }
   }
 
   #keep(session: Session): void {
@@ -205,15 +265,32 @@ export class Auth {
   }
 
   #hear(word: Word): void {
-    if (word.kind === "who") {
-      if (this.#session) {
-        this.#channel.postMessage({ kind: "session", session: this.#session } satisfies Word);
-      }
-    } else if (word.kind === "session") {
-      this.#others.set(word.session.userId, word.session);
-      this.#othersChanged();
-    } else if (word.userId === this.#session?.userId) {
-      this.#keep({ userId: word.userId, refreshToken: word.refreshToken });
+    switch (word.kind) {
+      case "who":
+        if (this.#session) {
+          this.#channel.postMessage({ kind: "session", session: this.#session } satisfies Word);
+        }
+        break;
+      case "session":
+        this.#others.set(word.session.userId, word.session);
+        this.#othersChanged();
+        break;
+      case "refreshed":
+        if (word.session.userId === this.#session?.userId) {
+          this.#access = word.access;
+          this.#keep(word.session);
+        } else if (this.#others.has(word.session.userId)) {
+          this.#others.set(word.session.userId, word.session);
+        }
+        break;
+      case "signedOut":
+        this.#others.delete(word.userId);
+        this.#othersChanged();
+        if (word.userId === this.#session?.userId) {
+          this.#forget();
+          this.#signedOutElsewhere();
+        }
+        break;
     }
   }
 
@@ -229,6 +306,11 @@ export class Auth {
     });
     return this.#server;
   }
+}
+
+function accessOf(tokens: oauth.TokenEndpointResponse): Access {
+  const lifetime = (tokens.expires_in ?? 300) * 1_000;
+  return { token: tokens.access_token, until: Date.now() + lifetime };
 }
 
 function redirectUri(): string {

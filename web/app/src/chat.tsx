@@ -3,7 +3,7 @@
 import type { ChatClient, ConversationState, Profile } from "chat-client";
 import { ChatError } from "chat-client";
 import { useStore } from "chat-client/react";
-import { createContext, use, useCallback, useRef, useState } from "react";
+import { createContext, use, useState } from "react";
 import { useI18n } from "./i18n.tsx";
 import type { Texts } from "./texts/en.ts";
 
@@ -38,7 +38,7 @@ export function otherOf(conversation: ConversationState, userId: string): string
 }
 
 /** What went wrong, for the person. */
-export function explain(cause: unknown, texts: Texts): string {
+function explain(cause: unknown, texts: Texts): string {
   const { errors } = texts;
   const error = cause instanceof ChatError ? cause : undefined;
   if (error?.reason && error.reason in errors) {
@@ -55,21 +55,16 @@ export function useAction<A extends unknown[]>(action: (...args: A) => Promise<u
   const { texts } = useI18n();
   const [isBusy, setIsBusy] = useState(false);
   const [error, setError] = useState<string>();
-  const latest = useRef(action);
-  latest.current = action;
-  const run = useCallback(
-    async (...args: A) => {
-      setIsBusy(true);
-      setError(undefined);
-      try {
-        await latest.current(...args);
-      } catch (cause) {
-        setError(explain(cause, texts));
-      } finally {
-        setIsBusy(false);
-      }
-    },
-    [texts],
-  );
+  const run = async (...args: A) => {
+    setIsBusy(true);
+    setError(undefined);
+    try {
+      await action(...args);
+    } catch (cause) {
+      setError(explain(cause, texts));
+    } finally {
+      setIsBusy(false);
+    }
+  };
   return { run, isBusy, error };
 }

@@ -9,8 +9,13 @@ import { IconButton, Name } from "./parts.tsx";
 /** Characters of a message, at most, as the service counts them. */
 const TEXT_MAX = 4_000;
 
-/** What was begun and not sent, by conversation, for the life of the page. */
+/** What was begun and not sent, by user and conversation, for the life of the page. */
 const drafts = new Map<string, string>();
+
+/** Leaves nothing of them to whoever comes next. */
+export function forgetDrafts(): void {
+  drafts.clear();
+}
 
 export function Composer({
   conversationId,
@@ -26,15 +31,16 @@ export function Composer({
   onSent: () => void;
 }) {
   const { texts, number } = useI18n();
-  const { client } = useChat();
-  const [text, setText] = useState(drafts.get(conversationId) ?? "");
+  const { client, userId } = useChat();
+  const draft = `${userId}/${conversationId}`;
+  const [text, setText] = useState(drafts.get(draft) ?? "");
   const input = useRef<HTMLTextAreaElement>(null);
   const excess = [...text].length - TEXT_MAX;
   const canSend = text.trim() !== "" && excess <= 0;
 
   useEffect(() => {
-    drafts.set(conversationId, text);
-  }, [conversationId, text]);
+    drafts.set(draft, text);
+  }, [draft, text]);
   useEffect(() => {
     // On a screen that one touches, the keyboard would cover what was said.
     if (replyTo || matchMedia("(hover: hover)").matches) {

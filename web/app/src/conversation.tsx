@@ -2,15 +2,14 @@
 
 import { ChatError, type ConversationState, type History, type Message } from "chat-client";
 import { useStore } from "chat-client/react";
-import { useCallback, useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
 import { useAnnounce } from "./announcer.tsx";
 import { otherOf, useChat, useName } from "./chat.tsx";
 import { Composer } from "./composer.tsx";
 import { useI18n } from "./i18n.tsx";
 import { MessageList, type Shown } from "./message-list.tsx";
-import { Avatar, Empty, IconButton, Name, Waiting } from "./parts.tsx";
+import { Avatar, Empty, Icon, IconButton, Link, Name, Waiting } from "./parts.tsx";
 import { RemoveFriend } from "./people.tsx";
-import { go } from "./router.ts";
 
 /** How long a conversation may be unknown before that is said, in milliseconds. */
 const UNKNOWN_FOR = 4_000;
@@ -26,8 +25,12 @@ export function ConversationScreen({ id, messageId }: { id: string; messageId: s
     const timer = setTimeout(() => setIsLate(true), UNKNOWN_FOR);
     return () => clearTimeout(timer);
   }, []);
+  const isReaching = useUnread(id, conversation);
   if (!conversation) {
     return isLate && !isStale ? <Empty title={texts.notMember} /> : <Waiting rows={6} />;
+  }
+  if (isReaching) {
+    return <Waiting rows={6} />;
   }
   const other = otherOf(conversation, userId);
   return <Open conversation={conversation} outgoing={messages.outgoing} other={other} messageId={messageId} />;
@@ -81,17 +84,9 @@ function Open({
   return (
     <div className="conversation">
       <header className="header">
-        <a
-          className="icon-button only-phone"
-          href="/"
-          aria-label={texts.back}
-          onClick={(event) => {
-            event.preventDefault();
-            go({ kind: "chats" });
-          }}
-        >
-          <BackIcon />
-        </a>
+        <Link className="icon-button only-phone" to={{ kind: "chats" }} label={texts.back}>
+          <Icon name="back" />
+        </Link>
         <Avatar userId={other} />
         <h1 className="header-name">
           <Name userId={other} />
@@ -150,16 +145,38 @@ function Open({
   );
 }
 
-function nothing(): () => void {
-  return () => undefined;
+/** Pages that are loaded to begin where one has stopped reading, at most; from further back, one begins with the newest. */
+const UNREAD_PAGES_MAX = 10;
+
+/** Loads what is not read yet, before a conversation is shown. Answers whether that goes on. */
+function useUnread(id: string, conversation: ConversationState | undefined): boolean {
+  const { client } = useChat();
+  const [pages, setPages] = useState(0);
+  const oldest = conversation?.messages[0]?.seq ?? 0;
+  const isFar =
+    conversation?.isLoaded === true &&
+    conversation.hasOlder &&
+    conversation.unreadCount > 0 &&
+    conversation.unreadCount < 1_000 &&
+    oldest > conversation.readSeq + 1;
+  const isReaching = isFar && pages < UNREAD_PAGES_MAX;
+  const isLoaded = conversation?.isLoaded === true;
+  useEffect(() => {
+    if (isReaching) {
+      client.loadOlder(id).then(
+        () => setPages(pages + 1),
+        () => setPages(UNREAD_PAGES_MAX),
+      );
+    } else if (isLoaded) {
+      // From now on one reads.
+      setPages(UNREAD_PAGES_MAX);
+    }
+  }, [client, id, isReaching, isLoaded, pages]);
+  return isReaching;
 }
 
-function BackIcon() {
-  return (
-    <svg className="icon turning" viewBox="0 0 24 24" aria-hidden="true">
-      <path d="M15 5l-7 7 7 7" />
-    </svg>
-  );
+function nothing(): () => void {
+  return () => undefined;
 }
 
 /** A message that one wants to see, and when, since it may be the same one again. */
@@ -175,8 +192,7 @@ function useJumps(conversation: ConversationState, messageId: string | undefined
   const [part, setPart] = useState<History>();
   const [target, setTarget] = useState<Target>();
   const [missing, setMissing] = useState(false);
-  const { messages, isLoaded } = conversation;
-  const known = useMemo(() => new Set(messages.map((message) => message.messageId)), [messages]);
+  const { isLoaded } = conversation;
   const leave = useCallback(() => {
     setPart(undefined);
     setTarget(undefined);
@@ -185,9 +201,10 @@ function useJumps(conversation: ConversationState, messageId: string | undefined
   const jump = useCallback(
     async (wanted: string, seq?: number) => {
       setMissing(false);
-      if (!known.has(wanted)) {
+      const { conversation: now } = client.messages(id).getSnapshot();
+      if (!now?.messages.some((message) => message.messageId === wanted)) {
         try {
-          const place = seq ?? (await client.message(id, wanted)).seq;
+          const place = seq ?? (await client.getMessage(id, wanted)).seq;
           const around = client.history(id, place);
           await around.load();
           setPart(around);
@@ -200,7 +217,7 @@ function useJumps(conversation: ConversationState, messageId: string | undefined
       }
       setTarget((before) => ({ messageId: wanted, turn: (before?.turn ?? 0) + 1 }));
     },
-    [client, id, known],
+    [client, id],
   );
   const [linked, setLinked] = useState<string>();
   useEffect(() => {
@@ -223,7 +240,7 @@ function useAnnouncements(conversation: ConversationState): void {
       client.onMessage((message) => {
         if (message.conversationId === id) {
           const name = client.profile(message.senderId).getSnapshot()?.displayName ?? message.senderId;
-          announce(texts.said(name, message.text));
+          announce(texts.said(name, message.excerpt));
         }
       }),
     [client, id, announce, texts],

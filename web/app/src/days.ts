@@ -1,3 +1,11 @@
+/** Days are those of the person's clock. */
 export function isSameDay(one: number, other: number): boolean {
-  return new Date(one).toDateString() === new Date(other).toDateString();
+  return dayOf(one) === dayOf(other);
+}
+
+const MINUTE = 60_000;
+const DAY = 86_400_000;
+
+function dayOf(time: number): number {
+  return Math.floor((time - new Date(time).getTimezoneOffset() * MINUTE) / DAY);
 }

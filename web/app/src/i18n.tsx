@@ -1,6 +1,6 @@
 /** What the app says, in the person's language. */
 
-import { createContext, type ReactNode, use, useCallback, useMemo, useState } from "react";
+import { createContext, type ReactNode, use, useCallback, useLayoutEffect, useMemo, useState } from "react";
 import { ar } from "./texts/ar.ts";
 import { en, type Texts } from "./texts/en.ts";
 
@@ -54,8 +54,10 @@ export function I18nProvider({ children }: { children: ReactNode }) {
     localStorage.setItem(KEPT, chosen);
     setLanguage(chosen);
   }, []);
-  document.documentElement.lang = language;
-  document.documentElement.dir = LANGUAGES[language].direction;
+  useLayoutEffect(() => {
+    document.documentElement.lang = language;
+    document.documentElement.dir = LANGUAGES[language].direction;
+  }, [language]);
   const i18n = useMemo(() => i18nOf(language, choose), [language, choose]);
   return <I18nContext value={i18n}>{children}</I18nContext>;
 }

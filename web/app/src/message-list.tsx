@@ -8,6 +8,7 @@
 
 import { useVirtualizer } from "@tanstack/react-virtual";
 import type { ConversationState, Message, Outgoing } from "chat-client";
+import { useStore } from "chat-client/react";
 import { type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { useChat } from "./chat.tsx";
 import type { Target } from "./conversation.tsx";
@@ -109,11 +110,14 @@ export function MessageList({
 
   // Where one begins to read: at what is new, at what one came for, or at the end.
   const begun = useRef(false);
+  const [isBegun, setIsBegun] = useState(false);
   useLayoutEffect(() => {
     if (begun.current || count === 0) {
       return;
     }
     begun.current = true;
+    // After the scroll that follows has been done.
+    requestAnimationFrame(() => requestAnimationFrame(() => setIsBegun(true)));
     performance.mark("chat-messages-shown");
     const unreadIndex = messages.findIndex((message) => message.seq === firstUnread);
     if (target) {
@@ -157,11 +161,14 @@ export function MessageList({
     return undefined;
   }, [target, virtualizer]);
 
-  useMore(hasOlder && first < LOAD_AHEAD, loadOlder);
-  useMore(hasNewer && last > count - LOAD_AHEAD, loadNewer);
+  // Before the list has found its place, what would be at the top of it is not what one sees.
+  const isPlaced = isBegun && virtualizer.range !== null;
+  const older = useMore(isPlaced && hasOlder && first < LOAD_AHEAD, loadOlder);
+  useMore(isPlaced && hasNewer && last > count - LOAD_AHEAD, loadNewer);
 
   // What is seen is read, by who looks at the page.
-  const seenSeq = messages[Math.min(visibleEnd(virtualizer), messages.length - 1)]?.seq ?? 0;
+  const lastSeen = isPlaced ? Math.min(virtualizer.range?.endIndex ?? -1, messages.length - 1) : -1;
+  const seenSeq = messages[lastSeen]?.seq ?? 0;
   useEffect(() => {
     const mark = () => {
       if (document.visibilityState === "visible" && document.hasFocus() && seenSeq > 0) {
@@ -195,6 +202,16 @@ export function MessageList({
           wasAtEnd.current = virtualizer.isAtEnd(END_MARGIN);
         }}
       >
+        {older.state !== "idle" && hasOlder && first < LOAD_AHEAD && (
+          <p className="loading-older" role="status">
+            {older.state === "loading" ? texts.loadingHistory : texts.cannotLoad}{" "}
+            {older.state === "failed" && (
+              <button type="button" className="link" onClick={older.retry}>
+                {texts.tryAgain}
+              </button>
+            )}
+          </p>
+        )}
         <div className="height" style={{ height: virtualizer.getTotalSize() }}>
           {rows.map((row) => {
             const item = itemAt(shown, row.index);
@@ -242,29 +259,22 @@ export function MessageList({
   );
 }
 
-/** Loads more as long as it is wanted, one page at a time; after a failure, when one scrolls on. */
-function useMore(isWanted: boolean, load: () => Promise<void>): void {
-  const [turn, setTurn] = useState(0);
-  const isLoading = useRef(false);
+/** Loads more as long as it is wanted, one page at a time; after a failure, when one says so or the network is back. */
+function useMore(isWanted: boolean, load: () => Promise<void>) {
+  const { connection } = useStore(useChat().client.status);
+  const [state, setState] = useState<"idle" | "loading" | "failed">("idle");
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another connection is a reason to try again
+  useEffect(() => setState((before) => (before === "failed" ? "idle" : before)), [connection]);
   useEffect(() => {
-    if (isWanted && !isLoading.current) {
-      isLoading.current = true;
+    if (isWanted && state === "idle") {
+      setState("loading");
       load().then(
-        () => {
-          isLoading.current = false;
-          setTurn(turn + 1);
-        },
-        () => {
-          isLoading.current = false;
-        },
+        () => setState("idle"),
+        () => setState("failed"),
       );
     }
-  }, [isWanted, load, turn]);
-}
-
-/** The last row of which at least a part can be seen. */
-function visibleEnd(virtualizer: ReturnType<typeof useVirtualizer<HTMLDivElement, Element>>): number {
-  return virtualizer.range?.endIndex ?? 0;
+  }, [isWanted, load, state]);
+  return { state, retry: () => setState("idle") };
 }
 
 function belongTogether(one: Message | Outgoing, other: Message | Outgoing, userId: string): boolean {

@@ -242,7 +242,7 @@ function OnItsWay({ outgoing, kind }: { outgoing: Outgoing; kind: RowKind }) {
         </span>
       </div>
       {isFailed && (
-        <div className="failure" role="alert">
+        <div className="failure">
           <span>
             {texts.failed}: {why}
           </span>

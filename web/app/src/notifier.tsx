@@ -28,19 +28,25 @@ export function Notifier() {
           return;
         }
         const name = client.profile(message.senderId).getSnapshot()?.displayName ?? message.senderId;
-        const notification = new Notification(name, {
-          body: message.text.slice(0, 140),
+        // Of several tabs, each tells; the system shows one of the same tag. Phones show those of service workers alone.
+        const options = {
+          body: message.excerpt,
           icon: "/icon.svg",
-          // Of several tabs, each tells; the system shows one of the same tag.
           tag: message.messageId,
-        });
-        notification.onclick = () => {
-          window.focus();
-          go({ kind: "conversation", id: message.conversationId, messageId: undefined });
-          notification.close();
+          data: message.conversationId,
         };
+        navigator.serviceWorker?.ready.then((worker) => worker.showNotification(name, options)).catch(() => undefined);
       }),
     [client],
   );
+  useEffect(() => {
+    const open = ({ data }: MessageEvent) => {
+      if (typeof data?.openConversation === "string") {
+        go({ kind: "conversation", id: data.openConversation, messageId: undefined });
+      }
+    };
+    navigator.serviceWorker?.addEventListener("message", open);
+    return () => navigator.serviceWorker?.removeEventListener("message", open);
+  }, []);
   return undefined;
 }

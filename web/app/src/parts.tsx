@@ -1,8 +1,17 @@
 /** Small parts of all screens. */
 
-import { type ButtonHTMLAttributes, type ReactNode, useEffect, useId, useRef, useState } from "react";
+import {
+  type AnchorHTMLAttributes,
+  type ButtonHTMLAttributes,
+  type ReactNode,
+  useEffect,
+  useId,
+  useRef,
+  useState,
+} from "react";
 import { useName, useProfile } from "./chat.tsx";
 import { useI18n } from "./i18n.tsx";
+import { go, pathOf, type Route } from "./router.ts";
 
 const PATHS = {
   back: "M15 5l-7 7 7 7",
@@ -22,7 +31,6 @@ const PATHS = {
   check: "M5 12.500l4.500 4.500L19 7",
   checks: "M2 12.500L6.500 17 15 7.500M10.500 15.500L12 17l9-9.500",
   alert: "M12 8v5M12 16.500v.1M12 3l10 17.500H2z",
-  plus: "M12 5v14M5 12h14",
 } as const;
 
 export type IconName = keyof typeof PATHS;
@@ -50,19 +58,44 @@ export function IconButton({
   );
 }
 
+/** Leads to a place in the app; in another tab, where the person asks the browser for one. */
+export function Link({
+  to,
+  label,
+  children,
+  ...props
+}: { to: Route; label?: string | undefined } & Omit<AnchorHTMLAttributes<HTMLAnchorElement>, "href" | "onClick">) {
+  return (
+    <a
+      href={pathOf(to)}
+      aria-label={label}
+      onClick={(event) => {
+        if (!(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)) {
+          event.preventDefault();
+          go(to);
+        }
+      }}
+      {...props}
+    >
+      {children}
+    </a>
+  );
+}
+
 /** A name as others wrote it, which must not turn the text around it. */
 export function Name({ userId }: { userId: string }) {
   return <bdi className="name">{useName(userId)}</bdi>;
 }
 
 const HUES = 8;
+const letters = new Intl.Segmenter();
 
 export function Avatar({ userId, isLarge = false }: { userId: string; isLarge?: boolean }) {
   const profile = useProfile(userId);
   const [broken, setBroken] = useState<string>();
   const name = profile?.displayName ?? userId;
   const hue = [...userId].reduce((sum, letter) => (sum * 31 + (letter.codePointAt(0) ?? 0)) % 9973, 7) % HUES;
-  const initial = [...new Intl.Segmenter().segment(name.trim())][0]?.segment ?? "?";
+  const initial = letters.segment(name.trim())[Symbol.iterator]().next().value?.segment ?? "?";
   const className = `avatar hue-${hue}${isLarge ? " large" : ""}`;
   if (profile?.avatarUrl && profile.avatarUrl !== broken) {
     return (

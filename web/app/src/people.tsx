@@ -98,7 +98,9 @@ function AddFriend() {
 function Received({ userId }: { userId: string }) {
   const { texts } = useI18n();
   const { client } = useChat();
-  const answer = useAction((isAccepted: boolean) => client.respondToFriendRequest(userId, isAccepted));
+  const answer = useAction((isAccepted: boolean) =>
+    isAccepted ? client.acceptFriendRequest(userId) : client.declineFriendRequest(userId),
+  );
   return (
     <li className="person">
       <Avatar userId={userId} />

@@ -11,7 +11,8 @@ export type Route =
 export function parse(path: string): Route {
   const [, first, id, third, messageId] = path.split("/");
   if (first === "c" && id) {
-    return { kind: "conversation", id: decodeURIComponent(id), messageId: third === "m" ? messageId : undefined };
+    // Ids are UUIDs: nothing in them is encoded.
+    return { kind: "conversation", id, messageId: third === "m" && messageId ? messageId : undefined };
   }
   if (first === "people" || first === "settings") {
     return { kind: first };
@@ -24,7 +25,7 @@ export function pathOf(route: Route): string {
     case "chats":
       return "/";
     case "conversation":
-      return `/c/${encodeURIComponent(route.id)}${route.messageId ? `/m/${route.messageId}` : ""}`;
+      return `/c/${route.id}${route.messageId ? `/m/${route.messageId}` : ""}`;
     default:
       return `/${route.kind}`;
   }

@@ -6,8 +6,8 @@ import { memo } from "react";
 import { otherOf, useChat } from "./chat.tsx";
 import { isSameDay } from "./days.ts";
 import { useI18n } from "./i18n.tsx";
-import { Avatar, Empty, Name, Waiting } from "./parts.tsx";
-import { go, pathOf } from "./router.ts";
+import { Avatar, Empty, Link, Name, Waiting } from "./parts.tsx";
+import { go } from "./router.ts";
 
 export function ConnectionLine() {
   const { texts } = useI18n();
@@ -64,17 +64,7 @@ const Line = memo(function Line({ conversation, isOpen }: { conversation: Conver
   const excerpt = lastMessage?.excerpt ?? "";
   return (
     <li>
-      <a
-        className={unreadCount > 0 ? "line unread" : "line"}
-        href={pathOf(to)}
-        aria-current={isOpen ? "true" : undefined}
-        onClick={(event) => {
-          if (!event.metaKey && !event.ctrlKey && !event.shiftKey) {
-            event.preventDefault();
-            go(to);
-          }
-        }}
-      >
+      <Link className={unreadCount > 0 ? "line unread" : "line"} to={to} aria-current={isOpen ? "true" : undefined}>
         <Avatar userId={other} />
         <span className="line-text">
           <span className="line-top">
@@ -92,7 +82,7 @@ const Line = memo(function Line({ conversation, isOpen }: { conversation: Conver
             )}
           </span>
         </span>
-      </a>
+      </Link>
     </li>
   );
 });

@@ -18,7 +18,7 @@ import type {
 import { type ConversationState, type KeptLine, type KeptTimeline, type Step, Timeline } from "./timeline.ts";
 
 /** Conversations in one sync, at most; the service refuses more. */
-export const CURSORS_MAX = 200;
+const CURSORS_MAX = 200;
 
 /** What has to follow an event: nothing, a sync unless the gap closes by itself, or a sync at once. */
 export type Wants = "nothing" | "gapSync" | "sync";
@@ -37,7 +37,10 @@ export interface Load {
 
 /** A conversation's line as a device keeps it, with its history if that was loaded. */
 export interface KeptConversation extends KeptLine {
-  readonly timeline?: KeptTimeline | undefined;
+  /** `null` forgets the one that was kept. */
+  readonly timeline?: KeptTimeline | null | undefined;
+  /** When the conversation was last opened, in milliseconds since 1970; 0 for never. */
+  readonly openedAt: number;
 }
 
 /** A sync: calls until nothing more is to be had now. */
@@ -156,13 +159,14 @@ export class Book {
         this.#putFriend(friend);
       }
     }
-    for (const { conversation, heard, timeline } of conversations) {
+    for (const kept of conversations) {
+      const { conversation, timeline } = kept;
       const { conversationId } = conversation;
       if (!this.#timelines.has(conversationId)) {
         this.#feed.restore(`membership:${conversationId}`);
         this.#putConversation(conversation);
         this.#change(conversationId, (it) => {
-          it.restoreHeard(heard);
+          it.restoreLine(kept);
         });
       }
       if (timeline) {
@@ -445,8 +449,8 @@ export class Book {
     return undefined;
   }
 
-  /** Takes the history that was loaded, newest page first; none if the conversation is not there any more. */
-  takeHistory({ conversationId: id, cursor: then }: Load, pages: readonly Page[] | undefined): void {
+  /** Takes the newest page that was loaded; none if the conversation is not there any more. */
+  takeHistory({ conversationId: id, cursor: then }: Load, page: Page | undefined): void {
     this.#loading.delete(id);
     const timeline = this.#timelines.get(id);
     if (timeline?.phase !== "paging") {
@@ -457,15 +461,13 @@ export class Book {
       // Started over while this was on its way: it is loaded once more.
       return;
     }
-    if (!pages) {
+    if (!page) {
       this.#removeConversation(id);
       return;
     }
     this.#fresh.add(id);
     this.#change(id, (it) => {
-      for (const page of pages) {
-        it.takePage(page);
-      }
+      it.takePage(page);
     });
   }
 
@@ -479,6 +481,15 @@ export class Book {
         timeline.takePage(page);
       }
     });
+  }
+
+  /** Takes what a list says of conversations. */
+  takeListed(conversations: readonly Conversation[]): void {
+    for (const conversation of conversations) {
+      this.#change(conversation.conversationId, (timeline) => {
+        timeline.takeConversation(conversation);
+      });
+    }
   }
 
   /** Takes a message that the user has sent. */

@@ -1,15 +1,18 @@
-/** A user's chat. */
+/** A user's chat: what the parts are for, put together. */
 
 import { Book, type KeptConversation } from "./book.ts";
 import { ChatError } from "./errors.ts";
 import { FOLLOW_DEFAULTS, Follower, type FollowOptions, type PagePosition } from "./follower.ts";
 import { FriendRequestAnswer } from "./generated/chat/v1/friend_pb.ts";
 import { History } from "./history.ts";
+import { Keeper } from "./keeper.ts";
 import { LIVE_DEFAULTS, type LiveOptions } from "./live.ts";
 import { Marks } from "./marks.ts";
 import {
   type Conversation,
   type Friend,
+  type LastMessage,
+  type LiveEvent,
   type Message,
   type Page,
   type Profile,
@@ -17,13 +20,15 @@ import {
   toFriend,
   toMessage,
 } from "./model.ts";
-import { Outbox } from "./outbox.ts";
+import { Outbox, type OutboxListener } from "./outbox.ts";
+import { type PageListener, watchPage } from "./page.ts";
 import { Profiles } from "./profiles.ts";
 import { Service, type ServiceOptions } from "./service.ts";
 import { Session } from "./session.ts";
-import { MemoryStorage, type Outgoing, openStorage, type Storage } from "./storage.ts";
-import { Cell, type Store } from "./store.ts";
-import { type ConversationState, lacksQuote } from "./timeline.ts";
+import { type Kept, MemoryStorage, type Outgoing, openStorage, type Storage } from "./storage.ts";
+import { Cell, type Store, tellAll } from "./store.ts";
+import { backoff, sleep } from "./time.ts";
+import { type ConversationState, lacksQuote, lastMessageOf, lowerBound } from "./timeline.ts";
 
 /** How a client works. All but the token may be left out; times are in milliseconds. */
 export interface ChatClientOptions extends ServiceOptions {
@@ -33,8 +38,8 @@ export interface ChatClientOptions extends ServiceOptions {
   readonly storage?: Storage | false;
   readonly live?: Partial<LiveOptions>;
   readonly follow?: Partial<FollowOptions>;
-  /** How long a page may be hidden before it lets its connection go. */
-  readonly hiddenFor?: number;
+  /** How long a page may be hidden before it lets its connection go; asked each time. */
+  readonly hiddenFor?: () => number;
   /** How far apart two marks of one conversation are told to the service, at least. */
   readonly markInterval?: number;
   /** How long the push of one's own message may take to come back before the call is repeated. */
@@ -63,20 +68,28 @@ export interface Messages {
   readonly outgoing: readonly Outgoing[];
 }
 
-/** Messages of an opened conversation that a device keeps, at most. */
-const KEPT_MESSAGES_MAX = 200;
+/** What a list shows of a message that has just come. */
+export interface NewMessage extends LastMessage {
+  readonly conversationId: string;
+}
+
 /** Opened conversations that a client keeps up to date although nobody looks at them. */
 const UNWATCHED_MAX = 10;
-/** How long changes may wait to be kept. */
-const KEEP_WAIT = 300;
+
+/** Pages of a hundred conversations whose newest message is read for a device that has nothing, at most. */
+const PREVIEW_PAGES_MAX = 5;
 
 const NOTHING_OUTGOING: readonly Outgoing[] = [];
 
+/** A user's chat, which is up to date from its making until it is stopped. */
 export class ChatClient {
   /** How it stands with the service. */
   readonly status: Store<Status>;
+  /** The contract's calls, for what has no method here. */
+  readonly service: Service;
   readonly #options: ChatClientOptions;
-  readonly #service: Service;
+  /** Names what the tabs of a user share: the service, and later the user. */
+  readonly #host: string;
   readonly #book = new Book();
   readonly #follower: Follower;
   readonly #marks: Marks;
@@ -85,17 +98,16 @@ export class ChatClient {
   readonly #conversations = new Cell<readonly ConversationState[]>([]);
   readonly #friends = new Cell<readonly Friend[]>([]);
   readonly #messages = new Map<string, Cell<Messages>>();
-  readonly #messageListeners = new Set<(message: Message) => void>();
+  readonly #messageListeners = new Set<(message: NewMessage) => void>();
+  /** The newest message of each conversation that listeners were told of, or that was there before. */
+  readonly #newestSeqs = new Map<string, number>();
   readonly #stopped = new AbortController();
   /** Opened, the one first that was looked at last. */
   #opened: string[] = [];
   #storage: Storage = new MemoryStorage();
+  #keeper: Keeper | undefined;
   #session: Session | undefined;
   #outbox: Outbox | undefined;
-  #hiddenTimer: ReturnType<typeof setTimeout> | undefined;
-  #keepTimer: ReturnType<typeof setTimeout> | undefined;
-  readonly #toKeep = new Set<string>();
-  #friendsToKeep = false;
   #isToldOf = false;
   #isLive = false;
   #syncs = 0;
@@ -104,7 +116,9 @@ export class ChatClient {
   /** Starts at once, and goes on until `stop`. */
   constructor(options: ChatClientOptions) {
     this.#options = options;
-    this.#service = new Service(options);
+    const { location } = globalThis;
+    this.#host = new URL(options.url ?? location.origin, location?.href).host;
+    this.service = new Service(options);
     this.#status = new Cell<Status>({
       userId: options.userId ?? "",
       connection: "connecting",
@@ -114,18 +128,14 @@ export class ChatClient {
     this.status = this.#status;
     const changed = () => this.#tellSoon();
     const failed = (error: ChatError) => this.#failed(error);
-    this.#follower = new Follower(
-      this.#service,
-      this.#book,
-      { ...FOLLOW_DEFAULTS, ...options.follow },
-      changed,
-      failed,
-    );
-    this.#marks = new Marks(this.#service, this.#book, options.markInterval ?? 2_000, changed);
-    this.#profiles = new Profiles(this.#service, (profiles) => {
+    this.#follower = new Follower(this.service, this.#book, { ...FOLLOW_DEFAULTS, ...options.follow }, changed, failed);
+    this.#marks = new Marks(this.service, this.#book, options.markInterval ?? 2_000, changed);
+    this.#profiles = new Profiles(this.service, (profiles) => {
       this.#storage.putProfiles(profiles).catch(() => undefined);
     });
     this.#started = this.#start();
+    // Who waits for it hears of it; else it ends with a stop alone.
+    this.#started.catch(() => undefined);
   }
 
   /** The user's conversations, newest activity first. */
@@ -147,8 +157,7 @@ export class ChatClient {
   messages(conversationId: string): Store<Messages> {
     let cell = this.#messages.get(conversationId);
     if (!cell) {
-      const { conversation, outgoing } = this.#look(conversationId);
-      cell = new Cell<Messages>({ conversation, outgoing }, (isWatched) => {
+      cell = new Cell<Messages>(this.#look(conversationId), (isWatched) => {
         if (isWatched) {
           this.open(conversationId);
         }
@@ -158,20 +167,27 @@ export class ChatClient {
     return cell;
   }
 
-  /** Calls back for each new message of others that is pushed. Answers how to stop that. */
-  onMessage(listener: (message: Message) => void): () => void {
+  /**
+   * Calls back once for each message of others that comes while the client runs, live or by a sync; not for those that came
+   * while it did not. Of conversations that are not opened, only the newest one is told of a sync. Answers how to stop that.
+   */
+  onMessage(listener: (message: NewMessage) => void): () => void {
     this.#messageListeners.add(listener);
     return () => this.#messageListeners.delete(listener);
   }
 
-  /** Loads a conversation's newest history, and follows it. */
+  /** Loads a conversation's newest history, and follows it: for a while also when nobody subscribes to it. */
   open(conversationId: string): void {
     this.#opened = [conversationId, ...this.#opened.filter((id) => id !== conversationId)];
+    this.#keeper?.opened(conversationId);
     const unwatched = this.#opened.filter((id) => !this.#messages.get(id)?.isWatched);
-    for (const id of unwatched.slice(UNWATCHED_MAX)) {
-      this.#keepNow([id]);
-      this.#opened = this.#opened.filter((opened) => opened !== id);
-      this.#book.close(id);
+    const closed = unwatched.slice(UNWATCHED_MAX);
+    if (closed.length > 0) {
+      this.#opened = this.#opened.filter((id) => !closed.includes(id));
+      for (const id of closed) {
+        this.#book.close(id);
+      }
+      this.#tellSoon();
     }
     if (this.#book.open(conversationId)) {
       this.#follower.sync();
@@ -186,52 +202,55 @@ export class ChatClient {
     this.#tellSoon();
   }
 
-  /** The messages around one, wherever in the history it is; it is not followed. */
+  /** The messages around one, wherever in the history it is; they are not followed. */
   history(conversationId: string, around: number): History {
     return new History((position) => this.#follower.page(conversationId, position), around);
   }
 
-  /** A page of a conversation's history. */
-  page(conversationId: string, position: PagePosition): Promise<Page> {
+  /** Reads a page of a conversation's history. */
+  getPage(conversationId: string, position: PagePosition): Promise<Page> {
     return this.#follower.page(conversationId, position);
   }
 
-  /** One message. */
-  async message(conversationId: string, messageId: string): Promise<Message> {
-    const { message } = await this.#service.call((call) =>
-      this.#service.messages.getMessage({ conversationId, messageId }, call),
-    );
+  /** Reads one message. */
+  async getMessage(conversationId: string, messageId: string): Promise<Message> {
+    const { messages } = this.service;
+    const { message } = await this.service.call((call) => messages.getMessage({ conversationId, messageId }, call));
     return toMessage(answered(message));
+  }
+
+  /** Reads one conversation, as a list shows it. */
+  async getConversation(conversationId: string): Promise<Conversation> {
+    const { conversations } = this.service;
+    const answer = await this.service.call((call) => conversations.getConversation({ conversationId }, call));
+    return toConversation(answered(answer.conversation));
   }
 
   /**
    * Says something. It is shown at once, goes out in the order of the conversation as soon as it can, also after a reload or
    * from another tab, and fails only with what repeating cannot mend. Answers as soon as it is kept.
    */
-  async send(conversationId: string, text: string): Promise<Outgoing> {
+  send(conversationId: string, text: string): Promise<Outgoing> {
     return this.#add(conversationId, text, "");
   }
 
   /** Says something about a message. */
-  async reply(conversationId: string, messageId: string, text: string): Promise<Outgoing> {
+  reply(conversationId: string, messageId: string, text: string): Promise<Outgoing> {
     return this.#add(conversationId, text, messageId);
   }
 
   async #add(conversationId: string, text: string, replyTo: string): Promise<Outgoing> {
-    await this.#started;
-    return this.#theOutbox().add(conversationId, text, replyTo);
+    return (await this.#theOutbox()).add(conversationId, text, replyTo);
   }
 
   /** Tries a message that was refused once more. */
   async retry(clientMessageId: string): Promise<void> {
-    await this.#started;
-    await this.#theOutbox().retry(clientMessageId);
+    await (await this.#theOutbox()).retry(clientMessageId);
   }
 
   /** Gives up a message that was refused. */
   async drop(clientMessageId: string): Promise<void> {
-    await this.#started;
-    await this.#theOutbox().drop(clientMessageId);
+    await (await this.#theOutbox()).drop(clientMessageId);
   }
 
   /** Marks a conversation's messages as read, up to this seq or to the newest that is known. */
@@ -241,43 +260,42 @@ export class ChatClient {
 
   /** Opens the direct conversation with a friend, and answers its id. */
   async openDirectConversation(userId: string): Promise<string> {
-    const { conversation } = await this.#service.call((call) =>
-      this.#service.conversations.openDirectConversation({ userId }, call),
-    );
-    const { conversationId } = answered(conversation);
+    const { conversations } = this.service;
+    const answer = await this.service.call((call) => conversations.openDirectConversation({ userId }, call));
+    const { conversationId } = answered(answer.conversation);
     this.open(conversationId);
     return conversationId;
   }
 
-  /** Reads one conversation, as a list shows it. */
-  async conversation(conversationId: string): Promise<Conversation> {
-    const { conversation } = await this.#service.call((call) =>
-      this.#service.conversations.getConversation({ conversationId }, call),
-    );
-    return toConversation(answered(conversation));
-  }
-
   /** Asks a user to become a friend; who had asked already is one now. */
   async requestFriend(userId: string): Promise<Friend> {
-    const { friend } = await this.#service.call((call) => this.#service.friends.requestFriend({ userId }, call));
+    const { friends } = this.service;
+    const { friend } = await this.service.call((call) => friends.requestFriend({ userId }, call));
     return toFriend(answered(friend));
   }
 
-  /** Accepts or declines a user's request. */
-  async respondToFriendRequest(userId: string, isAccepted: boolean): Promise<Friend> {
-    const answer = isAccepted ? FriendRequestAnswer.ACCEPT : FriendRequestAnswer.DECLINE;
-    const { friend } = await this.#service.call((call) =>
-      this.#service.friends.respondToFriendRequest({ userId, answer }, call),
-    );
+  /** Becomes the friend of a user who has asked. */
+  acceptFriendRequest(userId: string): Promise<Friend> {
+    return this.#respond(userId, FriendRequestAnswer.ACCEPT);
+  }
+
+  /** Drops a user's request; they may ask again. */
+  declineFriendRequest(userId: string): Promise<Friend> {
+    return this.#respond(userId, FriendRequestAnswer.DECLINE);
+  }
+
+  async #respond(userId: string, answer: FriendRequestAnswer): Promise<Friend> {
+    const { friends } = this.service;
+    const { friend } = await this.service.call((call) => friends.respondToFriendRequest({ userId, answer }, call));
     return toFriend(answered(friend));
   }
 
   /** Ends a friendship, or an open request from either side. */
   async removeFriend(userId: string): Promise<void> {
-    await this.#service.call((call) => this.#service.friends.removeFriend({ userId }, call));
+    await this.service.call((call) => this.service.friends.removeFriend({ userId }, call));
   }
 
-  /** Sets what the user shows of themselves. */
+  /** Sets what the user shows of themselves: what is named, and nothing else. */
   async updateProfile(profile: { displayName?: string; avatarUrl?: string }): Promise<Profile> {
     const paths = [
       ...(profile.displayName === undefined ? [] : ["display_name"]),
@@ -288,12 +306,12 @@ export class ChatClient {
       avatarUrl: profile.avatarUrl ?? "",
       updateMask: { paths },
     };
-    const updated = await this.#service.call((call) => this.#service.users.upsertProfile(request, call));
+    const updated = await this.service.call((call) => this.service.users.upsertProfile(request, call));
     return this.#profiles.take(answered(updated.profile));
   }
 
   /** Reads profiles anew, such as of whom one searches for. Those without a profile are left out. */
-  async readProfiles(userIds: readonly string[]): Promise<readonly Profile[]> {
+  readProfiles(userIds: readonly string[]): Promise<readonly Profile[]> {
     return this.#profiles.read(userIds);
   }
 
@@ -306,104 +324,153 @@ export class ChatClient {
   async stop({ forget = false } = {}): Promise<void> {
     if (!this.#stopped.signal.aborted) {
       this.#stopped.abort();
-      clearTimeout(this.#hiddenTimer);
       this.#session?.stop();
       this.#follower.stop();
       this.#marks.stop();
       this.#outbox?.stop();
-      this.#service.stop();
+      this.service.stop();
     }
-    await this.#started;
+    await this.#started.catch(() => undefined);
     if (forget) {
-      clearTimeout(this.#keepTimer);
+      this.#keeper?.stop();
       await this.#storage.clear().catch(() => undefined);
     } else {
-      await this.#keep();
+      await this.#keeper?.keep();
     }
     this.#storage.close();
   }
 
   async #start(): Promise<void> {
+    const { signal } = this.#stopped;
     const userId = this.#options.userId ?? (await this.#subject());
-    if (userId) {
-      this.#book.takeUserId(userId);
-    }
-    const name = `${new URL(this.#options.url ?? globalThis.location.origin).host}:${userId}`;
-    if (this.#options.storage !== undefined) {
-      this.#storage = this.#options.storage || new MemoryStorage();
-    } else if (userId) {
+    this.#book.takeUserId(userId);
+    const name = `${this.#host}:${userId}`;
+    const { storage } = this.#options;
+    if (storage !== undefined) {
+      this.#storage = storage || new MemoryStorage();
+    } else {
       this.#storage = await openStorage(`chat:${name}`);
     }
-    const kept = await this.#storage
-      .load()
-      .catch(() => ({ friends: [], conversations: [], profiles: [], outgoing: [] }));
+    const kept = await this.#storage.load().catch(() => NOTHING_KEPT);
     this.#profiles.restore(kept.profiles);
-    this.#book.restore(kept.friends, kept.conversations);
-    this.#opened = kept.conversations.filter((it) => it.timeline).map((it) => it.conversation.conversationId);
+    this.#restore(kept.friends, kept.conversations);
     this.#outbox = new Outbox(
       name,
-      this.#service,
+      this.service,
       this.#storage,
-      {
-        changed: (ids) => {
-          for (const id of ids) {
-            this.#tellMessages(id);
-          }
-        },
-        sent: (message) => {
-          this.#book.takeSent(message);
-          this.#tell();
-        },
-        unsentMark: (id) => this.#book.timeline(id)?.unsentMark,
-      },
+      this.#outboxListener(),
       this.#options.pushWait ?? 10_000,
     );
     this.#session = new Session(
       name,
-      this.#service,
+      this.service,
       { ...LIVE_DEFAULTS, ...this.#options.live },
       {
-        live: (user) => this.#live(user),
+        live: () => this.#live(),
         notLive: () => this.#notLive(),
-        event: (event) => {
-          const { happening } = event;
-          if (happening.kind === "messageSent") {
-            this.#hear(happening.message);
-          }
-          this.#follower.event(event);
-          if (happening.kind === "messageSent") {
-            this.#completeQuote(happening.message);
-          }
-        },
+        event: (event) => this.#event(event),
         failed: (error) => this.#failed(ChatError.from(error)),
       },
     );
     this.#tell();
-    if (this.#stopped.signal.aborted) {
-      return;
-    }
+    signal.throwIfAborted();
     this.#outbox.start(kept.outgoing);
     this.#follower.start();
     this.#session.listen();
-    this.#watchPage();
+    this.#marks.resume();
+    watchPage(this.#pageListener(), this.#options.hiddenFor ?? (() => 300_000), signal);
   }
 
-  /** The subject of the token, without a look at its signature: it decides where things are kept, and nothing else. */
+  #restore(friends: readonly Friend[], conversations: readonly KeptConversation[]): void {
+    this.#keeper = new Keeper(this.#book, this.#storage);
+    const withHistory = conversations.filter((it) => it.timeline).sort((one, other) => other.openedAt - one.openedAt);
+    const [goneOn, left] = [withHistory.slice(0, UNWATCHED_MAX), new Set(withHistory.slice(UNWATCHED_MAX))];
+    this.#keeper.restore(conversations, left);
+    this.#book.restore(
+      friends,
+      conversations.map((it) => (left.has(it) ? { ...it, timeline: undefined } : it)),
+    );
+    const opened = goneOn.map((it) => it.conversation.conversationId);
+    // What was opened before there was anything to restore comes first.
+    this.#opened = [...this.#opened, ...opened.filter((id) => !this.#opened.includes(id))];
+  }
+
+  /**
+   * The subject of the token, without a look at its signature: it decides where things are kept, and what tabs share, and
+   * nothing else. It is asked for until there is one.
+   */
   async #subject(): Promise<string> {
-    try {
-      const [, payload = ""] = (await this.#options.token()).split(".");
-      const text = atob(payload.replaceAll("-", "+").replaceAll("_", "/"));
-      const { sub } = JSON.parse(text) as { sub?: unknown };
-      return typeof sub === "string" ? sub : "";
-    } catch {
-      return "";
+    for (let failures = 1; ; failures += 1) {
+      let token: string;
+      try {
+        token = await this.#options.token();
+      } catch (cause) {
+        this.#failed(new ChatError(cause));
+        await sleep(backoff(failures), this.#stopped.signal);
+        continue;
+      }
+      return subjectOf(token);
     }
   }
 
-  #live(userId: string): void {
+  #outboxListener(): OutboxListener {
+    return {
+      changed: (ids) => {
+        for (const id of ids) {
+          this.#tellMessages(id);
+        }
+      },
+      sent: (message) => {
+        this.#book.takeSent(message);
+        this.#tell();
+      },
+      unsentMark: (id) => this.#book.timeline(id)?.unsentMark,
+    };
+  }
+
+  #pageListener(): PageListener {
+    return {
+      back: () => {
+        this.#session?.listen();
+        this.#outbox?.hurry();
+        this.#marks.resume();
+        this.#follower.resume();
+        // The answer to a heartbeat makes it sync.
+        if (!this.#session?.check()) {
+          this.#follower.sync();
+        }
+      },
+      offline: () => {
+        this.#tellStatus({ connection: "offline" });
+        this.#session?.check();
+      },
+      hidden: () => {
+        this.#keeper?.keep();
+      },
+      away: () => {
+        this.#keeper?.keep();
+        this.#session?.pause();
+        this.#follower.pause();
+      },
+    };
+  }
+
+  #event(event: LiveEvent): void {
+    this.#follower.event(event);
+    const { happening } = event;
+    if (happening.kind === "messageSent") {
+      this.#outbox?.hear(happening.message);
+      this.#completeQuote(happening.message);
+    }
+    if (happening.kind === "pong" && this.#isLive) {
+      this.#tellStatus({ connection: "live" });
+    }
+  }
+
+  #live(): void {
     this.#isLive = true;
-    this.#tellStatus({ userId, connection: "live", failure: undefined });
-    this.#follower.live(userId);
+    this.#tellStatus({ connection: "live", failure: undefined });
+    this.#follower.live();
   }
 
   #notLive(): void {
@@ -414,11 +481,25 @@ export class ChatClient {
     this.#follower.notLive();
   }
 
-  #hear(message: Message): void {
-    this.#outbox?.hear(message);
-    if (message.senderId !== this.#book.userId) {
-      for (const listener of this.#messageListeners) {
-        listener(message);
+  /** Reads what lists show of conversations that only the feed has told of, the newest ones. */
+  async #readPreviews(): Promise<void> {
+    const { conversations } = this.service;
+    const isLacking = () =>
+      this.#conversations.getSnapshot().some(({ lastMessage, isLoaded }) => !lastMessage && !isLoaded);
+    let pageToken = "";
+    for (let pages = 0; pages < PREVIEW_PAGES_MAX && isLacking(); pages += 1) {
+      try {
+        const request = { pageSize: 100, pageToken };
+        const page = await this.service.call((call) => conversations.listConversations(request, call));
+        this.#book.takeListed(page.conversations.map(toConversation));
+        this.#tell();
+        pageToken = page.nextPageToken;
+      } catch {
+        // They show what is said from now on.
+        return;
+      }
+      if (!pageToken) {
+        return;
       }
     }
   }
@@ -428,7 +509,7 @@ export class ChatClient {
     const state = this.#book.conversation(conversationId);
     const known = state?.messages.findLast((message) => message.seq <= seq);
     if (known?.messageId === messageId && lacksQuote(known)) {
-      this.message(conversationId, messageId).then(
+      this.getMessage(conversationId, messageId).then(
         (message) => {
           this.#book.takeSent(message);
           this.#tellSoon();
@@ -445,55 +526,12 @@ export class ChatClient {
     }
   }
 
-  #theOutbox(): Outbox {
+  async #theOutbox(): Promise<Outbox> {
+    await this.#started;
     if (!this.#outbox) {
       throw new Error("the client was stopped before it had started");
     }
     return this.#outbox;
-  }
-
-  /** Follows what happens to the page: a network that is back, a page that is looked at again, one that is not any more. */
-  #watchPage(): void {
-    const { signal } = this.#stopped;
-    const back = () => {
-      this.#session?.listen();
-      this.#session?.check();
-      this.#outbox?.hurry();
-      this.#follower.sync();
-    };
-    globalThis.addEventListener?.("online", back, { signal });
-    globalThis.addEventListener?.(
-      "offline",
-      () => {
-        this.#tellStatus({ connection: "offline" });
-        this.#session?.check();
-      },
-      { signal },
-    );
-    globalThis.addEventListener?.("pagehide", () => this.#session?.pause(), { signal });
-    globalThis.addEventListener?.(
-      "pageshow",
-      (event) => {
-        if (event.persisted) {
-          back();
-        }
-      },
-      { signal },
-    );
-    globalThis.document?.addEventListener(
-      "visibilitychange",
-      () => {
-        clearTimeout(this.#hiddenTimer);
-        if (document.visibilityState === "visible") {
-          back();
-        } else {
-          const hiddenFor = this.#options.hiddenFor ?? 300_000;
-          this.#hiddenTimer = setTimeout(() => this.#session?.pause(), hiddenFor);
-          this.#keep();
-        }
-      },
-      { signal },
-    );
   }
 
   /** Tells once of what happens together. */
@@ -509,29 +547,26 @@ export class ChatClient {
 
   #tell(): void {
     const { conversationIds, friends } = this.#book.takeChanges();
-    if (this.#book.syncs > this.#syncs) {
-      this.#syncs = this.#book.syncs;
-      this.#tellStatus({
-        isStale: false,
-        failure: undefined,
-        connection: this.#isLive ? "live" : "polling",
-      });
-    }
     if (conversationIds.size > 0) {
       const states = [...this.#book.conversationIds()].map((id) => this.#book.conversation(id) as ConversationState);
       states.sort(byActivity);
       this.#conversations.set(states);
       for (const id of conversationIds) {
         this.#tellMessages(id);
-        this.#toKeep.add(id);
+        this.#tellNews(id);
       }
     }
     if (friends) {
       this.#friends.set([...this.#book.friends.values()].sort((one, other) => (one.userId < other.userId ? -1 : 1)));
-      this.#friendsToKeep = true;
     }
-    if (conversationIds.size > 0 || friends) {
-      this.#keepTimer ??= setTimeout(() => this.#keep(), KEEP_WAIT);
+    this.#keeper?.changed(conversationIds, friends);
+    // After what was synced is there.
+    if (this.#book.syncs > this.#syncs) {
+      if (this.#syncs === 0) {
+        this.#readPreviews();
+      }
+      this.#syncs = this.#book.syncs;
+      this.#tellStatus({ isStale: false, failure: undefined, connection: this.#isLive ? "live" : "polling" });
     }
   }
 
@@ -558,9 +593,34 @@ export class ChatClient {
     }
   }
 
+  /** Tells of messages that are newer than all before. What the first sync brings is no news. */
+  #tellNews(conversationId: string): void {
+    const state = this.#book.conversation(conversationId);
+    const { lastMessage } = state ?? {};
+    const before = this.#newestSeqs.get(conversationId) ?? 0;
+    if (!state || !lastMessage || lastMessage.seq <= before) {
+      return;
+    }
+    this.#newestSeqs.set(conversationId, lastMessage.seq);
+    if (this.#syncs === 0 || this.#messageListeners.size === 0) {
+      return;
+    }
+    const { userId } = this.#book;
+    const loaded = state.messages.slice(lowerBound(state.messages, (message) => message.seq <= before));
+    const news = state.isLoaded && before > 0 ? loaded.map(lastMessageOf) : [lastMessage];
+    for (const message of news) {
+      if (message.senderId !== userId) {
+        tellAll(this.#messageListeners, { ...message, conversationId });
+      }
+    }
+  }
+
   #look(conversationId: string): Messages {
     const conversation = this.#book.conversation(conversationId);
     const waiting = this.#outbox?.of(conversationId) ?? NOTHING_OUTGOING;
+    if (waiting.length === 0) {
+      return { conversation, outgoing: NOTHING_OUTGOING };
+    }
     // By a push or an answer, whichever came first: then it is shown as what it has become.
     const isThere = ({ clientMessageId }: Outgoing) =>
       conversation?.messages.findLast(
@@ -568,33 +628,22 @@ export class ChatClient {
       ) !== undefined;
     return { conversation, outgoing: waiting.filter((outgoing) => !isThere(outgoing)) };
   }
+}
 
-  async #keep(): Promise<void> {
-    clearTimeout(this.#keepTimer);
-    this.#keepTimer = undefined;
-    const ids = [...this.#toKeep];
-    this.#toKeep.clear();
-    if (this.#friendsToKeep) {
-      this.#friendsToKeep = false;
-      await this.#storage.putFriends([...this.#book.friends.values()]).catch(() => undefined);
-    }
-    await this.#keepNow(ids);
-  }
+const NOTHING_KEPT: Kept = { friends: [], conversations: [], profiles: [], outgoing: [] };
 
-  async #keepNow(ids: readonly string[]): Promise<void> {
-    const kept: KeptConversation[] = [];
-    const removed: string[] = [];
-    for (const id of ids) {
-      const timeline = this.#book.timeline(id);
-      if (timeline) {
-        kept.push({ ...timeline.line, timeline: timeline.keep(KEPT_MESSAGES_MAX) });
-      } else {
-        removed.push(id);
-      }
+/** Who a token is for, as it says. */
+function subjectOf(token: string): string {
+  try {
+    const [, payload = ""] = token.split(".");
+    const { sub } = JSON.parse(atob(payload.replaceAll("-", "+").replaceAll("_", "/"))) as { sub?: unknown };
+    if (typeof sub === "string" && sub) {
+      return sub;
     }
-    // A device that is full, or forbids it, keeps nothing more; all of it is still shown.
-    await this.#storage.putConversations(kept, removed).catch(() => undefined);
+  } catch {
+    // Told below.
   }
+  throw new Error("the token is none that says whose it is: give the option userId");
 }
 
 function byActivity(one: ConversationState, other: ConversationState): number {

@@ -25,6 +25,9 @@ const NOT_DONE: ReadonlySet<Code> = new Set([
   Code.Unauthenticated,
 ]);
 
+/** How often a failure is repeated of which nobody knows whether that helps. */
+const UNCLEAR_MAX = 4;
+
 /** A call that did not get its answer. */
 export class ChatError extends Error {
   override readonly name = "ChatError";
@@ -59,13 +62,33 @@ export class ChatError extends Error {
     return cause instanceof ChatError ? cause : new ChatError(cause);
   }
 
+  /** Whether repeating the call, after so many failures, may mend this one: overload, outages and ended sessions end. */
+  mayMend(failures: number): boolean {
+    if (this.isTransient || this.code === "Unauthenticated") {
+      return true;
+    }
+    if (this.code === "ResourceExhausted") {
+      return this.retryAfter !== undefined || this.reason === "RATE_LIMITED";
+    }
+    // Perhaps a defect that every attempt meets, perhaps not.
+    return !this.isNotDone && failures < UNCLEAR_MAX;
+  }
+
   /** Whether another attempt may fare better. */
   get isTransient(): boolean {
     return this.code === "Unavailable" || this.code === "DeadlineExceeded";
   }
 }
 
+/** No longer than this is waited at once, whatever is said, in milliseconds. */
+const RETRY_AFTER_MAX = 300_000;
+
 function retryAfter(error: ConnectError): number | undefined {
+  const wait = said(error);
+  return wait === undefined ? undefined : Math.min(wait, RETRY_AFTER_MAX);
+}
+
+function said(error: ConnectError): number | undefined {
   const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
   if (delay) {
     return Number(delay.seconds) * 1_000 + delay.nanos / 1_000_000;

@@ -29,7 +29,7 @@ const CALLS_PAUSE = 100;
 /** Conversations whose history is loaded at the same time, at most. */
 const LOADS_MAX = 8;
 /** Messages on a page of history. */
-export const PAGE_SIZE = 100;
+const PAGE_SIZE = 100;
 
 /** Where on a history a page is; the newest one when nothing is said. */
 export interface PagePosition {
@@ -47,6 +47,7 @@ export class Follower {
   readonly #failed: (error: ChatError) => void;
   readonly #stopped = new AbortController();
   #isStarted = false;
+  #isPaused = false;
   #isLive = false;
   #isSyncing = false;
   #loads = 0;
@@ -90,13 +91,21 @@ export class Follower {
     this.#plan();
   }
 
-  /** Does what the book now asks for. */
-  look(): void {
-    this.#plan();
+  /** Asks for nothing until it is resumed: nobody looks, and nothing is heard. */
+  pause(): void {
+    this.#isPaused = true;
+    clearTimeout(this.#timer);
   }
 
-  live(userId: string): void {
-    this.#book.takeUserId(userId);
+  /** Goes on. */
+  resume(): void {
+    if (this.#isPaused) {
+      this.#isPaused = false;
+      this.sync();
+    }
+  }
+
+  live(): void {
     this.#isLive = true;
     this.#syncAt = now();
     this.#changed();
@@ -141,7 +150,7 @@ export class Follower {
   /** Starts what is due, and sets the timer for what is due next. */
   #plan(): void {
     clearTimeout(this.#timer);
-    if (!this.#isStarted || this.#stopped.signal.aborted) {
+    if (!this.#isStarted || this.#isPaused || this.#stopped.signal.aborted) {
       return;
     }
     for (let load = this.#nextLoad(); load; load = this.#nextLoad()) {
@@ -169,11 +178,11 @@ export class Follower {
 
   async #load(load: Load): Promise<void> {
     this.#loads += 1;
-    let pages: Page[] | undefined;
+    let page: Page | undefined;
     for (let failures = 1; !this.#stopped.signal.aborted; failures += 1) {
       try {
         // Read as one that follows a restart: a page of an outdated server could lack what the cursor says is known.
-        pages = [await this.page(load.conversationId, {}, load.cursor.revision)];
+        page = await this.page(load.conversationId, {}, load.cursor.revision);
         break;
       } catch (cause) {
         const error = ChatError.from(cause);
@@ -189,7 +198,7 @@ export class Follower {
     if (this.#stopped.signal.aborted) {
       return;
     }
-    this.#book.takeHistory(load, pages);
+    this.#book.takeHistory(load, page);
     if (this.#book.hasFresh) {
       this.#syncAt = earliest(this.#syncAt, now());
     }

@@ -1,6 +1,7 @@
 /** A chat for the browser: friends, conversations and messages of a user, up to date, also offline. */
 
-export { ChatClient, type ChatClientOptions, type Messages, type Status } from "./client.ts";
+export type { KeptConversation } from "./book.ts";
+export { ChatClient, type ChatClientOptions, type Messages, type NewMessage, type Status } from "./client.ts";
 export { ChatError, type ErrorCode, type Violation } from "./errors.ts";
 export type { FollowOptions, PagePosition } from "./follower.ts";
 export type { History, HistoryState } from "./history.ts";
@@ -17,7 +18,7 @@ export type {
   Quote,
   Reply,
 } from "./model.ts";
-export type { ServiceOptions, TokenSource } from "./service.ts";
-export { MemoryStorage, type Outgoing, type Storage } from "./storage.ts";
+export type { CallOptions, Service, ServiceOptions, TokenSource } from "./service.ts";
+export { type Kept, MemoryStorage, type Outgoing, type Storage } from "./storage.ts";
 export { type Store, waitFor } from "./store.ts";
 export { type ConversationState, UNREAD_MAX } from "./timeline.ts";

@@ -1,6 +1,7 @@
 /** One WebSocket that live events arrive on. */
 
 import { fromJson } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { LiveEventSchema } from "./generated/chat/v1/live_pb.ts";
 import { type LiveEvent, toLiveEvent } from "./model.ts";
 import type { Service } from "./service.ts";
@@ -19,6 +20,8 @@ export const LIVE_DEFAULTS: LiveOptions = { heartbeat: 240_000, pongTimeout: 10_
 /** How long it may take until events arrive: ticket, handshakes, and the answer to hello. */
 const OPEN_TIMEOUT = 15_000;
 const SUBPROTOCOL = "chat.v1";
+/** How long a ticket is good for, as the contract says, in milliseconds. */
+const TICKET_TIME = 30_000;
 
 /** What a frame says. One that cannot be read, of a later version perhaps, makes a client sync. */
 export function readFrame(data: unknown): LiveEvent {
@@ -37,20 +40,17 @@ export function readFrame(data: unknown): LiveEvent {
 
 /** An open connection. */
 export class LiveConnection {
-  /** Who is connected. */
-  readonly userId: string;
-  /** When the service stops pushing to it, in milliseconds since 1970. */
-  readonly expiresAt: number;
+  /** How long after its opening the service stops pushing to it, in milliseconds; 0 when it does not say. */
+  readonly lease: number;
   readonly #socket: WebSocket;
   readonly #options: LiveOptions;
   readonly #stopped = new AbortController();
   #pongIsDue = false;
   #ended: (() => void) | undefined;
 
-  private constructor(socket: WebSocket, userId: string, expiresAt: number, options: LiveOptions) {
+  private constructor(socket: WebSocket, lease: number, options: LiveOptions) {
     this.#socket = socket;
-    this.userId = userId;
-    this.expiresAt = expiresAt;
+    this.lease = lease;
     this.#options = options;
   }
 
@@ -58,6 +58,8 @@ export class LiveConnection {
   static async open(service: Service, options: LiveOptions, signal: AbortSignal): Promise<LiveConnection> {
     const ticket = await service.call((call) => service.live.createLiveTicket({}, call), 1);
     signal.throwIfAborted();
+    // What the service's clock says, whatever this one does.
+    const madeAt = ticket.expiresAt ? timestampMs(ticket.expiresAt) - TICKET_TIME : undefined;
     const url = new URL(ticket.url);
     // A ticket is as good as a token until it is used: from a page that is encrypted, it goes nowhere else.
     if (url.protocol !== "wss:" && globalThis.location?.protocol === "https:") {
@@ -74,7 +76,8 @@ export class LiveConnection {
           // Events that overtake the welcome are dropped: the sync that follows brings what they tell.
           const { happening } = readFrame(data);
           if (happening.kind === "welcome") {
-            resolve(new LiveConnection(socket, happening.userId, happening.expiresAt, options));
+            const lease = madeAt === undefined ? 0 : Math.max(happening.expiresAt - madeAt, 0);
+            resolve(new LiveConnection(socket, lease, options));
           }
         };
       });

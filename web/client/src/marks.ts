@@ -32,6 +32,19 @@ export class Marks {
       return;
     }
     this.#changed();
+    this.#start(conversationId);
+  }
+
+  /** Tells what was marked before and is not known to have been told, such as without a network. */
+  resume(): void {
+    for (const id of this.#book.conversationIds()) {
+      if (this.#book.timeline(id)?.unsentMark !== undefined) {
+        this.#start(id);
+      }
+    }
+  }
+
+  #start(conversationId: string): void {
     if (!this.#telling.has(conversationId)) {
       this.#telling.add(conversationId);
       this.#tell(conversationId)
@@ -60,11 +73,11 @@ export class Marks {
         this.#changed();
       } catch (cause) {
         const error = ChatError.from(cause);
-        if (error.isNotDone && error.retryAfter === undefined) {
+        failures += 1;
+        if (!error.mayMend(failures)) {
           // Refused for good: the conversation is not the user's any more.
           told = readSeq;
         } else {
-          failures += 1;
           await sleep(Math.max(backoff(failures), error.retryAfter ?? 0), this.#stopped.signal);
         }
       }

@@ -25,9 +25,6 @@ type Word =
   | { readonly kind: "changed"; readonly conversationId: string }
   | { readonly kind: "sent"; readonly message: Message };
 
-/** How often a failure that repeating may mend, or not, is repeated. */
-const ATTEMPTS_MAX = 4;
-
 export class Outbox {
   readonly #service: Service;
   readonly #storage: Storage;
@@ -43,6 +40,8 @@ export class Outbox {
   /** Ids whose push came before the answer did. */
   readonly #heard = new Set<string>();
   readonly #watched = new Set<string>();
+  /** What the device could not be told, since it is full: what has become of these, or nothing for those that are gone. */
+  readonly #unsaved = new Map<string, Outgoing | undefined>();
   #wake = new AbortController();
   #place = 0;
 
@@ -133,16 +132,15 @@ export class Outbox {
     if (word.kind === "sent") {
       this.#listener.sent(word.message);
     } else {
-      this.#storage.outgoing().then(
-        (outgoing) => this.#replace(outgoing),
-        () => undefined,
-      );
+      this.#all().then((outgoing) => this.#replace(outgoing));
     }
   }
 
   #replace(kept: readonly Outgoing[]): void {
     const before = this.#items;
     this.#items = new Map(kept.map((outgoing) => [outgoing.clientMessageId, outgoing]));
+    // Also after a clock that went back, what comes later stands behind what is there.
+    this.#place = Math.max(this.#place, ...kept.map((outgoing) => outgoing.place));
     const all = [...before.values(), ...kept];
     this.#listener.changed(new Set(all.map((outgoing) => outgoing.conversationId)));
     for (const outgoing of kept) {
@@ -153,8 +151,7 @@ export class Outbox {
   async #put(outgoing: Outgoing): Promise<void> {
     this.#items.set(outgoing.clientMessageId, outgoing);
     this.#listener.changed(new Set([outgoing.conversationId]));
-    // A device that keeps nothing any more, since it is full, still sends.
-    await this.#storage.putOutgoing(outgoing).catch(() => undefined);
+    await this.#save(outgoing.clientMessageId, outgoing);
     this.#say({ kind: "changed", conversationId: outgoing.conversationId });
     this.#watch(outgoing);
   }
@@ -166,10 +163,37 @@ export class Outbox {
     if (outgoing) {
       this.#listener.changed(new Set([outgoing.conversationId]));
     }
-    await this.#storage.removeOutgoing(clientMessageId).catch(() => undefined);
+    await this.#save(clientMessageId, undefined);
     if (outgoing) {
       this.#say({ kind: "changed", conversationId: outgoing.conversationId });
     }
+  }
+
+  /** Keeps what has become of a message, or that it is gone; in memory, on a device that keeps nothing any more. */
+  async #save(clientMessageId: string, outgoing: Outgoing | undefined): Promise<void> {
+    this.#unsaved.set(clientMessageId, outgoing);
+    try {
+      await (outgoing ? this.#storage.putOutgoing(outgoing) : this.#storage.removeOutgoing(clientMessageId));
+      if (this.#unsaved.get(clientMessageId) === outgoing) {
+        this.#unsaved.delete(clientMessageId);
+      }
+    } catch {
+      // It stays in memory.
+    }
+  }
+
+  /** All that the device has kept, by whichever tab, and what it could not keep. */
+  async #all(): Promise<readonly Outgoing[]> {
+    const kept = await this.#storage.outgoing().catch(() => [...this.#items.values()]);
+    const all = new Map(kept.map((outgoing) => [outgoing.clientMessageId, outgoing]));
+    for (const [id, outgoing] of this.#unsaved) {
+      if (outgoing) {
+        all.set(id, outgoing);
+      } else {
+        all.delete(id);
+      }
+    }
+    return [...all.values()].sort((one, other) => one.place - other.place);
   }
 
   #say(word: Word): void {
@@ -198,9 +222,21 @@ export class Outbox {
 
   async #locked(conversationId: string, work: () => Promise<void>): Promise<void> {
     const locks = globalThis.navigator?.locks;
-    if (locks) {
-      await locks.request(`chat-outbox:${this.#name}:${conversationId}`, { signal: this.#stopped.signal }, work);
-    } else {
+    let isAtWork = false;
+    const atWork = () => {
+      isAtWork = true;
+      return work();
+    };
+    if (!locks) {
+      return work();
+    }
+    try {
+      await locks.request(`chat-outbox:${this.#name}:${conversationId}`, { signal: this.#stopped.signal }, atWork);
+    } catch (error) {
+      // Where a browser forbids locks, as it may with other storage, there is no other tab to wait for.
+      if (isAtWork || this.#stopped.signal.aborted) {
+        throw error;
+      }
       await work();
     }
   }
@@ -208,8 +244,9 @@ export class Outbox {
   async #sendAll(conversationId: string): Promise<void> {
     while (!this.#stopped.signal.aborted) {
       // Another tab may have sent, or dropped, what this one remembers.
-      const kept = await this.#storage.outgoing().catch(() => [...this.#items.values()]);
-      const next = kept.find((outgoing) => outgoing.conversationId === conversationId && outgoing.status === "pending");
+      const next = (await this.#all()).find(
+        (outgoing) => outgoing.conversationId === conversationId && outgoing.status === "pending",
+      );
       if (!next) {
         return;
       }
@@ -223,7 +260,7 @@ export class Outbox {
     for (let failures = 1; ; failures += 1) {
       if (!isAttempted) {
         // Known before the attempt: whoever goes on after this tab's death says that it is a repeat.
-        await this.#storage.putOutgoing({ ...outgoing, isAttempted: true }).catch(() => undefined);
+        await this.#save(outgoing.clientMessageId, { ...outgoing, isAttempted: true });
       }
       try {
         const message = await this.#attempt(outgoing, isAttempted);
@@ -238,7 +275,7 @@ export class Outbox {
       } catch (cause) {
         this.#stopped.signal.throwIfAborted();
         const error = ChatError.from(cause);
-        if (!mayMend(error, failures)) {
+        if (!error.mayMend(failures)) {
           const { code, reason, message } = error;
           const failure = { code, message, ...(reason !== undefined && { reason }) };
           await this.#put({ ...outgoing, status: "failed", isAttempted: true, failure });
@@ -294,7 +331,7 @@ export class Outbox {
       } catch (cause) {
         this.#stopped.signal.throwIfAborted();
         const error = ChatError.from(cause);
-        if (!mayMend(error, failures)) {
+        if (!error.mayMend(failures)) {
           break;
         }
         await sleep(Math.max(backoff(failures), error.retryAfter ?? 0), this.#stopped.signal);
@@ -302,19 +339,6 @@ export class Outbox {
     }
     await this.#remove(clientMessageId);
   }
-}
-
-/** Whether repeating the call after so many failures may mend this one. */
-function mayMend(error: ChatError, failures: number): boolean {
-  // Overload, outages and a session that has run out end.
-  if (error.isTransient || error.code === "Unauthenticated") {
-    return true;
-  }
-  if (error.code === "ResourceExhausted") {
-    return error.retryAfter !== undefined || error.reason === "RATE_LIMITED";
-  }
-  // Perhaps a defect that every attempt meets, perhaps not.
-  return !error.isNotDone && failures < ATTEMPTS_MAX;
 }
 
 /** A UUID, also on a page that is not served securely. */

@@ -77,7 +77,7 @@ export class Service {
           timeoutMs: this.#options.timeout ?? TIMEOUT_DEFAULT,
         });
       } catch (cause) {
-        const error = new ChatError(cause, { isAttemptLost });
+        const error: ChatError = new ChatError(cause, { isAttemptLost });
         // A token is refreshed once: one that is refused as well will be again.
         if (error.code === "Unauthenticated" && token !== undefined && refused === undefined) {
           refused = token;
@@ -93,10 +93,18 @@ export class Service {
   }
 
   async #token(refused: string | undefined): Promise<string> {
+    const timeout = this.#options.timeout ?? TIMEOUT_DEFAULT;
+    const over = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(timeout)]);
     try {
-      return await this.#options.token(refused);
+      return await new Promise<string>((resolve, reject) => {
+        over.addEventListener("abort", () => reject(new TypeError("no token in time")), { once: true });
+        Promise.resolve(this.#options.token(refused)).then(resolve, reject);
+      });
     } catch (cause) {
-      throw new ConnectError("there is no token to call with", Code.Unauthenticated, undefined, undefined, cause);
+      this.#stopped.signal.throwIfAborted();
+      // Where tokens come from may be out of reach as well.
+      const code = cause instanceof TypeError ? Code.Unavailable : Code.Unauthenticated;
+      throw new ConnectError("there is no token to call with", code, undefined, undefined, cause);
     }
   }
 }

@@ -14,7 +14,7 @@ import { backoff, sleep } from "./time.ts";
 /** What a session tells its owner. */
 export interface SessionListener {
   /** A connection stands: pushes arrive from now on, and a sync has to follow. */
-  live(userId: string): void;
+  live(): void;
   /** There is none any more. */
   notLive(): void;
   event(event: LiveEvent): void;
@@ -24,8 +24,7 @@ export interface SessionListener {
 
 /** What the tabs of a user tell each other. */
 type Word =
-  | { readonly kind: "live"; readonly userId: string }
-  | { readonly kind: "notLive" }
+  | { readonly kind: "live" | "notLive" }
   | { readonly kind: "frame"; readonly frame: string }
   /** A tab that has just come asks whether there is a connection. */
   | { readonly kind: "who" };
@@ -34,6 +33,12 @@ type Word =
 const RENEWAL_MARGIN_MAX = 60_000;
 /** A connection that does not say when it ends is replaced after an hour. */
 const LEASE_UNKNOWN = 3_600_000;
+/** A connection that ends before is a failure like one that could not be opened. */
+const LIFE_MIN = 30_000;
+/** How often the tab with the connection says so, and how long another one believes it, in milliseconds. */
+const WORD_INTERVAL = 20_000;
+// Browsers let timers of hidden pages go off once a minute.
+const WORD_LIFE = 130_000;
 
 export class Session {
   readonly #service: Service;
@@ -46,6 +51,9 @@ export class Session {
   #listening: AbortController | undefined;
   #connection: LiveConnection | undefined;
   #isLeader = false;
+  /** Of a tab that listens to another one: whether that one has a connection, and how long its word counts. */
+  #isLive = false;
+  #believing: ReturnType<typeof setTimeout> | undefined;
 
   /** Tabs share the connection of what has the same name. */
   constructor(name: string, service: Service, options: LiveOptions, listener: SessionListener) {
@@ -53,11 +61,6 @@ export class Session {
     this.#service = service;
     this.#options = options;
     this.#listener = listener;
-  }
-
-  /** Whether this tab has the socket. */
-  get isLeader(): boolean {
-    return this.#isLeader;
   }
 
   /** Wants live events, until `pause` or `stop`. */
@@ -73,6 +76,8 @@ export class Session {
       this.#join(signal);
       locks
         .request(`chat-live:${this.#name}`, { signal }, () => this.#lead(signal))
+        // Where a browser forbids locks, a tab has a connection of its own.
+        .catch(() => (signal.aborted || this.#isLeader ? undefined : this.#lead(signal)))
         .catch(() => {
           // This tab does not want it any more.
         });
@@ -94,11 +99,15 @@ export class Session {
     this.pause();
   }
 
-  /** Asks the service whether the connection still stands, such as after the machine slept. */
-  check(): void {
+  /**
+   * Asks the service whether this tab's connection still stands, such as after the machine slept. Answers whether there is
+   * one to ask about; the answer makes its owner sync.
+   */
+  check(): boolean {
     this.#connection?.check().catch(() => {
       // It was closed, which whoever runs it sees.
     });
+    return this.#connection !== undefined;
   }
 
   #join(signal: AbortSignal): void {
@@ -108,8 +117,13 @@ export class Session {
     signal.addEventListener(
       "abort",
       () => {
+        // Before the channel is closed, for the other tabs to hear.
+        if (this.#connection) {
+          this.#say({ kind: "notLive" });
+        }
+        this.#channel = undefined;
         channel.close();
-        this.#listener.notLive();
+        this.#doubt();
       },
       { once: true },
     );
@@ -119,17 +133,34 @@ export class Session {
   #hear(word: Word): void {
     if (word.kind === "who") {
       if (this.#connection) {
-        this.#say({ kind: "live", userId: this.#connection.userId });
+        this.#say({ kind: "live" });
       }
     } else if (this.#isLeader) {
       // Words of a leader that was before, still on their way.
     } else if (word.kind === "live") {
-      this.#listener.live(word.userId);
+      this.#believe();
+      if (!this.#isLive) {
+        this.#isLive = true;
+        this.#listener.live();
+      }
     } else if (word.kind === "notLive") {
-      this.#listener.notLive();
-    } else {
+      this.#doubt();
+    } else if (word.kind === "frame") {
+      this.#believe();
       this.#listener.event(readFrame(word.frame));
     }
+  }
+
+  /** Takes the word of the tab that has the connection, for a while: it may hang, and tell nothing any more. */
+  #believe(): void {
+    clearTimeout(this.#believing);
+    this.#believing = setTimeout(() => this.#doubt(), WORD_LIFE);
+  }
+
+  #doubt(): void {
+    clearTimeout(this.#believing);
+    this.#isLive = false;
+    this.#listener.notLive();
   }
 
   #say(word: Word): void {
@@ -139,19 +170,22 @@ export class Session {
   /** Connects, and connects again, until the signal says that nobody wants it. */
   async #lead(signal: AbortSignal): Promise<void> {
     this.#isLeader = true;
+    clearTimeout(this.#believing);
+    // Whoever had the connection before is gone, with or without a word.
+    this.#listener.notLive();
     let failures = 0;
     try {
       while (!signal.aborted) {
         try {
           const connection = await LiveConnection.open(this.#service, this.#options, signal);
-          failures = 0;
+          const openedAt = performance.now();
           await this.#serve(connection, signal);
+          failures = performance.now() - openedAt < LIFE_MIN ? failures + 1 : 1;
         } catch (error) {
           failures += 1;
           this.#listener.failed(error);
         }
         if (!signal.aborted) {
-          failures ||= 1;
           await Promise.race([sleep(backoff(failures), signal), online(signal)]);
         }
       }
@@ -163,21 +197,26 @@ export class Session {
   /** Uses a connection until it ends, and replaces it by another one before the service ends it. */
   async #serve(first: LiveConnection, signal: AbortSignal): Promise<void> {
     const close = () => this.#connection?.close();
+    const word = setInterval(() => this.#say({ kind: "live" }), WORD_INTERVAL);
     signal.addEventListener("abort", close, { once: true });
     try {
       for (let next: LiveConnection | undefined = first; next && !signal.aborted; ) {
         const connection: LiveConnection = next;
         this.#connection = connection;
-        this.#listener.live(connection.userId);
-        this.#say({ kind: "live", userId: connection.userId });
+        this.#listener.live();
+        this.#say({ kind: "live" });
         next = undefined;
         const over = new AbortController();
         // The new one is there before the old one goes: what comes meanwhile comes twice, and once is enough.
         const renewal = sleep(untilRenewal(connection), AbortSignal.any([signal, over.signal]))
           .then(() => LiveConnection.open(this.#service, this.#options, signal))
           .then((renewed) => {
-            next = renewed;
-            connection.close();
+            if (signal.aborted) {
+              renewed.close();
+            } else {
+              next = renewed;
+              connection.close();
+            }
           })
           .catch(() => {
             // It stays until it ends, and is replaced then.
@@ -190,6 +229,7 @@ export class Session {
         await renewal;
       }
     } finally {
+      clearInterval(word);
       signal.removeEventListener("abort", close);
       close();
       this.#connection = undefined;
@@ -199,10 +239,9 @@ export class Session {
   }
 }
 
-function untilRenewal({ expiresAt }: LiveConnection): number {
-  const left = expiresAt > 0 ? Math.max(expiresAt - Date.now(), 0) : LEASE_UNKNOWN;
-  // With a clock that is wrong by far, the service closes the connection first, or it is replaced often, not always.
-  return Math.min(Math.max(left - Math.min(RENEWAL_MARGIN_MAX, left / 4), 1_000), LEASE_UNKNOWN * 24);
+function untilRenewal({ lease }: LiveConnection): number {
+  const left = lease || LEASE_UNKNOWN;
+  return Math.max(left - Math.min(RENEWAL_MARGIN_MAX, left / 4), 1_000);
 }
 
 /** Waits until the browser says that it has a network again. */

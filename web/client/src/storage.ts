@@ -2,6 +2,7 @@
 
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import type { KeptConversation } from "./book.ts";
+import type { ErrorCode } from "./errors.ts";
 import type { Friend, Message, Profile } from "./model.ts";
 
 /** A message on its way to the service. */
@@ -21,7 +22,7 @@ export interface Outgoing {
   /** Whether an attempt may have reached the service. */
   readonly isAttempted: boolean;
   /** Why it failed. */
-  readonly failure?: { readonly code: string; readonly reason?: string; readonly message: string };
+  readonly failure?: { readonly code: ErrorCode; readonly reason?: string; readonly message: string };
   /** What the service answered, and when. */
   readonly sent?: { readonly message: Message; readonly at: number };
 }
@@ -69,8 +70,10 @@ export class MemoryStorage implements Storage {
   }
 
   async putConversations(kept: readonly KeptConversation[], removed: readonly string[]): Promise<void> {
-    for (const conversation of kept) {
-      this.#conversations.set(conversation.conversation.conversationId, conversation);
+    for (const it of kept) {
+      const id = it.conversation.conversationId;
+      const timeline = it.timeline === undefined ? this.#conversations.get(id)?.timeline : it.timeline;
+      this.#conversations.set(id, { ...it, timeline });
     }
     for (const id of removed) {
       this.#conversations.delete(id);
@@ -117,7 +120,7 @@ interface Schema extends DBSchema {
 const STORES = ["friends", "conversations", "profiles", "outgoing"] as const;
 
 /** Keeps a user's chat in a database of their own. */
-export class IndexedStorage implements Storage {
+class IndexedStorage implements Storage {
   readonly #database: IDBPDatabase<Schema>;
 
   private constructor(database: IDBPDatabase<Schema>) {
@@ -160,9 +163,9 @@ export class IndexedStorage implements Storage {
     const transaction = this.#database.transaction("conversations", "readwrite");
     const puts = kept.map(async (it) => {
       const id = it.conversation.conversationId;
-      // Another tab may have more history of it.
-      const timeline = it.timeline ?? (await transaction.store.get(id))?.timeline;
-      await transaction.store.put(timeline ? { ...it, timeline } : it, id);
+      // Of what this tab has closed, another one may have history; it is dropped when many others were opened since.
+      const timeline = it.timeline === undefined ? (await transaction.store.get(id))?.timeline : it.timeline;
+      await transaction.store.put({ ...it, timeline }, id);
     });
     const deletes = removed.map((id) => transaction.store.delete(id));
     await Promise.all([...puts, ...deletes, transaction.done]);

@@ -44,8 +44,17 @@ export class Cell<T> implements Store<T> {
       return;
     }
     this.#value = value;
-    for (const listener of [...this.#listeners]) {
-      listener();
+    tellAll(this.#listeners);
+  }
+}
+
+/** Calls all listeners; what one of them throws concerns neither the others nor whoever tells. */
+export function tellAll<A extends unknown[]>(listeners: Iterable<(...args: A) => void>, ...args: A): void {
+  for (const listener of [...listeners]) {
+    try {
+      listener(...args);
+    } catch (error) {
+      console.error(error);
     }
   }
 }

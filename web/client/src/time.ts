@@ -1,5 +1,8 @@
 /** Waits. */
 
+/** The longest wait that a timer can be told, in milliseconds; more would end at once. */
+export const TIMER_MAX = 2 ** 31 - 1;
+
 const PAUSE = 500;
 const PAUSE_MAX = 30_000;
 
@@ -17,10 +20,13 @@ export function jittered(period: number): number {
 export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", abort);
-      resolve();
-    }, milliseconds);
+    const timer = setTimeout(
+      () => {
+        signal.removeEventListener("abort", abort);
+        resolve();
+      },
+      Math.min(milliseconds, TIMER_MAX),
+    );
     const abort = () => {
       clearTimeout(timer);
       reject(signal.reason);

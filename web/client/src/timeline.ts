@@ -76,7 +76,11 @@ export interface ConversationState {
 
 /** The line of a list as a device keeps it. */
 export interface KeptLine {
+  /** As the service counted it last. */
   readonly conversation: Conversation;
+  /** The greatest seq that the user has marked as read, and the greatest one that was marked here. */
+  readonly readSeq: number;
+  readonly markedSeq: number;
   /** Seqs of messages of others that were heard of above what is counted. */
   readonly heard: readonly number[];
 }
@@ -204,11 +208,11 @@ export class Timeline {
   /** The line of a list as a device keeps it. */
   get line(): KeptLine {
     const { readSeq, seq, unread } = this.#counted;
-    const read = this.#othersBetween(readSeq, this.#readSeq);
     const floor = Math.max(this.#readSeq, seq);
     const loaded = this.isLoaded ? this.#messages.slice(lowerBound(this.#messages, (it) => it.seq <= floor)) : [];
     const others = loaded.filter((message) => message.senderId !== this.#userId);
-    const readSeqOf = (userId: string) => (userId === this.#userId ? this.#readSeq : (this.#readSeqs.get(userId) ?? 0));
+    const readSeqOf = (userId: string) =>
+      userId === this.#userId ? Math.max(readSeq, 0) : (this.#readSeqs.get(userId) ?? 0);
     return {
       conversation: {
         conversationId: this.conversationId,
@@ -216,17 +220,21 @@ export class Timeline {
         members: this.#memberIds.map((userId) => ({ userId, readSeq: readSeqOf(userId) })),
         revision: this.#head,
         countedSeq: seq,
-        unreadCount: this.#readSeq >= seq ? 0 : Math.max(unread - read, 0),
+        unreadCount: unread,
         ...(this.#lastMessage && { lastMessage: this.#lastMessage }),
         createdAt: this.#createdAt,
         lastActivityAt: this.#lastActivityAt,
       },
+      readSeq: this.#readSeq,
+      markedSeq: this.#markedSeq,
       heard: this.isLoaded ? others.slice(0, UNREAD_MAX).map((message) => message.seq) : [...this.#heard],
     };
   }
 
-  /** Takes seqs of messages of others that were heard of. */
-  restoreHeard(heard: readonly number[]): void {
+  /** Takes what a device has kept of the line, besides what the service had counted. */
+  restoreLine({ readSeq = 0, markedSeq = 0, heard }: KeptLine): void {
+    this.#readSeq = Math.max(this.#readSeq, readSeq);
+    this.#markedSeq = Math.max(this.#markedSeq, markedSeq);
     for (const seq of heard) {
       this.#heard.add(seq);
     }
@@ -518,12 +526,8 @@ export class Timeline {
   /** What a list shows of a message. */
   #hearOf(message: Message): void {
     if (!this.#lastMessage || this.#lastMessage.seq <= message.seq) {
-      const { messageId, seq, senderId, sentAt } = message;
-      this.#lastActivityAt = Math.max(this.#lastActivityAt, sentAt);
-      this.#takeLastMessage(
-        { messageId, seq, senderId, excerpt: excerpt(message.text), sentAt },
-        message.stateRevision,
-      );
+      this.#lastActivityAt = Math.max(this.#lastActivityAt, message.sentAt);
+      this.#takeLastMessage(lastMessageOf(message), message.stateRevision);
     }
     if (!this.isLoaded && message.senderId !== this.#userId) {
       this.#heard.add(message.seq);
@@ -655,6 +659,11 @@ export class Timeline {
 }
 
 const NO_MESSAGES: readonly Message[] = [];
+
+/** What a list shows of a message. */
+export function lastMessageOf({ messageId, seq, senderId, sentAt, text }: Message): LastMessage {
+  return { messageId, seq, senderId, excerpt: excerpt(text), sentAt };
+}
 
 /** Whether a message is a reply whose quote is still to be had. */
 export function lacksQuote({ replyTo }: Message): boolean {

@@ -68,7 +68,7 @@ test("a message that is refused says why, and can be tried again or dropped", as
   expect(refused.outgoing[0]?.failure).toMatchObject({ code: "FailedPrecondition", reason: "CANNOT_SEND" });
 
   await ofBob.requestFriend(alice);
-  await ofAlice.respondToFriendRequest(bob, true);
+  await ofAlice.acceptFriendRequest(bob);
   await ofAlice.retry(refused.outgoing[0]?.clientMessageId ?? "");
   const sent = await waitFor(messages, (it) => it.outgoing.length === 0);
   expect(sent.conversation?.messages.map((message) => message.text)).toEqual(["Still friends?"]);

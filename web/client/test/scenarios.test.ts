@@ -93,7 +93,7 @@ class Run {
         if (place >= 0) {
           const [load] = this.#loads.splice(place, 1) as [Load];
           const { page } = step;
-          book.takeHistory(load, page === undefined ? undefined : [toPage(fromJson(ListMessagesResponseSchema, page))]);
+          book.takeHistory(load, page === undefined ? undefined : toPage(fromJson(ListMessagesResponseSchema, page)));
         }
         return String(book.hasFresh);
       }
@@ -143,6 +143,10 @@ class Run {
     ].join(" ");
   }
 }
+
+test("there are scenarios", () => {
+  expect(readdirSync(FOLDER).length).toBeGreaterThan(10);
+});
 
 test.each(readdirSync(FOLDER))("%s ends as it says", (file) => {
   const { user, steps } = JSON.parse(readFileSync(new URL(file, FOLDER), "utf8")) as Scenario;

@@ -27,6 +27,6 @@ export function clientOf(user: string, options: Partial<ChatClientOptions> = {})
 /** Two friends, and the conversation that they opened. */
 export async function friends(one: ChatClient, other: ChatClient, names: [string, string]): Promise<string> {
   await one.requestFriend(names[1]);
-  await other.respondToFriendRequest(names[0], true);
+  await other.acceptFriendRequest(names[0]);
   return one.openDirectConversation(names[1]);
 }

@@ -97,13 +97,13 @@ test.each([1, 2, 3, 4])("what a shaken client shows is what was said, seed %i", 
     ),
   );
   const truth: string[] = [];
-  for (let page = await ofAlice.page(conversation, { after: 0 }); ; ) {
+  for (let page = await ofAlice.getPage(conversation, { after: 0 }); ; ) {
     truth.push(...page.messages.map((message) => message.text));
     const last = page.messages.at(-1);
     if (!page.hasMoreAfter || !last) {
       break;
     }
-    page = await ofAlice.page(conversation, { after: last.seq });
+    page = await ofAlice.getPage(conversation, { after: last.seq });
   }
   for (const { conversation: state } of states) {
     const texts = state?.messages.map((message) => message.text) ?? [];

@@ -11,7 +11,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chat_domain::UserId;
 use chrono::Utc;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderValue, LOCATION};
-use http::uri::Authority;
 use http::{StatusCode, Uri};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::{Deserialize, Serialize};
@@ -104,9 +103,14 @@ impl Wish {
                 _ => {}
             }
         }
-        let host = wish.redirect_uri.parse::<Uri>().ok();
-        let host = host.as_ref().and_then(Uri::authority).map(Authority::as_str);
-        if !host.is_some_and(is_local_host) {
+        let back = wish.redirect_uri.parse::<Uri>().ok();
+        let is_page = back
+            .as_ref()
+            .and_then(Uri::scheme_str)
+            .is_some_and(|scheme| ["http", "https"].contains(&scheme));
+        // Without the name and password that an authority may begin with, and that may look like a host.
+        let host = back.as_ref().and_then(Uri::host);
+        if !is_page || !host.is_some_and(is_local_host) {
             return Err(format!(
                 "redirect_uri is `{}`: the local issuer sends people back to pages of this machine alone",
                 wish.redirect_uri
