@@ -1,6 +1,9 @@
 import { defineConfig } from "vitest/config";
 import { CHROMIUM } from "./e2e/browser.ts";
 
+if (!CHROMIUM && process.env.CHAT_NEEDS_BROWSER) {
+  throw new Error("there is no Chromium (Debian: apt-get install chromium)");
+}
 if (!CHROMIUM) {
   console.warn("The tests in a browser are left out, since there is no Chromium (Debian: apt-get install chromium).");
 }

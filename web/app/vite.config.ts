@@ -1,8 +1,10 @@
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vite";
+import { defaultClientConditions, defineConfig } from "vite";
 
 export default defineConfig({
   plugins: [react()],
+  // The client's own source, and not what was packed of it.
+  resolve: { conditions: ["chat-source", ...defaultClientConditions] },
   build: {
     target: "es2023",
     // Fonts and pictures inside of styles would need a wider Content-Security-Policy.

@@ -41,7 +41,7 @@ pub(super) async fn build(
     }
     if modified(&web.join("node_modules/.package-lock.json")) < modified(&web.join("package-lock.json")) {
         work.say("installing packages with npm, which takes a minute");
-        run_to_end("npm ci", &mut npm(&web, &["ci", "--no-audit", "--no-fund"]), stop).await?;
+        run_to_end("web/install.sh", &mut Command::new(web.join("install.sh")), stop).await?;
     }
     work.say("building");
     run_to_end("npm run build", &mut npm(&web, &["run", "build"]), stop).await?;

@@ -110,6 +110,8 @@ export function MessageList({
 
   // Where one begins to read: at what is new, at what one came for, or at the end.
   const begun = useRef(false);
+  const wasAtEnd = useRef(false);
+  const lastTop = useRef(0);
   const [isBegun, setIsBegun] = useState(false);
   useLayoutEffect(() => {
     if (begun.current || count === 0) {
@@ -117,7 +119,12 @@ export function MessageList({
     }
     begun.current = true;
     // After the scroll that follows has been done.
-    requestAnimationFrame(() => requestAnimationFrame(() => setIsBegun(true)));
+    requestAnimationFrame(() =>
+      requestAnimationFrame(() => {
+        wasAtEnd.current = virtualizer.isAtEnd(END_MARGIN);
+        setIsBegun(true);
+      }),
+    );
     performance.mark("chat-messages-shown");
     const unreadIndex = messages.findIndex((message) => message.seq === firstUnread);
     if (target) {
@@ -131,7 +138,19 @@ export function MessageList({
   }, [count, messages, firstUnread, target, virtualizer]);
 
   // Who is at the end stays there when the list gets lower, as when a phone shows its keyboard.
-  const wasAtEnd = useRef(true);
+  const newest = outgoing.at(-1)?.clientMessageId;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what has come, or was written, moves the end
+  useLayoutEffect(() => {
+    if (begun.current && wasAtEnd.current) {
+      virtualizer.scrollToEnd();
+    }
+  }, [count, virtualizer]);
+  useLayoutEffect(() => {
+    if (begun.current && newest) {
+      wasAtEnd.current = true;
+      virtualizer.scrollToEnd();
+    }
+  }, [newest, virtualizer]);
   useEffect(() => {
     const { current } = scroller;
     if (!current) {
@@ -198,8 +217,14 @@ export function MessageList({
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
         tabIndex={0}
         onKeyDown={moveFocus}
-        onScroll={() => {
-          wasAtEnd.current = virtualizer.isAtEnd(END_MARGIN);
+        onScroll={({ currentTarget: { scrollTop } }) => {
+          // Only who scrolls up leaves the end: that there is more below may be since it has just come.
+          if (virtualizer.isAtEnd(END_MARGIN)) {
+            wasAtEnd.current = true;
+          } else if (scrollTop < lastTop.current) {
+            wasAtEnd.current = false;
+          }
+          lastTop.current = scrollTop;
         }}
       >
         {older.state !== "idle" && hasOlder && first < LOAD_AHEAD && (
