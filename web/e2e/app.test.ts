@@ -185,11 +185,7 @@ async function countSockets(page: Page) {
 test("two tabs of one person share a socket, and the other one takes it over", async () => {
   const [alice, bob] = await friends();
   const opened: string[] = [];
-  const second = await alice.context.newPage();
-  alice.listen(second);
-  second.on("websocket", () => opened.push("second"));
-  await second.goto(URL_OF_SERVICE);
-  await second.getByRole("button", { name: `Continue as ${alice.id}` }).click();
+  const second = await alice.anotherTab((page) => page.on("websocket", () => opened.push("second")));
   await second.locator(".line").first().click();
   await bob.say("to both tabs");
   await alice.message("to both tabs").waitFor();
@@ -199,6 +195,62 @@ test("two tabs of one person share a socket, and the other one takes it over", a
   await expect.poll(() => opened, { timeout: 10_000 }).toEqual(["second"]);
   await bob.say("to the one that is left");
   await alice.message("to the one that is left", second).waitFor();
+});
+
+test("a tab whose connection was another one's says so when that one has died without a word", async () => {
+  const [alice, bob] = await friends();
+  const second = await alice.anotherTab();
+  await second.locator(".line").first().click();
+  await bob.say("while both live");
+  await alice.message("while both live", second).waitFor();
+  // The one that is left cannot connect, and must not believe that somebody else has.
+  await second.route("**/CreateLiveTicket", (route) => route.abort());
+  await alice.page.goto("chrome://crash").catch(() => undefined);
+  await second
+    .getByRole("status")
+    .filter({ hasText: /No connection|interrupted/u })
+    .waitFor();
+  await second.unroute("**/CreateLiveTicket");
+  await bob.say("to the one that is left");
+  await alice.message("to the one that is left", second).waitFor({ timeout: 30_000 });
+});
+
+test("who signs out leaves nothing to who comes next, in any tab", async () => {
+  const [alice, bob] = await friends();
+  await bob.say("for alice alone");
+  await alice.message("for alice alone").waitFor();
+  const second = await alice.anotherTab();
+  await alice.page.getByLabel("Write a message").fill("a draft of alice");
+  await alice.page.getByRole("link", { name: "Settings" }).click();
+  await alice.page.getByRole("button", { name: "Sign out" }).click();
+  await alice.page.getByRole("dialog").getByRole("button", { name: "Sign out" }).click();
+  await alice.page.getByRole("button", { name: "Sign in" }).waitFor();
+  await second.getByRole("button", { name: "Sign in" }).waitFor();
+  expect(await alice.page.getByRole("button", { name: /^Continue as/u }).count()).toBe(0);
+  const kept = await alice.page.evaluate(async (user) => {
+    const all = await indexedDB.databases();
+    const name = all.find((database) => database.name?.endsWith(`:${user}`))?.name ?? "";
+    const database = await new Promise<IDBDatabase>((resolve) => {
+      const request = indexedDB.open(name);
+      request.onsuccess = () => resolve(request.result);
+    });
+    const counts = [...database.objectStoreNames].map(
+      (store) =>
+        new Promise<number>((resolve) => {
+          const request = database.transaction(store).objectStore(store).count();
+          request.onsuccess = () => resolve(request.result);
+        }),
+    );
+    return { stores: counts.length, things: (await Promise.all(counts)).reduce((sum, count) => sum + count, 0) };
+  }, alice.id);
+  expect(kept).toEqual({ stores: 4, things: 0 });
+  // The same browser, another person.
+  await alice.page.getByRole("button", { name: "Sign in" }).click();
+  await alice.page.getByLabel("Name", { exact: true }).fill(bob.id);
+  await alice.page.getByRole("button", { name: "Continue" }).click();
+  await alice.page.locator(".line").first().click();
+  await alice.page.getByLabel("Write a message").waitFor();
+  expect(await alice.page.getByLabel("Write a message").inputValue()).toBe("");
 });
 
 test("all can be done by keyboard", async () => {

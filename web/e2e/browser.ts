@@ -10,11 +10,6 @@ const PROGRAMS = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-
 /** Where the browser is; nothing where there is none. */
 export const CHROMIUM = PROGRAMS.find((path) => path && existsSync(path));
 
-/** What a page must never say to its console. */
-export interface Complaints {
-  readonly texts: string[];
-}
-
 let browser: Promise<Browser> | undefined;
 
 export function theBrowser(): Promise<Browser> {
@@ -99,9 +94,10 @@ export class Person {
   }
 
   /** A further tab of the same person. */
-  async anotherTab(): Promise<Page> {
+  async anotherTab(prepare: (page: Page) => void = () => undefined): Promise<Page> {
     const page = await this.context.newPage();
     this.listen(page);
+    prepare(page);
     await page.goto(URL_OF_SERVICE);
     await page.getByRole("button", { name: `Continue as ${this.id}` }).click();
     await page.getByRole("navigation").waitFor();

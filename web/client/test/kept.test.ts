@@ -191,6 +191,31 @@ test("a device that has nothing shows what was said last", async () => {
   expect(line?.lastMessage?.excerpt).toBe("the last word");
 });
 
+test("a clock that is far ahead replaces no connection before its time", async () => {
+  const real = Date.now.bind(Date);
+  const clock = vi.spyOn(Date, "now").mockImplementation(() => real() + 13 * 3_600_000);
+  const network = new Network();
+  const user = newUser("alice");
+  const ahead = client(user, { fetch: network.fetch, live: { heartbeat: 200 } });
+  await waitFor(ahead.status, (status) => status.connection === "live");
+  // A sync follows each heartbeat.
+  await expect.poll(() => network.count("SyncConversations"), { timeout: 10_000 }).toBeGreaterThan(8);
+  expect(network.count("CreateLiveTicket")).toBe(1);
+  clock.mockRestore();
+});
+
+test("a service that says to come back in a month is asked again in minutes, not at once", async () => {
+  const user = newUser("alice");
+  const network = new Network();
+  const busy: typeof fetch = async (input, init) => {
+    await network.fetch(input, init);
+    return new Response("{}", { status: 429, headers: { "retry-after": "2592000" } });
+  };
+  const patient = client(user, { fetch: busy });
+  await waitFor(patient.status, (status) => status.failure?.retryAfter !== undefined);
+  expect(patient.status.getSnapshot().failure?.retryAfter).toBe(300_000);
+});
+
 test("a token that never comes ends a call in its time", async () => {
   const user = newUser("alice");
   const patient = client(user, { token: () => new Promise<string>(() => undefined), timeout: 200 });
