@@ -134,8 +134,11 @@ export class ChatClient {
       this.#storage.putProfiles(profiles).catch(() => undefined);
     });
     this.#started = this.#start();
-    // Who waits for it hears of it; else it ends with a stop alone.
-    this.#started.catch(() => undefined);
+    this.#started.catch((cause) => {
+      if (!this.#stopped.signal.aborted) {
+        this.#failed(ChatError.from(cause));
+      }
+    });
   }
 
   /** The user's conversations, newest activity first. */

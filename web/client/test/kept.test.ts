@@ -8,6 +8,7 @@ import { clientOf, friends, newUser, tokenOf } from "./service.ts";
 const clients: ChatClient[] = [];
 
 afterEach(async () => {
+  vi.restoreAllMocks();
   await Promise.all(clients.splice(0).map((made) => made.stop()));
 });
 
@@ -178,7 +179,6 @@ test("a listener that throws keeps nobody from hearing, and each message is told
   await waitFor(ofBob.messages(conversation), (it) => it.conversation?.messages.length === 2);
   expect(heard).toEqual(["one", "two"]);
   expect(complaints).toHaveBeenCalled();
-  complaints.mockRestore();
 });
 
 test("a device that has nothing shows what was said last", async () => {
@@ -193,7 +193,7 @@ test("a device that has nothing shows what was said last", async () => {
 
 test("a clock that is far ahead replaces no connection before its time", async () => {
   const real = Date.now.bind(Date);
-  const clock = vi.spyOn(Date, "now").mockImplementation(() => real() + 13 * 3_600_000);
+  vi.spyOn(Date, "now").mockImplementation(() => real() + 13 * 3_600_000);
   const network = new Network();
   const user = newUser("alice");
   const ahead = client(user, { fetch: network.fetch, live: { heartbeat: 200 } });
@@ -201,7 +201,6 @@ test("a clock that is far ahead replaces no connection before its time", async (
   // A sync follows each heartbeat.
   await expect.poll(() => network.count("SyncConversations"), { timeout: 10_000 }).toBeGreaterThan(8);
   expect(network.count("CreateLiveTicket")).toBe(1);
-  clock.mockRestore();
 });
 
 test("a service that says to come back in a month is asked again in minutes, not at once", async () => {
