@@ -82,7 +82,12 @@ function SignIn({
   const { texts } = useI18n();
   const [others, setOthers] = useState(auth.others);
   const { run, isBusy, error } = useAction(() => auth.signIn(location.pathname));
-  useEffect(() => auth.onOthers(() => setOthers(auth.others)), [auth]);
+  useEffect(() => {
+    const look = () => setOthers(auth.others);
+    auth.onOthers(look);
+    // Those that answered before anybody listened.
+    look();
+  }, [auth]);
   return (
     <main className="sign-in">
       <img src="/icon.svg" alt="" width="72" height="72" />
