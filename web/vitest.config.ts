@@ -11,8 +11,8 @@ if (!CHROMIUM) {
 export default defineConfig({
   test: {
     include: ["client/test/**/*.test.ts", ...(CHROMIUM ? ["e2e/**/*.test.ts"] : [])],
-    testTimeout: 60_000,
-    // Each file has a browser of its own.
-    maxWorkers: 2,
+    testTimeout: 180_000,
+    // Browsers and the service share the machine's processors: side by side, tests would only wait for each other.
+    maxWorkers: 1,
   },
 });

@@ -58,7 +58,7 @@ export class Person {
       locale: "en-GB",
       ...options,
     });
-    context.setDefaultTimeout(10_000);
+    context.setDefaultTimeout(20_000);
     const person = new Person(newName(name.toLowerCase()), name, context, await context.newPage());
     await person.signIn(person.page);
     await person.page.getByLabel("Name that others see").fill(name);

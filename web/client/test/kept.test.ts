@@ -196,10 +196,10 @@ test("a clock that is far ahead replaces no connection before its time", async (
   vi.spyOn(Date, "now").mockImplementation(() => real() + 13 * 3_600_000);
   const network = new Network();
   const user = newUser("alice");
-  const ahead = client(user, { fetch: network.fetch, live: { heartbeat: 200 } });
+  const ahead = client(user, { fetch: network.fetch, live: { heartbeat: 100, pongTimeout: 300 } });
   await waitFor(ahead.status, (status) => status.connection === "live");
   // A sync follows each heartbeat.
-  await expect.poll(() => network.count("SyncConversations"), { timeout: 10_000 }).toBeGreaterThan(8);
+  await expect.poll(() => network.count("SyncConversations"), { timeout: 20_000 }).toBeGreaterThan(8);
   expect(network.count("CreateLiveTicket")).toBe(1);
 });
 
