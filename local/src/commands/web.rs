@@ -69,8 +69,7 @@ pub(super) async fn test(
     let mut command = npm(&environment.workspace().join("web"), &["test"]);
     command
         .env("CHAT_URL", format!("http://{}", service.address()))
-        .stdin(Stdio::null())
-        .process_group(0);
+        .stdin(Stdio::null());
     let result = run_tests(&mut command, "npm test", stop).await;
     service.stop().await;
     result

@@ -114,15 +114,6 @@ export class Book {
     return this.#timelines.get(conversationId);
   }
 
-  /** Whether a first sync is done, all friends and memberships are known, and nothing is missing in any opened conversation. */
-  get isWhole(): boolean {
-    return (
-      this.#syncs > 0 &&
-      !this.#feed.isBehind &&
-      [...this.#timelines.values()].every(({ phase, isWhole }) => phase === "closed" || isWhole)
-    );
-  }
-
   /** Whether anything is missing, apart from what the service said to wait for. */
   get hasGap(): boolean {
     return this.#feed.isBehind || this.#due().length > 0;
