@@ -3,7 +3,7 @@
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, expect, test } from "vitest";
-import { closeBrowser, Person, talk, twoFriends, URL_OF_SERVICE } from "./browser.ts";
+import { closeBrowser, newName, Person, talk, twoFriends, URL_OF_SERVICE } from "./browser.ts";
 
 const people: Person[] = [];
 
@@ -252,6 +252,41 @@ test("who signs out leaves nothing to who comes next, in any tab", async () => {
   await alice.page.locator(".line").first().click();
   await alice.page.getByLabel("Write a message").waitFor();
   expect(await alice.page.getByLabel("Write a message").inputValue()).toBe("");
+});
+
+test("a refresh that is answered after the sign-out signs nobody in", async () => {
+  const alice = await arrive("Alice");
+  const { page } = alice;
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const asked = page.waitForRequest("**/token");
+  await page.route("**/token", async (route) => {
+    const response = await route.fetch();
+    await held;
+    await route.fulfill({ response });
+  });
+  await page.reload();
+  await asked;
+  await page.getByRole("link", { name: "Settings" }).click();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: "Sign in" }).waitFor();
+  const answered = page.waitForResponse("**/token");
+  release();
+  await (await answered).finished();
+  await page.unroute("**/token");
+  expect(await page.evaluate(() => Object.keys(sessionStorage))).toEqual([]);
+  await page.reload();
+  await page.getByRole("button", { name: "Sign in" }).waitFor();
+  // Somebody else may come, and is not taken for who was there.
+  const bob = newName("bob");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByLabel("Name", { exact: true }).fill(bob);
+  await page.getByRole("button", { name: "Continue" }).click();
+  await page.getByRole("navigation").waitFor();
+  expect(await page.evaluate(() => sessionStorage.getItem("chat-session"))).toContain(bob);
 });
 
 test("all can be done by keyboard", async () => {

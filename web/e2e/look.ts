@@ -52,21 +52,30 @@ await alice.page.goto(URL_OF_SERVICE);
 await alice.page.locator(".line").first().click();
 await picture("conversation-arabic", "light", 1100);
 
-// How long a conversation that the device has kept takes to be seen, from the start of the script.
+// How long a conversation that the device has kept takes to be there, and to be painted, from the start of the script.
 await alice.page.evaluate(() => navigator.serviceWorker.ready);
-const times: number[] = [];
-for (let turn = 0; turn < 7; turn += 1) {
+const times: { there: number; painted: number }[] = [];
+for (let turn = 0; turn < 9; turn += 1) {
   await alice.page.reload();
   await alice.page.locator(".message").first().waitFor();
+  await alice.page.waitForTimeout(500);
   times.push(
-    await alice.page.evaluate(() => {
+    await alice.page.evaluate(async () => {
       const [script] = performance.getEntriesByName("chat-script-start");
-      const [painted] = performance.getEntriesByName("chat-messages-shown");
-      return (painted?.startTime ?? Number.NaN) - (script?.startTime ?? Number.NaN);
+      const [shown] = performance.getEntriesByName("chat-messages-shown");
+      const started = script?.startTime ?? Number.NaN;
+      const painted = await new Promise<number>((resolve) => {
+        const observer = new PerformanceObserver((list) => resolve(list.getEntries().at(-1)?.startTime ?? Number.NaN));
+        observer.observe({ type: "largest-contentful-paint", buffered: true });
+      });
+      return { there: (shown?.startTime ?? Number.NaN) - started, painted: painted - started };
     }),
   );
 }
-times.sort((one, other) => one - other);
-console.log(`kept messages shown ${times[3]?.toFixed(0)} ms after the script began (median of ${times.length})`);
+const median = (values: number[]) => values.sort((one, other) => one - other)[values.length >> 1]?.toFixed(0);
+console.log(
+  `kept messages in the page ${median(times.map(({ there }) => there))} ms after the script began, ` +
+    `painted after ${median(times.map(({ painted }) => painted))} ms (medians of ${times.length})`,
+);
 await carol.context.close();
 await closeBrowser();

@@ -1,32 +1,26 @@
 /** Who is signed in, and what they look at. */
 
-import { ChatClient } from "chat-client";
 import { useStore } from "chat-client/react";
-import { useEffect, useEffectEvent, useMemo, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { Announcer } from "./announcer.tsx";
-import { type Auth, type Session, SignedOut } from "./auth.ts";
+import type { Auth, Session } from "./auth.ts";
 import { type Chat, ChatContext, useAction, useChat } from "./chat.tsx";
-import { forgetDrafts } from "./composer.tsx";
 import type { Config } from "./config.ts";
 import { ConversationScreen } from "./conversation.tsx";
 import { useI18n } from "./i18n.tsx";
-import { Notifier, notificationsAreOn } from "./notifier.tsx";
+import { Notifier } from "./notifier.tsx";
+import { openChat } from "./open-chat.ts";
 import { Dialog, Empty, Fault, Icon, type IconName, Link } from "./parts.tsx";
 import { People } from "./people.tsx";
 import { parse, type Route, usePath } from "./router.ts";
 import { ProfileForm, Settings } from "./settings.tsx";
 import { Chats, ConnectionLine } from "./sidebar.tsx";
 
-/** How long a page may be hidden before it lets its connection go, in milliseconds. */
-const HIDDEN_FOR = 300_000;
-
-export function App({ auth, config }: { auth: Auth; config: Config }) {
+export function App({ auth, config, first }: { auth: Auth; config: Config; first: Chat | undefined }) {
   const { texts } = useI18n();
-  const [session, setSession] = useState(auth.session);
-  const [state, setState] = useState<"starting" | "ready" | "ended">(() =>
-    location.pathname === "/signed-in" ? "starting" : "ready",
-  );
-  const [error, setError] = useState<string>();
+  const [chat, setChat] = useState(first);
+  const [isReturning, setIsReturning] = useState(() => location.pathname === "/signed-in");
+  const [problem, setProblem] = useState<"signInFailed" | "sessionEnded">();
 
   useEffect(() => {
     // Twice in development: the second one finds that the first has taken it.
@@ -34,39 +28,47 @@ export function App({ auth, config }: { auth: Auth; config: Config }) {
       (returnTo) => {
         if (returnTo !== undefined) {
           history.replaceState(null, "", returnTo);
-          setSession(auth.session);
+          setChat(auth.session && openChat(auth, config, auth.session));
         } else if (location.pathname === "/signed-in") {
           history.replaceState(null, "", "/");
         }
-        setState("ready");
+        setIsReturning(false);
       },
       () => {
         history.replaceState(null, "", "/");
-        setError(texts.signInFailed);
-        setState("ready");
+        setProblem("signInFailed");
+        setIsReturning(false);
       },
     );
-  }, [auth, texts]);
+  }, [auth, config]);
 
-  if (state === "starting") {
-    return <Empty title={location.pathname === "/signed-in" ? texts.signingIn : texts.loading} />;
+  useEffect(() => {
+    chat?.ended.then((isWanted) => {
+      auth.signOut();
+      setProblem(isWanted ? undefined : "sessionEnded");
+      setChat((now) => (now === chat ? undefined : now));
+    });
+  }, [auth, chat]);
+
+  if (isReturning) {
+    return <Empty title={texts.signingIn} />;
   }
-  if (!session) {
-    const problem = state === "ended" ? texts.sessionEnded : error;
-    return <SignIn auth={auth} problem={problem} onSession={setSession} />;
+  if (!chat) {
+    return (
+      <SignIn
+        auth={auth}
+        problem={problem && texts[problem]}
+        onSession={(session) => setChat(openChat(auth, config, session))}
+      />
+    );
   }
   return (
-    <SignedIn
-      key={session.userId}
-      auth={auth}
-      config={config}
-      session={session}
-      onEnd={(isWanted) => {
-        auth.signOut();
-        setSession(undefined);
-        setState(isWanted ? "ready" : "ended");
-      }}
-    />
+    <ChatContext key={chat.userId} value={chat}>
+      <Announcer>
+        <Notifier />
+        <Screens />
+      </Announcer>
+    </ChatContext>
   );
 }
 
@@ -112,59 +114,6 @@ function SignIn({
         </button>
       ))}
     </main>
-  );
-}
-
-function SignedIn({
-  auth,
-  config,
-  session,
-  onEnd,
-}: {
-  auth: Auth;
-  config: Config;
-  session: Session;
-  onEnd: (isWanted: boolean) => void;
-}) {
-  const [chat, setChat] = useState<Chat>();
-  // A session has one client, whoever renders this.
-  const end = useEffectEvent(onEnd);
-  useEffect(() => {
-    const client = new ChatClient({
-      url: config.serviceUrl,
-      userId: session.userId,
-      // Who wants to be notified is, for as long as the page is open.
-      hiddenFor: () => (notificationsAreOn() ? Number.POSITIVE_INFINITY : HIDDEN_FOR),
-      token: async (refused) => {
-        try {
-          return await auth.token(refused);
-        } catch (cause) {
-          if (cause instanceof SignedOut) {
-            end(false);
-          }
-          throw cause;
-        }
-      },
-    });
-    const signOut = () => {
-      forgetDrafts();
-      client.stop({ forget: true }).finally(() => end(true));
-    };
-    auth.onSignedOut(signOut);
-    setChat({ client, userId: session.userId, signOut });
-    return () => {
-      client.stop();
-    };
-  }, [auth, config, session.userId]);
-  return (
-    chat && (
-      <ChatContext value={chat}>
-        <Announcer>
-          <Notifier />
-          <Screens />
-        </Announcer>
-      </ChatContext>
-    )
   );
 }
 

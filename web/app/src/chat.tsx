@@ -1,7 +1,6 @@
 /** The person's chat, for all that is shown. */
 
-import type { ChatClient, ConversationState, Profile } from "chat-client";
-import { ChatError } from "chat-client";
+import { type ChatClient, ChatError, type ConversationState, type Profile } from "chat-client";
 import { useStore } from "chat-client/react";
 import { createContext, use, useState } from "react";
 import { useI18n } from "./i18n.tsx";
@@ -11,6 +10,8 @@ export interface Chat {
   readonly client: ChatClient;
   readonly userId: string;
   readonly signOut: () => void;
+  /** Answers once, when the person is no longer signed in: whether that was wanted. */
+  readonly ended: Promise<boolean>;
 }
 
 export const ChatContext = createContext<Chat | undefined>(undefined);

@@ -5,6 +5,7 @@ import { App } from "./app.tsx";
 import { Auth } from "./auth.ts";
 import { loadConfig } from "./config.ts";
 import { I18nProvider, useI18n } from "./i18n.tsx";
+import { openChat } from "./open-chat.ts";
 import { Empty } from "./parts.tsx";
 import { applyTheme } from "./theme.ts";
 
@@ -43,10 +44,19 @@ function CannotStart({ reason }: { reason: string }) {
   );
 }
 
+/** How long the page stays empty for what the device has kept, in milliseconds. */
+const RESTORE_TIME = 100;
+
 async function start(): Promise<ReactNode> {
   try {
     const config = await loadConfig();
-    return <App auth={new Auth(config)} config={config} />;
+    const auth = new Auth(config);
+    const { session } = auth;
+    // Now, and not when all of the page is there: the device reads what it has kept meanwhile.
+    const first = session && openChat(auth, config, session);
+    // Drawn once, with what it had kept, sooner than twice; a slow device shows that something is on its way.
+    await Promise.race([first?.client.restored, new Promise((resolve) => setTimeout(resolve, RESTORE_TIME))]);
+    return <App auth={auth} config={config} first={first} />;
   } catch (cause) {
     return <CannotStart reason={cause instanceof Error ? cause.message : String(cause)} />;
   }

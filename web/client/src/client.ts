@@ -112,6 +112,11 @@ export class ChatClient {
   #isLive = false;
   #syncs = 0;
   readonly #started: Promise<void>;
+  #tellRestored = () => {};
+  /** Answers once what the device has kept is shown, or there is nothing: a page may wait for it to be drawn once. */
+  readonly restored = new Promise<void>((resolve) => {
+    this.#tellRestored = resolve;
+  });
 
   /** Starts at once, and goes on until `stop`. */
   constructor(options: ChatClientOptions) {
@@ -376,6 +381,7 @@ export class ChatClient {
       },
     );
     this.#tell();
+    this.#tellRestored();
     signal.throwIfAborted();
     this.#outbox.start(kept.outgoing);
     this.#follower.start();
