@@ -1,6 +1,6 @@
 //! What a sync answers of the caller's own feed. No IO, no clock.
 
-use chat_contract::v1::{FeedChange, FeedCursor, FeedSync, Membership, MembershipState, feed_change};
+use chat_contract::v1::{Conversation, FeedChange, FeedCursor, FeedSync, Membership, MembershipState, feed_change};
 use chat_domain::FEED_PAGE_SIZE;
 use chat_stores::postgres::{self, FeedHead, FeedRow};
 
@@ -97,6 +97,13 @@ fn change(row: FeedRow) -> FeedChange {
         postgres::FeedChange::Membership(membership) => feed_change::Change::Membership(Membership {
             state: MembershipState::Active.into(),
             conversation: Some(chat_view::conversation(*membership)),
+        }),
+        postgres::FeedChange::MembershipEnded(conversation) => feed_change::Change::Membership(Membership {
+            state: MembershipState::Ended.into(),
+            conversation: Some(Conversation {
+                conversation_id: conversation.to_string(),
+                ..Conversation::default()
+            }),
         }),
     };
     FeedChange {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use chat_contract::v1::{Change, ConversationCursor, ConversationSync, Message, Void, change};
+use chat_contract::v1::{Change, ConversationCursor, ConversationSync, Void, change};
 use chat_domain::{ConversationId, SYNC_BACKLOG_MAX, SYNC_BYTES_MAX, SYNC_CHANGES_MAX};
 use chat_sealing::{Closed, Stretch, Walk};
 use chat_stores::mongo::{Entry, EntryKind, PreviewEntry, RevisionRange};
@@ -57,7 +57,9 @@ impl Plan {
         let head = row.conversation.revision;
         let goes_on = asked.epoch == self.epoch
             && asked.joined_revision == row.conversation.joined_revision
-            && (head - SYNC_BACKLOG_MAX..=head).contains(&asked.revision);
+            && (head - SYNC_BACKLOG_MAX..=head).contains(&asked.revision)
+            // Nobody goes on from before they came, whatever they say.
+            && asked.revision >= row.conversation.window.edge_revision();
         let stretch = goes_on.then_some(Stretch {
             after: asked.revision,
             through: head,
@@ -223,12 +225,16 @@ fn continued(
 /// The bytes of an entry in an answer, at most about. As JSON within the JSON that a function answers, a quote, a backslash
 /// or a control character takes four.
 fn weight(entry: &Entry) -> usize {
-    let EntryKind::Message(message) = &entry.kind else {
-        return ENTRY_BYTES;
-    };
     let is_escaped = |byte: &&u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-    let text = &message.text;
-    ENTRY_BYTES + text.len() + 3 * text.as_bytes().iter().filter(is_escaped).count()
+    let bytes = |text: &str| text.len() + 3 * text.as_bytes().iter().filter(is_escaped).count();
+    let said = match &entry.kind {
+        EntryKind::Message(message) => bytes(&message.text),
+        EntryKind::Group(change) => {
+            bytes(&change.name) + change.users.iter().map(|user| 8 + bytes(user)).sum::<usize>()
+        }
+        EntryKind::Void | EntryKind::Unknown => 0,
+    };
+    ENTRY_BYTES + said
 }
 
 /// The answer for a conversation at a revision.
@@ -259,6 +265,7 @@ fn synced(step: Step, through: i64, changes: Vec<Change>, epoch: i64) -> Convers
         },
         counted_seq: conversation.counted_seq,
         unread_count: conversation.unread_count,
+        group: conversation.group.map(chat_view::group),
         members: conversation.members.into_iter().map(chat_view::member).collect(),
         changes,
     }
@@ -266,28 +273,31 @@ fn synced(step: Step, through: i64, changes: Vec<Change>, epoch: i64) -> Convers
 
 fn changes(entries: Vec<Entry>, quoted: &[PreviewEntry], row: &SyncRow) -> Vec<Change> {
     let mut sent = Vec::new();
-    let places: Vec<(i64, Option<bool>)> = entries
-        .into_iter()
-        .map(|entry| match entry.kind {
+    let mut changes: Vec<Change> = Vec::with_capacity(entries.len());
+    let mut message_at = Vec::new();
+    for entry in entries {
+        let kind = match entry.kind {
             EntryKind::Message(message) => {
+                message_at.push(changes.len());
                 sent.push(*message);
-                (entry.revision, Some(true))
+                None
             }
-            EntryKind::Void => (entry.revision, Some(false)),
+            EntryKind::Group(change) => Some(change::Kind::GroupChanged(chat_view::group_change(*change))),
+            EntryKind::Void => Some(change::Kind::Void(Void {})),
             // Of a later version of this service: the client steps over it.
-            EntryKind::Unknown => (entry.revision, None),
-        })
-        .collect();
-    let mut sent = chat_view::messages(sent, quoted, row.conversation.window).into_iter();
-    places
-        .into_iter()
-        .map(|(revision, is_message)| Change {
-            revision,
-            kind: match is_message {
-                Some(true) => sent.next().map(|message: Message| change::Kind::MessageSent(message)),
-                Some(false) => Some(change::Kind::Void(Void {})),
-                None => None,
-            },
-        })
-        .collect()
+            EntryKind::Unknown => None,
+        };
+        changes.push(Change {
+            revision: entry.revision,
+            kind,
+        });
+    }
+    // Together, since they quote each other.
+    let sent = chat_view::messages(sent, quoted, row.conversation.window);
+    for (at, message) in message_at.into_iter().zip(sent) {
+        if let Some(change) = changes.get_mut(at) {
+            change.kind = Some(change::Kind::MessageSent(message));
+        }
+    }
+    changes
 }

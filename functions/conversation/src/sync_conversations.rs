@@ -121,7 +121,7 @@ impl SyncConversations {
         if abandoned.is_empty() {
             return Ok(walks);
         }
-        if let Err(error) = self.timeline.close(&abandoned).await {
+        if let Err(error) = self.sealer().close(&abandoned).await {
             // What is below the gaps can be shown all the same; the client comes again for the rest.
             tracing::warn!(error = %error, causes = error.causes(), "abandoned places were not closed");
             return Ok(walks);
@@ -244,7 +244,7 @@ fn messages(walks: &HashMap<ConversationId, Walk<Entry>>) -> impl Iterator<Item 
     let entries = walks.values().flat_map(|walk| walk.entries.iter());
     entries.filter_map(|entry| match &entry.kind {
         EntryKind::Message(message) => Some(&**message),
-        EntryKind::Void | EntryKind::Unknown => None,
+        EntryKind::Group(_) | EntryKind::Void | EntryKind::Unknown => None,
     })
 }
 

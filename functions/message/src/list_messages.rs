@@ -6,12 +6,12 @@
 
 use chat_contract::v1::list_messages_request::Position;
 use chat_contract::v1::{ListMessagesRequest, ListMessagesResponse};
-use chat_domain::{ConversationId, PAGE_WAITS, PageSize, VOIDS_MAX, at_least};
+use chat_domain::{ConversationId, GROUP_CHANGES_PER_PAGE_MAX, PAGE_WAITS, PageSize, VOIDS_MAX, at_least};
 use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
 use chat_sealing::{Sealer, Stretch};
-use chat_stores::StoreError;
-use chat_stores::mongo::{Consistency, HistoryRange, MessageEntry, Timeline};
+use chat_stores::mongo::{Consistency, HistoryRange, MessageEntry, RevisionRange, Timeline};
 use chat_stores::postgres::{Membership, Postgres};
+use chat_stores::{GroupEntry, StoreError};
 
 /// Missing seqs of one page that are looked into, at most, the greatest ones.
 const MISSING_MAX: i64 = 4_096;
@@ -55,11 +55,23 @@ impl Operation for ListMessages {
         let through = self.settle(conversation, page, &membership, &mut parts).await?;
         let (entries, has_more_before, has_more_after) = page.answer(parts, &membership, through);
         let elsewhere = chat_view::quoted_elsewhere(entries.iter());
-        let quoted = self.timeline.list_previews(&elsewhere).await?;
+        let changes = changes_of(
+            conversation,
+            &entries,
+            has_more_before,
+            has_more_after,
+            &membership,
+            through,
+        );
+        let (quoted, changes) = tokio::try_join!(
+            self.timeline.list_previews(&elsewhere),
+            self.list_changes(&membership, changes)
+        )?;
         Ok(ListMessagesResponse {
             messages: chat_view::messages(entries, &quoted, membership.window),
             has_more_before,
             has_more_after,
+            group_changes: changes.into_iter().map(chat_view::group_change).collect(),
         }
         .into())
     }
@@ -82,6 +94,16 @@ impl ListMessages {
             above,
             is_displaced: false,
         })
+    }
+
+    /// Reads how the group changed between the messages of a page.
+    async fn list_changes(&self, membership: &Membership, range: RevisionRange) -> Result<Vec<GroupEntry>, StoreError> {
+        if !membership.is_group {
+            return Ok(Vec::new());
+        }
+        self.timeline
+            .list_group_changes(range, GROUP_CHANGES_PER_PAGE_MAX)
+            .await
     }
 
     /// Makes sure that nothing of the page's stretch can still come, and reads the page again where something could. Answers
@@ -128,7 +150,7 @@ impl ListMessages {
             } else {
                 let closing = closing.into_iter().take(VOIDS_MAX);
                 let closing: Vec<_> = closing.map(|revision| (conversation, revision)).collect();
-                self.timeline.close(&closing).await?;
+                self.sealer().close(&closing).await?;
                 has_closed = true;
             }
             if is_whole {
@@ -221,6 +243,27 @@ impl Parts {
             |message: &MessageEntry| message.revision <= membership.revision && membership.window.shows(message.seq);
         self.below.retain(shows);
         self.above.retain(shows);
+    }
+}
+
+/// The changes that belong to a page: those above its first message, or from the edge of the caller's window on where there is
+/// nothing before; and those up to its last message, or to the head where there is nothing after.
+fn changes_of(
+    conversation: ConversationId,
+    messages: &[MessageEntry],
+    has_more_before: bool,
+    has_more_after: bool,
+    membership: &Membership,
+    through: Option<i64>,
+) -> RevisionRange {
+    let edge = membership.window.edge_revision();
+    let head = through.unwrap_or(membership.revision);
+    let first = messages.first().filter(|_| has_more_before);
+    let last = messages.last().filter(|_| has_more_after);
+    RevisionRange {
+        conversation,
+        after: first.map_or(edge, |first| first.revision).max(edge),
+        through: last.map_or(head, |last| last.revision).min(head),
     }
 }
 

@@ -9,7 +9,7 @@ use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Notice,
 use chat_sealing::Sealer;
 use chat_stores::StoreError;
 use chat_stores::mongo::{Heads, Inserted, MessageEntry, PreviewEntry, ReplyEntry, Slot, Timeline};
-use chat_stores::postgres::{Append, Appended, Outcome, Place, Postgres, ReadPosition};
+use chat_stores::postgres::{Append, Appended, Outcome, Place, Postgres, ReadPosition, Refusal};
 
 use crate::content_key::ContentKey;
 
@@ -230,7 +230,7 @@ impl SendMessage {
                 Outcome::Limited(limited) => return Err(limited.into()),
                 // The sequencer remembers what was last asked for, which may have been refused; the timeline, what was said.
                 Outcome::Reused => return self.find(sender, draft, read).await?.ok_or_else(reused),
-                Outcome::CannotSend { held } => return self.refused(sender, draft, held, target).await,
+                Outcome::CannotSend { held, why } => return self.refused(sender, draft, held, why, target).await,
             };
             let message = MessageEntry {
                 message: MessageId::at(draft.conversation, place.messages_after, place.allocated_at),
@@ -302,6 +302,7 @@ impl SendMessage {
         sender: &UserId,
         draft: &Draft,
         held: Option<Place>,
+        why: Refusal,
         target: Target,
     ) -> Result<Sent, Failure> {
         let members = held.as_ref().map(|held| held.members.clone()).unwrap_or_default();
@@ -315,7 +316,7 @@ impl SendMessage {
                 return self.repeated(draft, first, Some(held), members, target).await;
             }
         }
-        Err(cannot_send())
+        Err(cannot_send(why))
     }
 
     /// Answers a send whose operation is in the timeline already. `place` is the one that this call was given.
@@ -362,11 +363,14 @@ impl SendMessage {
     }
 }
 
-fn cannot_send() -> Failure {
-    Failure::failed_precondition(
-        "CANNOT_SEND",
-        "you cannot send in this conversation now: the two of you are no longer friends; RequestFriend asks to be again",
-    )
+fn cannot_send(why: Refusal) -> Failure {
+    match why {
+        Refusal::NotFriends => Failure::failed_precondition(
+            "CANNOT_SEND",
+            "you cannot send in this conversation now: the two of you are no longer friends; RequestFriend asks to be again",
+        ),
+        Refusal::NotPermitted => Failure::not_permitted(),
+    }
 }
 
 fn reused() -> Failure {

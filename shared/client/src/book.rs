@@ -343,6 +343,19 @@ impl Book {
                 let is_opened = is_news && self.put_conversation(&conversation);
                 if is_opened { Wants::Sync } else { self.feed_step(step) }
             }
+            Some(Event::GroupChanged(changed)) if is_known && changed.change.is_some() => {
+                let take = |it: &mut Timeline| (it.take_pushed_change(changed, previous_revision), it.is_loaded());
+                after_step(self.change(&id, take), Wants::GapSync)
+            }
+            Some(Event::MembershipEnded(_)) if feed_revision > 0 => {
+                let (is_news, step) = self
+                    .feed
+                    .hears(Key::Membership(id.as_str().into()), false, feed_revision);
+                if is_news {
+                    self.remove_conversation(&id);
+                }
+                self.feed_step(step)
+            }
             Some(Event::Welcome(_)) => Wants::Nothing,
             // An error of this side's frames changes nothing.
             Some(Event::Error(error)) => {

@@ -28,6 +28,7 @@ pub(crate) fn members(alice: i64, bob: i64) -> Vec<Member> {
             user_id: user.into(),
             read_seq,
             joined_revision: 0,
+            ..Member::default()
         })
         .into()
 }
@@ -153,6 +154,7 @@ impl Service {
             counted_seq: self.message_count,
             unread_count: self.unread(),
             members: members(self.read[0], self.read[1]),
+            ..ConversationSync::default()
         }
     }
 
@@ -210,6 +212,7 @@ impl Service {
             messages: messages.split_off(left),
             has_more_before: left > 0,
             has_more_after,
+            ..ListMessagesResponse::default()
         }
     }
 
@@ -223,6 +226,7 @@ impl Service {
             messages,
             has_more_before: after > 0,
             has_more_after,
+            ..ListMessagesResponse::default()
         }
     }
 }

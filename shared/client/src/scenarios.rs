@@ -191,8 +191,27 @@ fn described(timeline: &Timeline) -> String {
         .map(|(user, seq)| format!("{user}:{seq}"))
         .collect();
     let last = timeline.last_message().map_or(0, |last| last.seq);
+    let group = timeline.group().map_or_else(String::new, |group| {
+        let roles: Vec<_> = timeline
+            .roles()
+            .map(|(user, role)| format!("{user}:{}", role as i32))
+            .collect();
+        let changes: Vec<_> = timeline
+            .group_changes()
+            .map(|change| change.revision.to_string())
+            .collect();
+        format!(
+            " group {}^{}/{} role {} roles {} changes [{}]",
+            group.name,
+            group.state_revision,
+            group.member_count,
+            group.role,
+            roles.join(","),
+            changes.join(" ")
+        )
+    });
     format!(
-        "{} {phase} cursor {} head {} whole {} older {} from {} shows [{}] voids [{}] last {last} unread {} read {} unsent {} members {}",
+        "{} {phase} cursor {} head {} whole {} older {} from {} shows [{}] voids [{}] last {last} unread {} read {} unsent {} members {}{group}",
         timeline.conversation_id(),
         timeline.cursor_revision(),
         timeline.head(),
@@ -208,8 +227,8 @@ fn described(timeline: &Timeline) -> String {
     )
 }
 
-/// Draws steps.
-struct Draw(StdRng);
+/// Draws steps, most of them about one conversation.
+struct Draw(StdRng, &'static str);
 
 impl Draw {
     fn below(&mut self, bound: i64) -> i64 {
@@ -225,7 +244,7 @@ impl Draw {
     }
 
     fn conversation_id(&mut self) -> &'static str {
-        self.one(&["c1", "c1", "c2"])
+        self.one(&[self.1, self.1, "c2"])
     }
 
     fn message(&mut self, conversation: &str, seq: i64) -> Value {
@@ -235,6 +254,44 @@ impl Draw {
             "senderId": self.one(&["alice", "bob", "bob"]), "clientMessageId": format!("o{seq}"), "text": format!("text {seq}"),
             "sentAt": format!("2026-01-01T00:00:{:02}Z", seq % 60), "stateRevision": state.to_string(),
         })
+    }
+
+    /// A user as a member of the group, whose id is theirs.
+    fn group_member(&mut self, user: &str) -> Value {
+        let role = self.one(&["MEMBER", "MEMBER", "ADMIN", "OWNER"]);
+        json!({"userId": user, "readSeq": self.below(8).to_string(), "role": format!("GROUP_ROLE_{role}")})
+    }
+
+    fn group(&mut self, members: usize, state_revision: i64) -> Value {
+        json!({"name": format!("name {state_revision}"), "memberCount": members, "stateRevision": state_revision.to_string()})
+    }
+
+    fn group_change(&mut self, revision: i64) -> Value {
+        let action = self.one(&[
+            "RENAMED",
+            "MEMBERS_ADDED",
+            "MEMBER_REMOVED",
+            "MEMBER_LEFT",
+            "ROLE_CHANGED",
+        ]);
+        json!({
+            "revision": revision.to_string(), "afterSeq": (revision - 1).to_string(), "actorId": self.one(&["bob", "carol"]),
+            "action": format!("GROUP_ACTION_{action}"), "userIds": [self.one(&["carol", "dave"])],
+        })
+    }
+
+    /// Puts into what tells of a conversation what it tells of a group: some members or all, and the group as of a revision.
+    fn tell_of_group(&mut self, about: &mut Value) {
+        let mut members = vec![self.group_member("alice")];
+        for user in ["bob", "carol", "dave"] {
+            if self.is(60) {
+                members.push(self.group_member(user));
+            }
+        }
+        let unnamed = usize::from(self.is(25));
+        let state_revision = self.below(14);
+        about["group"] = self.group(members.len() + unnamed, state_revision);
+        about["members"] = members.into();
     }
 
     fn members(&mut self) -> Value {
@@ -248,12 +305,17 @@ impl Draw {
     }
 
     fn conversation(&mut self, id: &str) -> Value {
-        json!({
+        let mut conversation = json!({
             "conversationId": id, "kind": "CONVERSATION_KIND_DIRECT", "members": self.members(),
             "revision": self.below(12).to_string(), "countedSeq": self.below(10).to_string(),
             "unreadCount": self.below(6).to_string(), "createdAt": "2026-01-01T00:00:00Z",
             "lastActivityAt": format!("2026-01-01T00:00:{:02}Z", self.below(60)),
-        })
+        });
+        if id == "c3" {
+            conversation["kind"] = "CONVERSATION_KIND_GROUP".into();
+            self.tell_of_group(&mut conversation);
+        }
+        conversation
     }
 
     fn friend(&mut self) -> Value {
@@ -264,7 +326,18 @@ impl Draw {
     fn event(&mut self) -> Value {
         let id = self.conversation_id();
         let revision = 1 + self.below(14);
-        match self.below(12) {
+        if id == "c3" && self.is(60) {
+            let user = self.one(&["bob", "carol", "dave"]);
+            let members: Vec<_> = (0..self.below(2)).map(|_| self.group_member(user)).collect();
+            let state_revision = revision + self.below(10) / 8;
+            return json!({
+                "conversationId": id, "revision": revision.to_string(), "previousRevision": (revision - 1).to_string(),
+                "groupChanged": {
+                    "change": self.group_change(revision), "group": self.group(3, state_revision), "members": members,
+                },
+            });
+        }
+        match self.below(13) {
             0..=5 => json!({
                 "conversationId": id, "revision": revision.to_string(),
                 "previousRevision": if self.is(80) { revision - 1 } else { (revision - 2).max(0) }.to_string(),
@@ -284,6 +357,7 @@ impl Draw {
             10 => {
                 json!({"feedRevision": revision.to_string(), "conversationOpened": {"conversation": self.conversation(id)}})
             }
+            11 => json!({"conversationId": id, "feedRevision": revision.to_string(), "membershipEnded": {}}),
             _ => json!({"pong": {}}),
         }
     }
@@ -292,18 +366,24 @@ impl Draw {
         let begin = self.below(6);
         let length = self.below(6);
         let messages: Vec<_> = (begin + 1..=begin + length).map(|seq| self.message(id, seq)).collect();
-        json!({"messages": messages, "hasMoreBefore": self.is(40)})
+        let mut page = json!({"messages": messages, "hasMoreBefore": self.is(40)});
+        if id == "c3" {
+            page["groupChanges"] = json!([self.group_change(begin + length + 1)]);
+        }
+        page
     }
 
     fn answer(&mut self) -> Value {
         let mut conversations = Vec::new();
-        for id in ["c1", "c2"] {
+        for id in ["c1", "c2", "c3"] {
             if self.is(60) {
                 let (begin, length) = (self.below(8), self.below(5));
                 let changes: Vec<_> = (begin + 1..=begin + length)
                     .map(|revision| {
                         if self.is(20) {
                             json!({"revision": revision.to_string(), "void": {}})
+                        } else if id == "c3" && self.is(40) {
+                            json!({"revision": revision.to_string(), "groupChanged": self.group_change(revision)})
                         } else {
                             json!({"revision": revision.to_string(), "messageSent": self.message(id, revision)})
                         }
@@ -316,6 +396,9 @@ impl Draw {
                     "revision": (begin + length + self.below(3)).to_string(), "cursorSeq": (begin + length).to_string(),
                     "countedSeq": self.below(12).to_string(), "unreadCount": self.below(6).to_string(), "members": self.members(),
                 });
+                if id == "c3" {
+                    self.tell_of_group(&mut sync);
+                }
                 if self.is(15) {
                     sync["retryAfter"] = "0.5s".into();
                 }
@@ -332,7 +415,7 @@ impl Draw {
                         change["friend"] = self.friend();
                     } else {
                         let id = self.conversation_id();
-                        let state = if self.is(80) { "ACTIVE" } else { "UNSPECIFIED" };
+                        let state = if self.is(80) { "ACTIVE" } else { "ENDED" };
                         change["membership"] = json!({
                             "state": format!("MEMBERSHIP_STATE_{state}"), "conversation": self.conversation(id),
                         });
@@ -380,23 +463,25 @@ fn folder() -> PathBuf {
 }
 
 fn drawn(seed: u64) -> Value {
-    let mut draw = Draw(StdRng::seed_from_u64(seed));
+    // A direct conversation, or a group.
+    let main = if seed % 2 == 0 { "c1" } else { "c3" };
+    let mut draw = Draw(StdRng::seed_from_u64(seed), main);
     let mut steps = vec![
-        json!({"do": "open", "conversation": "c1"}),
+        json!({"do": "open", "conversation": main}),
         json!({"do": "sync"}),
         json!({"do": "answer", "answer": {"feed": {"cursor": {"epoch": "1", "revision": "2"}, "reset": true, "revision": "2", "changes": [
             {"revision": "1", "friend": {"userId": "bob", "state": "FRIEND_STATE_ACCEPTED"}},
-            {"revision": "2", "membership": {"state": "MEMBERSHIP_STATE_ACTIVE", "conversation": draw.conversation("c1")}},
+            {"revision": "2", "membership": {"state": "MEMBERSHIP_STATE_ACTIVE", "conversation": draw.conversation(main)}},
         ]}}}),
     ];
-    let page: Vec<_> = (2..=4).map(|seq| draw.message("c1", seq)).collect();
-    let start = json!({"cursor": {"conversationId": "c1", "revision": "4", "epoch": "1"}, "reset": true, "revision": "4", "cursorSeq": "4"});
+    let page: Vec<_> = (2..=4).map(|seq| draw.message(main, seq)).collect();
+    let start = json!({"cursor": {"conversationId": main, "revision": "4", "epoch": "1"}, "reset": true, "revision": "4", "cursorSeq": "4"});
     let feed = json!({"cursor": {"epoch": "1", "revision": "2"}, "revision": "2"});
     steps.extend([
         json!({"do": "sync"}),
         json!({"do": "answer", "answer": {"conversations": [start], "feed": feed}}),
         json!({"do": "load"}),
-        json!({"do": "page", "conversation": "c1", "page": {"messages": page, "hasMoreBefore": draw.is(50)}}),
+        json!({"do": "page", "conversation": main, "page": {"messages": page, "hasMoreBefore": draw.is(50)}}),
     ]);
     while steps.len() < DRAWN.1 {
         let step = draw.step();

@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use chat_contract::Timestamp;
 use chat_contract::v1::{
-    Conversation, ConversationCursor, ConversationKind, ConversationSync, LastMessage, ListMessagesResponse, Member,
-    Message, ReadPositionMoved, change,
+    Conversation, ConversationCursor, ConversationKind, ConversationSync, Group, GroupAction, GroupChange,
+    GroupChanged, GroupRole, LastMessage, ListMessagesResponse, Member, Message, ReadPositionMoved, change,
 };
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use unicode_segmentation::UnicodeSegmentation;
@@ -50,6 +50,8 @@ pub struct Timeline {
     /// hands out, would both be seen.
     messages: RedBlackTreeMapSync<(i64, Arc<str>), Arc<Message>>,
     voids: RedBlackTreeSetSync<i64>,
+    /// How the group changed, by revision, as far as history was loaded.
+    changes: RedBlackTreeMapSync<i64, Arc<GroupChange>>,
     /// Hints above a gap: revision → the revision before it.
     hints: BTreeMap<i64, i64>,
     /// The newest message heard of, and the revision of its state, while there is no history to take it from.
@@ -92,9 +94,22 @@ struct About {
     user_id: Arc<str>,
     kind: ConversationKind,
     created_at: Option<Timestamp>,
-    members: Vec<String>,
+    group: Option<Group>,
+    /// By user id, with those of whom is known that they are no members any more.
+    members: BTreeMap<String, Standing>,
+    /// The revision of the group as of which a list named all members. Older lists are no news.
+    listed_at: i64,
     /// The greatest seq that each user has marked as read, members or not: news of a new member may come early.
     read_positions: BTreeMap<String, i64>,
+}
+
+/// What a user is to a conversation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Standing {
+    is_member: bool,
+    role: GroupRole,
+    /// The revision of the group as of which this is so. What is older is no news, in whatever order it comes.
+    as_of: i64,
 }
 
 /// How much of a conversation a client has.
@@ -150,7 +165,9 @@ impl Timeline {
             user_id: user_id.into(),
             kind: ConversationKind::Unspecified,
             created_at: None,
-            members: Vec::new(),
+            group: None,
+            members: BTreeMap::new(),
+            listed_at: 0,
             read_positions: BTreeMap::new(),
         };
         let mut timeline = Self {
@@ -164,6 +181,7 @@ impl Timeline {
             head: 0,
             messages: RedBlackTreeMapSync::default(),
             voids: RedBlackTreeSetSync::default(),
+            changes: RedBlackTreeMapSync::default(),
             hints: BTreeMap::new(),
             last_message: None,
             last_activity_at: None,
@@ -187,6 +205,27 @@ impl Timeline {
     /// What kind it is.
     pub fn kind(&self) -> ConversationKind {
         self.about.kind
+    }
+
+    /// What it is beyond a conversation, if it is a group; its role is the user's.
+    pub fn group(&self) -> Option<Group> {
+        let mut group = self.about.group.clone()?;
+        let own = self.about.members.get(&*self.about.user_id);
+        group.role = own.map_or(GroupRole::Unspecified, |own| own.role).into();
+        Some(group)
+    }
+
+    /// The members that are known, by user id, each with their role: all of up to 100, once a sync has named them.
+    pub fn roles(&self) -> impl Iterator<Item = (&str, GroupRole)> {
+        let members = self.about.members.iter().filter(|(_, standing)| standing.is_member);
+        members.map(|(user, standing)| (user.as_str(), standing.role))
+    }
+
+    /// How the group changed, by increasing revision, as far as history was loaded. A change stands below the message whose seq
+    /// is its `after_seq`.
+    pub fn group_changes(&self) -> impl DoubleEndedIterator<Item = &GroupChange> {
+        let changes = self.changes.values().map(|change| &**change);
+        changes.filter(|_| self.is_loaded())
     }
 
     /// When it was opened.
@@ -308,10 +347,7 @@ impl Timeline {
     /// The members, each with the greatest seq that they have marked as read.
     pub fn read_positions(&self) -> impl Iterator<Item = (&str, i64)> {
         let position = |member| self.about.read_positions.get(member).copied().unwrap_or_default();
-        self.about
-            .members
-            .iter()
-            .map(move |member| (member.as_str(), position(member)))
+        self.roles().map(move |(member, _)| (member, position(member)))
     }
 
     /// The greatest seq that a member has marked as read; nothing for one who is no member.
@@ -384,7 +420,7 @@ impl Timeline {
         if let Some(last) = &conversation.last_message {
             self.take_last_message(last.clone(), 0);
         }
-        self.take_members(&conversation.members);
+        self.take_members(&conversation.members, conversation.group.as_ref());
         let read_seq = self.own_position(&conversation.members);
         self.take_counts(read_seq, conversation.unread_count, conversation.counted_seq);
     }
@@ -414,6 +450,17 @@ impl Timeline {
         for message in page.messages {
             self.take_message(message);
         }
+        while let Some(revision) = self
+            .changes
+            .first()
+            .filter(|(_, change)| change.after_seq < self.from_seq)
+            .map(|(revision, _)| *revision)
+        {
+            self.changes.remove_mut(&revision);
+        }
+        for change in page.group_changes {
+            self.take_change(change);
+        }
         self.heard = RedBlackTreeSetSync::default();
     }
 
@@ -421,6 +468,37 @@ impl Timeline {
     pub fn take_pushed_message(&mut self, message: Message, revision: i64, previous_revision: i64) -> Step {
         self.take_message(message);
         // Without the revision before it, nothing says what else is missing.
+        if self.phase != Phase::Closed && (previous_revision > 0 || revision == 1) {
+            self.hints.insert(revision, previous_revision);
+        }
+        self.take_poke(revision)
+    }
+
+    /// Takes a change of the group that a live event tells of, with the revision before it.
+    pub fn take_pushed_change(&mut self, changed: GroupChanged, previous_revision: i64) -> Step {
+        let GroupChanged { change, group, members } = changed;
+        let Some(change) = change else {
+            return self.advance();
+        };
+        let as_of = group.as_ref().map_or(change.revision, |group| group.state_revision);
+        let about = Arc::make_mut(&mut self.about);
+        for member in &members {
+            about.put(&member.user_id, true, member.role(), as_of);
+        }
+        let gone: &[String] = match change.action() {
+            GroupAction::MemberRemoved => &change.user_ids,
+            GroupAction::MemberLeft => std::slice::from_ref(&change.actor_id),
+            _ => &[],
+        };
+        for user in gone.iter().filter(|user| members.iter().all(|it| it.user_id != **user)) {
+            about.put(user, false, GroupRole::Unspecified, as_of);
+        }
+        for member in &members {
+            self.raise_read_position(&member.user_id, member.read_seq);
+        }
+        self.take_group(group.as_ref());
+        let revision = change.revision;
+        self.take_change(change);
         if self.phase != Phase::Closed && (previous_revision > 0 || revision == 1) {
             self.hints.insert(revision, previous_revision);
         }
@@ -497,13 +575,14 @@ impl Timeline {
         (self.joined_revision, self.epoch) = (cursor.joined_revision, cursor.epoch);
         self.head = self.head.max(sync.revision);
         self.cursor_seq = self.cursor_seq.max(sync.cursor_seq);
-        self.take_members(&sync.members);
+        self.take_members(&sync.members, sync.group.as_ref());
         let read_seq = self.own_position(&sync.members);
         self.take_counts(read_seq, sync.unread_count, sync.counted_seq);
         for change in &sync.changes {
             match &change.kind {
                 Some(change::Kind::MessageSent(message)) => self.take_message(message.clone()),
                 Some(change::Kind::Void(_)) => self.voids.insert_mut(change.revision),
+                Some(change::Kind::GroupChanged(changed)) => self.take_change(changed.clone()),
                 // Of a later version of the service: stepped over.
                 None => {}
             }
@@ -524,7 +603,10 @@ impl Timeline {
         if before != now && before != (0, 0) {
             // Another membership, or another life of the databases: what was read then is not read now.
             (self.read_seq, self.marked_seq) = (0, 0);
-            Arc::make_mut(&mut self.about).read_positions.clear();
+            let about = Arc::make_mut(&mut self.about);
+            about.read_positions.clear();
+            about.members.clear();
+            (about.group, about.listed_at) = (None, 0);
             self.last_message = None;
         }
         self.counted = Counted::NOTHING;
@@ -535,6 +617,7 @@ impl Timeline {
     fn forget(&mut self) {
         self.messages = RedBlackTreeMapSync::default();
         self.voids = RedBlackTreeSetSync::default();
+        self.changes = RedBlackTreeMapSync::default();
         self.heard = RedBlackTreeSetSync::default();
         self.hints.clear();
         self.cursor_seq = 0;
@@ -582,13 +665,41 @@ impl Timeline {
         }
     }
 
-    /// Lists tell of at most 100 members; none at all is nothing that was said about them.
-    fn take_members(&mut self, members: &[Member]) {
-        let ids = || members.iter().map(|member| member.user_id.as_str());
-        if !members.is_empty() && !ids().eq(self.about.members.iter().map(String::as_str)) {
-            let mut ids: Vec<String> = ids().map(str::to_owned).collect();
-            ids.sort_unstable();
-            Arc::make_mut(&mut self.about).members = ids;
+    fn take_change(&mut self, change: GroupChange) {
+        if self.phase != Phase::Closed && change.after_seq >= self.from_seq {
+            self.changes.insert_mut(change.revision, Arc::new(change));
+        }
+    }
+
+    fn take_group(&mut self, group: Option<&Group>) {
+        let Some(group) = group else { return };
+        let known = self.about.group.as_ref().map_or(-1, |known| known.state_revision);
+        if group.state_revision > known {
+            Arc::make_mut(&mut self.about).group = Some(group.clone());
+        }
+    }
+
+    /// A list of members, as of the state of the group that comes with it; lists of groups may name some only. None at all is
+    /// nothing that was said about them.
+    fn take_members(&mut self, members: &[Member], group: Option<&Group>) {
+        self.take_group(group);
+        let as_of = group.map_or(0, |group| group.state_revision);
+        let names_all = group.is_none_or(|group| usize::try_from(group.member_count) == Ok(members.len()));
+        let is_known = self.about.listed_at == as_of && {
+            let known = self.roles().map(|(user, role)| (user, role as i32));
+            known.eq(members.iter().map(|member| (member.user_id.as_str(), member.role)))
+        };
+        if !members.is_empty() && !is_known && as_of >= self.about.listed_at {
+            let about = Arc::make_mut(&mut self.about);
+            for member in members {
+                about.put(&member.user_id, true, member.role(), as_of);
+            }
+            if names_all {
+                about.listed_at = as_of;
+                about
+                    .members
+                    .retain(|user, it| it.as_of > as_of || members.iter().any(|member| member.user_id == *user));
+            }
         }
         for member in members {
             self.raise_read_position(&member.user_id, member.read_seq);
@@ -650,6 +761,18 @@ impl Timeline {
     fn next_hint(&self) -> Option<i64> {
         let mut hints = self.hints.range(self.cursor + 1..);
         hints.find_map(|(revision, previous)| (*previous <= self.cursor).then_some(*revision))
+    }
+}
+
+impl About {
+    /// Notes what a user is to the conversation, unless something newer is known.
+    fn put(&mut self, user: &str, is_member: bool, role: GroupRole, as_of: i64) {
+        let standing = Standing { is_member, role, as_of };
+        match self.members.get_mut(user) {
+            Some(known) if known.as_of > as_of => {}
+            Some(known) => *known = standing,
+            None => drop(self.members.insert(user.to_owned(), standing)),
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use unicode_segmentation::GraphemeCursor;
 use url::Url;
 
 use crate::{
-    AVATAR_URL_BYTES_MAX, ClientMessageId, DISPLAY_NAME_CHARS_MAX, EXCERPT_CHARS_MAX, MESSAGE_TEXT_CHARS_MAX,
-    MessageId, Violation,
+    AVATAR_URL_BYTES_MAX, ClientMessageId, DISPLAY_NAME_CHARS_MAX, EXCERPT_CHARS_MAX, GROUP_DESCRIPTION_CHARS_MAX,
+    GROUP_NAME_CHARS_MAX, MESSAGE_TEXT_CHARS_MAX, MessageId, Violation,
 };
 
 /// Reads 1 to `chars_max` characters that are not blank and have no control characters but those of `allowed`.
@@ -34,6 +34,21 @@ fn text(value: &str, chars_max: usize, allowed: &[char]) -> Result<String, Viola
         return Err(Violation::new("must not be empty or blank"));
     }
     Ok(value.to_owned())
+}
+
+/// Reads a name: a text on one line, with nothing that turns the direction of what stands beside it.
+fn line(value: &str, chars_max: usize) -> Result<String, Violation> {
+    const TURNING: [char; 11] = [
+        '\u{2028}', '\u{2029}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}',
+        '\u{2068}', '\u{2069}',
+    ];
+    if let Some(turning) = value.chars().find(|char| TURNING.contains(char)) {
+        return Err(Violation::new(format!(
+            "has the character U+{:04X}, which separates lines or turns their direction, and is not allowed in names",
+            u32::from(turning)
+        )));
+    }
+    text(value, chars_max, &[])
 }
 
 /// Letters, numbers, punctuation and symbols, but for those that show nothing: fillers of Hangul and empty Braille.
@@ -73,20 +88,45 @@ pub struct DisplayName(String);
 impl DisplayName {
     /// Reads a name as a client sent it.
     pub fn parse(value: &str) -> Result<Self, Violation> {
-        const TURNING: [char; 11] = [
-            '\u{2028}', '\u{2029}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}',
-            '\u{2068}', '\u{2069}',
-        ];
-        if let Some(turning) = value.chars().find(|char| TURNING.contains(char)) {
-            return Err(Violation::new(format!(
-                "has the character U+{:04X}, which separates lines or turns their direction, and is not allowed in names",
-                u32::from(turning)
-            )));
-        }
-        text(value, DISPLAY_NAME_CHARS_MAX, &[]).map(Self)
+        line(value, DISPLAY_NAME_CHARS_MAX).map(Self)
     }
 
     /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a group is called: 1 to 100 characters on one line, as a display name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GroupName(String);
+
+impl GroupName {
+    /// Reads a name as a client sent it.
+    pub fn parse(value: &str) -> Result<Self, Violation> {
+        line(value, GROUP_NAME_CHARS_MAX).map(Self)
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a group is about: at most 1,000 characters, or none, which is empty.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct GroupDescription(String);
+
+impl GroupDescription {
+    /// Reads a description as a client sent it.
+    pub fn parse(value: &str) -> Result<Self, Violation> {
+        if value.is_empty() {
+            return Ok(Self::default());
+        }
+        text(value, GROUP_DESCRIPTION_CHARS_MAX, &['\t', '\n', '\r']).map(Self)
+    }
+
+    /// The description, or an empty string.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -65,6 +65,20 @@ ascii_id! {
     ClientMessageId, CLIENT_MESSAGE_ID_BYTES_MAX
 }
 
+ascii_id! {
+    /// The id that a caller chose for a change of a group, unique for ever per group and caller: 1 to 64 visible ASCII
+    /// characters.
+    RequestId, CLIENT_MESSAGE_ID_BYTES_MAX
+}
+
+impl RequestId {
+    /// A hash of the id, by which a member's newest operations are remembered. Those of messages are hashed under a key, so
+    /// the two never meet.
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.as_str()).into()
+    }
+}
+
 macro_rules! uuid_id {
     ($(#[$doc:meta])+ $name:ident) => {
         $(#[$doc])+

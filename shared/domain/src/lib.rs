@@ -6,13 +6,15 @@
 #![warn(missing_docs)]
 
 mod content;
+mod group;
 mod ids;
 mod limits;
 mod page;
 mod window;
 
-pub use content::{AvatarUrl, ContentKey, DisplayName, MessageText, excerpt};
-pub use ids::{ClientMessageId, ConversationId, MessageId, UserId};
+pub use content::{AvatarUrl, ContentKey, DisplayName, GroupDescription, GroupName, MessageText, excerpt};
+pub use group::{GroupSettings, Permission, Permissions, Role};
+pub use ids::{ClientMessageId, ConversationId, MessageId, RequestId, UserId};
 pub use limits::*;
 pub use page::{ConversationsToken, PageSize, UsersToken};
 pub use window::Window;

@@ -44,6 +44,18 @@ pub const FRIEND_REQUESTS_AGAIN: Budget = Budget {
     at_once: 3,
     refill: Duration::from_hours(1),
 };
+/// Characters in a group's name, at most.
+pub const GROUP_NAME_CHARS_MAX: usize = 100;
+/// Characters in a group's description, at most.
+pub const GROUP_DESCRIPTION_CHARS_MAX: usize = 1_000;
+/// Members of a group, at most.
+pub const GROUP_MEMBERS_MAX: i32 = 100;
+/// Users that one call adds to a group, at most.
+pub const GROUP_MEMBERS_PER_CALL_MAX: usize = 100;
+/// Members of a group that lists and the feed name.
+pub const GROUP_MEMBERS_LISTED: usize = 10;
+/// Changes of a group that a page of its history tells, at most.
+pub const GROUP_CHANGES_PER_PAGE_MAX: usize = 100;
 /// Conversations of one user, at most.
 pub const CONVERSATIONS_MAX: i32 = 10_000;
 

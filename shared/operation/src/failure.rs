@@ -105,6 +105,11 @@ impl Failure {
         )
     }
 
+    /// The refusal of what the caller's role in a group does not allow.
+    pub fn not_permitted() -> Self {
+        Self::failed_precondition("NOT_PERMITTED", "your role in this group does not allow this")
+    }
+
     /// The same failure with a fact for programs, such as a limit.
     #[must_use]
     pub fn with_metadata(mut self, key: &'static str, value: impl Into<String>) -> Self {

@@ -85,6 +85,22 @@ impl<'a> Sealer<'a> {
         Self { postgres, timeline }
     }
 
+    /// Closes places that nobody has filled: with the change that Postgres keeps for them, and else for good. Those that are
+    /// already taken stay as they are. The places are known from a head that was read before, so what belongs there is in the
+    /// outbox by now, or was.
+    pub async fn close(&self, places: &[(ConversationId, i64)]) -> Result<(), StoreError> {
+        if places.is_empty() {
+            return Ok(());
+        }
+        let changes = self.postgres.list_outbox(places).await?;
+        let kept: BTreeSet<(ConversationId, i64)> = changes
+            .iter()
+            .map(|change| (change.conversation, change.revision))
+            .collect();
+        let voids: Vec<(ConversationId, i64)> = places.iter().filter(|place| !kept.contains(place)).copied().collect();
+        self.timeline.fill(&changes, &voids).await
+    }
+
     /// Seals these conversations one after the other. What fails is logged: another call seals.
     pub async fn seal_all(&self, conversations: &[ConversationId]) {
         for conversation in conversations {
@@ -239,7 +255,7 @@ impl<'a> Sealer<'a> {
                 .take(VOIDS_MAX)
                 .map(|revision| (conversation, *revision))
                 .collect();
-            self.timeline.close(&places).await?;
+            self.close(&places).await?;
             // Writers may have been faster; what counts is what stands there now.
             walk = self.walk(conversation, &stretch).await?;
         }

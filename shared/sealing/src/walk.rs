@@ -30,6 +30,7 @@ impl Placed for Entry {
     fn handed_out_at(&self) -> Option<DateTime<Utc>> {
         match &self.kind {
             EntryKind::Message(message) => Some(message.allocated_at),
+            EntryKind::Group(change) => Some(change.allocated_at),
             EntryKind::Void | EntryKind::Unknown => None,
         }
     }

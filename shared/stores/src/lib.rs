@@ -8,7 +8,9 @@
 
 pub mod dynamo;
 mod error;
+mod group;
 pub mod mongo;
 pub mod postgres;
 
 pub use error::{StoreError, StoreErrorKind};
+pub use group::{GroupAction, GroupEntry};

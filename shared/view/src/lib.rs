@@ -9,9 +9,10 @@ pub use notices::read_position_moved;
 use std::collections::{BTreeSet, HashMap};
 
 use chat_contract::v1;
-use chat_domain::{MessageId, Window, excerpt};
+use chat_domain::{GroupSettings, MessageId, Permission, Permissions, Role, Window, excerpt};
 use chat_stores::mongo::{MessageEntry, PreviewEntry};
-use chat_stores::postgres::{ConversationRow, Friend, FriendshipState, MemberRow, ProfileRow};
+use chat_stores::postgres::{ConversationRow, Friend, FriendshipState, GroupRow, MemberRow, ProfileRow};
+use chat_stores::{GroupAction, GroupEntry};
 
 /// A profile.
 pub fn profile(row: ProfileRow) -> v1::Profile {
@@ -47,7 +48,10 @@ pub fn friend(row: Friend) -> v1::Friend {
 pub fn conversation(row: ConversationRow) -> v1::Conversation {
     v1::Conversation {
         conversation_id: row.conversation.to_string(),
-        kind: v1::ConversationKind::Direct.into(),
+        kind: match row.group {
+            Some(_) => v1::ConversationKind::Group.into(),
+            None => v1::ConversationKind::Direct.into(),
+        },
         members: row.members.into_iter().map(member).collect(),
         revision: row.revision,
         counted_seq: row.counted_seq,
@@ -55,6 +59,83 @@ pub fn conversation(row: ConversationRow) -> v1::Conversation {
         last_message: None,
         created_at: Some(row.created_at.into()),
         last_activity_at: Some(row.last_activity_at.into()),
+        group: row.group.map(group),
+    }
+}
+
+/// What a conversation is beyond one, as the member sees it for whom it was read.
+pub fn group(row: GroupRow) -> v1::Group {
+    v1::Group {
+        name: row.name,
+        description: row.description,
+        avatar_url: row.avatar_url,
+        settings: Some(group_settings(row.settings)),
+        member_count: row.member_count,
+        role: role(row.role).into(),
+        state_revision: row.state_revision,
+    }
+}
+
+/// How a group works.
+pub fn group_settings(settings: GroupSettings) -> v1::GroupSettings {
+    let listed = |permissions: Permissions| {
+        let permissions = Permission::GRANTABLE
+            .into_iter()
+            .filter(move |permission| permissions.has(*permission));
+        permissions
+            .filter_map(|permission| Some(permission_shown(permission)?.into()))
+            .collect()
+    };
+    v1::GroupSettings {
+        member_permissions: listed(settings.member_may),
+        admin_permissions: listed(settings.admin_may),
+        shows_history: settings.shows_history,
+    }
+}
+
+/// A permission; None for the owner's own.
+fn permission_shown(permission: Permission) -> Option<v1::GroupPermission> {
+    Some(match permission {
+        Permission::SendMessages => v1::GroupPermission::SendMessages,
+        Permission::AddMembers => v1::GroupPermission::AddMembers,
+        Permission::EditInfo => v1::GroupPermission::EditInfo,
+        Permission::RemoveMembers => v1::GroupPermission::RemoveMembers,
+        Permission::ManageRoles => v1::GroupPermission::ManageRoles,
+        Permission::ChangeSettings => v1::GroupPermission::ChangeSettings,
+        Permission::TransferOwnership | Permission::DeleteGroup => return None,
+    })
+}
+
+/// What a member is to a group.
+pub fn role(role: Role) -> v1::GroupRole {
+    match role {
+        Role::Member => v1::GroupRole::Member,
+        Role::Admin => v1::GroupRole::Admin,
+        Role::Owner => v1::GroupRole::Owner,
+    }
+}
+
+/// A change of a group, as its history tells it.
+pub fn group_change(entry: GroupEntry) -> v1::GroupChange {
+    let action = match entry.action {
+        GroupAction::Created => v1::GroupAction::Created,
+        GroupAction::Renamed => v1::GroupAction::Renamed,
+        GroupAction::Updated => v1::GroupAction::Updated,
+        GroupAction::MembersAdded => v1::GroupAction::MembersAdded,
+        GroupAction::MemberRemoved => v1::GroupAction::MemberRemoved,
+        GroupAction::MemberLeft => v1::GroupAction::MemberLeft,
+        GroupAction::RoleChanged => v1::GroupAction::RoleChanged,
+        GroupAction::OwnershipTransferred => v1::GroupAction::OwnershipTransferred,
+    };
+    v1::GroupChange {
+        revision: entry.revision,
+        after_seq: entry.after_seq,
+        actor_id: entry.actor,
+        action: action.into(),
+        user_ids: entry.users,
+        name: entry.name,
+        role: entry.role.map_or(v1::GroupRole::Unspecified, role).into(),
+        changed_at: Some(entry.allocated_at.into()),
     }
 }
 
@@ -64,6 +145,7 @@ pub fn member(row: MemberRow) -> v1::Member {
         user_id: row.user_id,
         read_seq: row.read_seq,
         joined_revision: row.joined_revision,
+        role: row.role.map_or(v1::GroupRole::Unspecified, role).into(),
     }
 }
 

@@ -80,6 +80,36 @@ impl crate::json::Schema for ListFriendsResponse {
         crate::json::Field { tag: 2, name: "next_page_token", json_name: "nextPageToken", is_list: false, oneof: None, kind: crate::json::Kind::String },
     ];
 }
+impl crate::json::Schema for GroupSettings {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "member_permissions", json_name: "memberPermissions", is_list: true, oneof: None, kind: crate::json::Kind::Enum(|name| GroupPermission::from_str_name(name).map(i32::from)) },
+        crate::json::Field { tag: 2, name: "admin_permissions", json_name: "adminPermissions", is_list: true, oneof: None, kind: crate::json::Kind::Enum(|name| GroupPermission::from_str_name(name).map(i32::from)) },
+        crate::json::Field { tag: 3, name: "shows_history", json_name: "showsHistory", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+    ];
+}
+impl crate::json::Schema for Group {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "name", json_name: "name", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "description", json_name: "description", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 3, name: "avatar_url", json_name: "avatarUrl", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 4, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <GroupSettings as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 5, name: "member_count", json_name: "memberCount", is_list: false, oneof: None, kind: crate::json::Kind::Int32 },
+        crate::json::Field { tag: 6, name: "role", json_name: "role", is_list: false, oneof: None, kind: crate::json::Kind::Enum(|name| GroupRole::from_str_name(name).map(i32::from)) },
+        crate::json::Field { tag: 7, name: "state_revision", json_name: "stateRevision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for GroupChange {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "revision", json_name: "revision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 2, name: "after_seq", json_name: "afterSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 3, name: "actor_id", json_name: "actorId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 4, name: "action", json_name: "action", is_list: false, oneof: None, kind: crate::json::Kind::Enum(|name| GroupAction::from_str_name(name).map(i32::from)) },
+        crate::json::Field { tag: 5, name: "user_ids", json_name: "userIds", is_list: true, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 6, name: "name", json_name: "name", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 7, name: "role", json_name: "role", is_list: false, oneof: None, kind: crate::json::Kind::Enum(|name| GroupRole::from_str_name(name).map(i32::from)) },
+        crate::json::Field { tag: 8, name: "changed_at", json_name: "changedAt", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
+    ];
+}
 impl crate::json::Schema for Message {
     const FIELDS: &'static [crate::json::Field] = &[
         crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
@@ -151,6 +181,7 @@ impl crate::json::Schema for ListMessagesResponse {
         crate::json::Field { tag: 1, name: "messages", json_name: "messages", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <Message as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 2, name: "has_more_before", json_name: "hasMoreBefore", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
         crate::json::Field { tag: 3, name: "has_more_after", json_name: "hasMoreAfter", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+        crate::json::Field { tag: 4, name: "group_changes", json_name: "groupChanges", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <GroupChange as crate::json::Schema>::FIELDS) },
     ];
 }
 impl crate::json::Schema for Conversation {
@@ -164,6 +195,7 @@ impl crate::json::Schema for Conversation {
         crate::json::Field { tag: 7, name: "last_message", json_name: "lastMessage", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <LastMessage as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 8, name: "created_at", json_name: "createdAt", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
         crate::json::Field { tag: 9, name: "last_activity_at", json_name: "lastActivityAt", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
+        crate::json::Field { tag: 10, name: "group", json_name: "group", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Group as crate::json::Schema>::FIELDS) },
     ];
 }
 impl crate::json::Schema for Member {
@@ -171,6 +203,7 @@ impl crate::json::Schema for Member {
         crate::json::Field { tag: 1, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
         crate::json::Field { tag: 2, name: "read_seq", json_name: "readSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
         crate::json::Field { tag: 3, name: "joined_revision", json_name: "joinedRevision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 4, name: "role", json_name: "role", is_list: false, oneof: None, kind: crate::json::Kind::Enum(|name| GroupRole::from_str_name(name).map(i32::from)) },
     ];
 }
 impl crate::json::Schema for LastMessage {
@@ -290,6 +323,7 @@ impl crate::json::Schema for ConversationSync {
         crate::json::Field { tag: 8, name: "counted_seq", json_name: "countedSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
         crate::json::Field { tag: 9, name: "unread_count", json_name: "unreadCount", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
         crate::json::Field { tag: 10, name: "members", json_name: "members", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <Member as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 11, name: "group", json_name: "group", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Group as crate::json::Schema>::FIELDS) },
     ];
 }
 impl crate::json::Schema for Change {
@@ -297,9 +331,125 @@ impl crate::json::Schema for Change {
         crate::json::Field { tag: 1, name: "revision", json_name: "revision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
         crate::json::Field { tag: 2, name: "message_sent", json_name: "messageSent", is_list: false, oneof: Some("kind"), kind: crate::json::Kind::Message(|| <Message as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 3, name: "void", json_name: "void", is_list: false, oneof: Some("kind"), kind: crate::json::Kind::Message(|| <Void as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 4, name: "group_changed", json_name: "groupChanged", is_list: false, oneof: Some("kind"), kind: crate::json::Kind::Message(|| <GroupChange as crate::json::Schema>::FIELDS) },
     ];
 }
 impl crate::json::Schema for Void {
+    const FIELDS: &'static [crate::json::Field] = &[
+    ];
+}
+impl crate::json::Schema for CreateGroupRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "request_id", json_name: "requestId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "name", json_name: "name", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 3, name: "description", json_name: "description", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 4, name: "avatar_url", json_name: "avatarUrl", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 5, name: "user_ids", json_name: "userIds", is_list: true, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 6, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <GroupSettings as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for CreateGroupResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation", json_name: "conversation", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Conversation as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "not_added_user_ids", json_name: "notAddedUserIds", is_list: true, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for UpdateGroupRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "request_id", json_name: "requestId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 3, name: "name", json_name: "name", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 4, name: "description", json_name: "description", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 5, name: "avatar_url", json_name: "avatarUrl", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 6, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <GroupSettings as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 7, name: "update_mask", json_name: "updateMask", is_list: false, oneof: None, kind: crate::json::Kind::FieldMask },
+    ];
+}
+impl crate::json::Schema for UpdateGroupResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation", json_name: "conversation", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Conversation as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for DeleteGroupRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "request_id", json_name: "requestId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for DeleteGroupResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+    ];
+}
+impl crate::json::Schema for AddGroupMembersRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "request_id", json_name: "requestId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 3, name: "user_ids", json_name: "userIds", is_list: true, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for AddGroupMembersResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation", json_name: "conversation", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Conversation as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "not_added_user_ids", json_name: "notAddedUserIds", is_list: true, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for RemoveGroupMemberRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 3, name: "request_id", json_name: "requestId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for RemoveGroupMemberResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation", json_name: "conversation", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Conversation as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for ListGroupMembersRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "page_size", json_name: "pageSize", is_list: false, oneof: None, kind: crate::json::Kind::Int32 },
+        crate::json::Field { tag: 3, name: "page_token", json_name: "pageToken", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for ListGroupMembersResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "members", json_name: "members", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <Member as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "next_page_token", json_name: "nextPageToken", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for SetGroupMemberRoleRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 3, name: "request_id", json_name: "requestId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 4, name: "role", json_name: "role", is_list: false, oneof: None, kind: crate::json::Kind::Enum(|name| GroupRole::from_str_name(name).map(i32::from)) },
+    ];
+}
+impl crate::json::Schema for SetGroupMemberRoleResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation", json_name: "conversation", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Conversation as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for TransferGroupOwnershipRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 3, name: "request_id", json_name: "requestId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for TransferGroupOwnershipResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation", json_name: "conversation", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Conversation as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for LeaveGroupRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "request_id", json_name: "requestId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for LeaveGroupResponse {
     const FIELDS: &'static [crate::json::Field] = &[
     ];
 }
@@ -341,6 +491,8 @@ impl crate::json::Schema for LiveEvent {
         crate::json::Field { tag: 9, name: "friend_changed", json_name: "friendChanged", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <FriendChanged as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 10, name: "poke", json_name: "poke", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <Poke as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 11, name: "error", json_name: "error", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <LiveError as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 13, name: "membership_ended", json_name: "membershipEnded", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <MembershipEnded as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 14, name: "group_changed", json_name: "groupChanged", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <GroupChanged as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 12, name: "feed_revision", json_name: "feedRevision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
     ];
 }
@@ -370,6 +522,17 @@ impl crate::json::Schema for ConversationOpened {
 impl crate::json::Schema for FriendChanged {
     const FIELDS: &'static [crate::json::Field] = &[
         crate::json::Field { tag: 1, name: "friend", json_name: "friend", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Friend as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for MembershipEnded {
+    const FIELDS: &'static [crate::json::Field] = &[
+    ];
+}
+impl crate::json::Schema for GroupChanged {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "change", json_name: "change", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <GroupChange as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "group", json_name: "group", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Group as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 3, name: "members", json_name: "members", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <Member as crate::json::Schema>::FIELDS) },
     ];
 }
 impl crate::json::Schema for Poke {

@@ -237,6 +237,216 @@ impl crate::Rpc for ListFriendsRequest {
     const NAME: &'static str = "ListFriends";
     const PATH: &'static str = "/chat.v1.FriendService/ListFriends";
 }
+/// How a group works.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GroupSettings {
+    /// What every member may: of SEND_MESSAGES, ADD_MEMBERS and EDIT_INFO. A new group's members may send and add.
+    #[prost(enumeration = "GroupPermission", repeated, tag = "1")]
+    pub member_permissions: ::prost::alloc::vec::Vec<i32>,
+    /// What admins may besides what every member may. They may always send. A new group's admins may add, edit and remove.
+    #[prost(enumeration = "GroupPermission", repeated, tag = "2")]
+    pub admin_permissions: ::prost::alloc::vec::Vec<i32>,
+    /// Whether new members see what was said before they came. Changing it changes nothing for those who are in the group.
+    #[prost(bool, tag = "3")]
+    pub shows_history: bool,
+}
+/// A group as one of its members sees it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Group {
+    /// Its name: 1 to 100 characters (code points) on one line.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// What it is about: at most 1,000 characters (code points), or empty.
+    #[prost(string, tag = "2")]
+    pub description: ::prost::alloc::string::String,
+    /// An https URL of at most 512 bytes, or empty.
+    #[prost(string, tag = "3")]
+    pub avatar_url: ::prost::alloc::string::String,
+    /// How it works.
+    #[prost(message, optional, tag = "4")]
+    pub settings: ::core::option::Option<GroupSettings>,
+    /// How many members it has.
+    #[prost(int32, tag = "5")]
+    pub member_count: i32,
+    /// What the caller is in it.
+    #[prost(enumeration = "GroupRole", tag = "6")]
+    pub role: i32,
+    /// The revision of the newest change of all but the caller's role. Of two copies, the one with the greater value is newer.
+    #[prost(int64, tag = "7")]
+    pub state_revision: i64,
+}
+/// A change of a group, as its history tells it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GroupChange {
+    /// Its place among all changes of the conversation.
+    #[prost(int64, tag = "1")]
+    pub revision: i64,
+    /// The newest seq when it happened: in the history it stands below that message.
+    #[prost(int64, tag = "2")]
+    pub after_seq: i64,
+    /// Who did it.
+    #[prost(string, tag = "3")]
+    pub actor_id: ::prost::alloc::string::String,
+    /// What they did.
+    #[prost(enumeration = "GroupAction", tag = "4")]
+    pub action: i32,
+    /// Whom it is about, by user id, at most 100.
+    #[prost(string, repeated, tag = "5")]
+    pub user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The name that the group was given.
+    #[prost(string, tag = "6")]
+    pub name: ::prost::alloc::string::String,
+    /// The role that was given.
+    #[prost(enumeration = "GroupRole", tag = "7")]
+    pub role: i32,
+    /// When it got its place. Milliseconds.
+    #[prost(message, optional, tag = "8")]
+    pub changed_at: ::core::option::Option<crate::Timestamp>,
+}
+/// What a member of a group is to it. Each role may do what those before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum GroupRole {
+    /// Never sent.
+    Unspecified = 0,
+    /// Whoever is in it.
+    Member = 1,
+    /// Looks after it.
+    Admin = 2,
+    /// Whose group it is: exactly one member.
+    Owner = 3,
+}
+impl GroupRole {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "GROUP_ROLE_UNSPECIFIED",
+            Self::Member => "GROUP_ROLE_MEMBER",
+            Self::Admin => "GROUP_ROLE_ADMIN",
+            Self::Owner => "GROUP_ROLE_OWNER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "GROUP_ROLE_UNSPECIFIED" => Some(Self::Unspecified),
+            "GROUP_ROLE_MEMBER" => Some(Self::Member),
+            "GROUP_ROLE_ADMIN" => Some(Self::Admin),
+            "GROUP_ROLE_OWNER" => Some(Self::Owner),
+            _ => None,
+        }
+    }
+}
+/// What may be allowed to a role. An owner may all of it, and besides hand over or delete the group. Nobody acts on a member
+/// whose role is as high as their own, or higher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum GroupPermission {
+    /// Never sent.
+    Unspecified = 0,
+    /// To send messages. Admins always may.
+    SendMessages = 1,
+    /// To add members.
+    AddMembers = 2,
+    /// To change name, description and picture.
+    EditInfo = 3,
+    /// To remove members. Not for members.
+    RemoveMembers = 4,
+    /// To make members admins. Not for members.
+    ManageRoles = 5,
+    /// To change the group's settings. Not for members.
+    ChangeSettings = 6,
+}
+impl GroupPermission {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "GROUP_PERMISSION_UNSPECIFIED",
+            Self::SendMessages => "GROUP_PERMISSION_SEND_MESSAGES",
+            Self::AddMembers => "GROUP_PERMISSION_ADD_MEMBERS",
+            Self::EditInfo => "GROUP_PERMISSION_EDIT_INFO",
+            Self::RemoveMembers => "GROUP_PERMISSION_REMOVE_MEMBERS",
+            Self::ManageRoles => "GROUP_PERMISSION_MANAGE_ROLES",
+            Self::ChangeSettings => "GROUP_PERMISSION_CHANGE_SETTINGS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "GROUP_PERMISSION_UNSPECIFIED" => Some(Self::Unspecified),
+            "GROUP_PERMISSION_SEND_MESSAGES" => Some(Self::SendMessages),
+            "GROUP_PERMISSION_ADD_MEMBERS" => Some(Self::AddMembers),
+            "GROUP_PERMISSION_EDIT_INFO" => Some(Self::EditInfo),
+            "GROUP_PERMISSION_REMOVE_MEMBERS" => Some(Self::RemoveMembers),
+            "GROUP_PERMISSION_MANAGE_ROLES" => Some(Self::ManageRoles),
+            "GROUP_PERMISSION_CHANGE_SETTINGS" => Some(Self::ChangeSettings),
+            _ => None,
+        }
+    }
+}
+/// What happened to a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum GroupAction {
+    /// Never sent; what a later version of this service did is another number.
+    Unspecified = 0,
+    /// The actor made the group, with these users and this name.
+    Created = 1,
+    /// The actor gave it this name.
+    Renamed = 2,
+    /// The actor changed its description, picture or settings.
+    Updated = 3,
+    /// The actor added these users.
+    MembersAdded = 4,
+    /// The actor removed this user.
+    MemberRemoved = 5,
+    /// The actor left.
+    MemberLeft = 6,
+    /// The actor gave this user this role.
+    RoleChanged = 7,
+    /// The actor made this user the owner, and is an admin now.
+    OwnershipTransferred = 8,
+}
+impl GroupAction {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "GROUP_ACTION_UNSPECIFIED",
+            Self::Created => "GROUP_ACTION_CREATED",
+            Self::Renamed => "GROUP_ACTION_RENAMED",
+            Self::Updated => "GROUP_ACTION_UPDATED",
+            Self::MembersAdded => "GROUP_ACTION_MEMBERS_ADDED",
+            Self::MemberRemoved => "GROUP_ACTION_MEMBER_REMOVED",
+            Self::MemberLeft => "GROUP_ACTION_MEMBER_LEFT",
+            Self::RoleChanged => "GROUP_ACTION_ROLE_CHANGED",
+            Self::OwnershipTransferred => "GROUP_ACTION_OWNERSHIP_TRANSFERRED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "GROUP_ACTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "GROUP_ACTION_CREATED" => Some(Self::Created),
+            "GROUP_ACTION_RENAMED" => Some(Self::Renamed),
+            "GROUP_ACTION_UPDATED" => Some(Self::Updated),
+            "GROUP_ACTION_MEMBERS_ADDED" => Some(Self::MembersAdded),
+            "GROUP_ACTION_MEMBER_REMOVED" => Some(Self::MemberRemoved),
+            "GROUP_ACTION_MEMBER_LEFT" => Some(Self::MemberLeft),
+            "GROUP_ACTION_ROLE_CHANGED" => Some(Self::RoleChanged),
+            "GROUP_ACTION_OWNERSHIP_TRANSFERRED" => Some(Self::OwnershipTransferred),
+            _ => None,
+        }
+    }
+}
 /// Something that was said.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Message {
@@ -396,6 +606,10 @@ pub struct ListMessagesResponse {
     /// Whether there may be newer messages above this page. With no messages: one is still being written; ask again.
     #[prost(bool, tag = "3")]
     pub has_more_after: bool,
+    /// How the group changed within this page, by increasing revision: above its first message, or since the beginning where there
+    /// is nothing before, and up to its last one, or to now where there is nothing after. At most the 100 newest.
+    #[prost(message, repeated, tag = "4")]
+    pub group_changes: ::prost::alloc::vec::Vec<GroupChange>,
 }
 impl crate::Rpc for SendMessageRequest {
     type Response = SendMessageResponse;
@@ -424,7 +638,8 @@ pub struct Conversation {
     /// What kind it is.
     #[prost(enumeration = "ConversationKind", tag = "2")]
     pub kind: i32,
-    /// Its members by user id, at most 100; both of them, in a direct conversation.
+    /// Its members by user id, at most 100; both of them, in a direct conversation. Of a group, ListConversations and the feed
+    /// name the first ten alone.
     #[prost(message, repeated, tag = "3")]
     pub members: ::prost::alloc::vec::Vec<Member>,
     /// The newest revision handed out.
@@ -446,6 +661,9 @@ pub struct Conversation {
     /// When something was last said, or when it was opened.
     #[prost(message, optional, tag = "9")]
     pub last_activity_at: ::core::option::Option<crate::Timestamp>,
+    /// What it is beyond a conversation, if it is a group.
+    #[prost(message, optional, tag = "10")]
+    pub group: ::core::option::Option<Group>,
 }
 /// A member of a conversation.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -459,6 +677,9 @@ pub struct Member {
     /// The conversation's revision when they joined; part of a sync cursor.
     #[prost(int64, tag = "3")]
     pub joined_revision: i64,
+    /// What they are in a group; unspecified in a direct conversation.
+    #[prost(enumeration = "GroupRole", tag = "4")]
+    pub role: i32,
 }
 /// The newest message, for a list.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -658,7 +879,7 @@ pub struct Membership {
     #[prost(enumeration = "MembershipState", tag = "1")]
     pub state: i32,
     /// The conversation, without its newest message. To show it: load its newest page, or name it in a sync with a cursor that
-    /// has nothing else.
+    /// has nothing else. Of one that ended, its id alone.
     #[prost(message, optional, tag = "2")]
     pub conversation: ::core::option::Option<Conversation>,
 }
@@ -694,9 +915,12 @@ pub struct ConversationSync {
     /// How many messages of others the caller has not read; 1,000 means that many or more.
     #[prost(int64, tag = "9")]
     pub unread_count: i64,
-    /// All members' read positions.
+    /// All members with their read positions.
     #[prost(message, repeated, tag = "10")]
     pub members: ::prost::alloc::vec::Vec<Member>,
+    /// What it is now beyond a conversation, if it is a group.
+    #[prost(message, optional, tag = "11")]
+    pub group: ::core::option::Option<Group>,
 }
 /// One revision of a conversation.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -705,7 +929,7 @@ pub struct Change {
     #[prost(int64, tag = "1")]
     pub revision: i64,
     /// What happened.
-    #[prost(oneof = "change::Kind", tags = "2, 3")]
+    #[prost(oneof = "change::Kind", tags = "2, 3, 4")]
     pub kind: ::core::option::Option<change::Kind>,
 }
 /// Nested message and enum types in `Change`.
@@ -719,6 +943,9 @@ pub mod change {
         /// Nothing happened: a writer died, and its place was closed. Step over it.
         #[prost(message, tag = "3")]
         Void(super::Void),
+        /// The group changed. `ConversationSync.group` and `members` say what it is now.
+        #[prost(message, tag = "4")]
+        GroupChanged(super::GroupChange),
     }
 }
 /// A place where nothing happened.
@@ -732,6 +959,8 @@ pub enum ConversationKind {
     Unspecified = 0,
     /// Between two users.
     Direct = 1,
+    /// Of any users, with roles: GroupService.
+    Group = 2,
 }
 impl ConversationKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -742,6 +971,7 @@ impl ConversationKind {
         match self {
             Self::Unspecified => "CONVERSATION_KIND_UNSPECIFIED",
             Self::Direct => "CONVERSATION_KIND_DIRECT",
+            Self::Group => "CONVERSATION_KIND_GROUP",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -749,6 +979,7 @@ impl ConversationKind {
         match value {
             "CONVERSATION_KIND_UNSPECIFIED" => Some(Self::Unspecified),
             "CONVERSATION_KIND_DIRECT" => Some(Self::Direct),
+            "CONVERSATION_KIND_GROUP" => Some(Self::Group),
             _ => None,
         }
     }
@@ -761,6 +992,8 @@ pub enum MembershipState {
     Unspecified = 0,
     /// They are a member.
     Active = 1,
+    /// They are not, any more: they left, were removed, or the group was deleted. Forget the conversation.
+    Ended = 2,
 }
 impl MembershipState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -771,6 +1004,7 @@ impl MembershipState {
         match self {
             Self::Unspecified => "MEMBERSHIP_STATE_UNSPECIFIED",
             Self::Active => "MEMBERSHIP_STATE_ACTIVE",
+            Self::Ended => "MEMBERSHIP_STATE_ENDED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -778,6 +1012,7 @@ impl MembershipState {
         match value {
             "MEMBERSHIP_STATE_UNSPECIFIED" => Some(Self::Unspecified),
             "MEMBERSHIP_STATE_ACTIVE" => Some(Self::Active),
+            "MEMBERSHIP_STATE_ENDED" => Some(Self::Ended),
             _ => None,
         }
     }
@@ -811,6 +1046,261 @@ impl crate::Rpc for SyncConversationsRequest {
     const SERVICE: &'static str = "chat.v1.ConversationService";
     const NAME: &'static str = "SyncConversations";
     const PATH: &'static str = "/chat.v1.ConversationService/SyncConversations";
+}
+/// Creates a group.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateGroupRequest {
+    /// Chosen by the client, unique for ever per caller: 1 to 64 visible ASCII characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// 1 to 100 characters (code points) on one line; no control characters, none that turn the direction of text; not blank.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// At most 1,000 characters (code points), or empty; no control characters but tab, line feed and carriage return.
+    #[prost(string, tag = "3")]
+    pub description: ::prost::alloc::string::String,
+    /// An https URL of at most 512 bytes, or empty.
+    #[prost(string, tag = "4")]
+    pub avatar_url: ::prost::alloc::string::String,
+    /// Its first members besides the caller, at most 99; repeated ones count once.
+    #[prost(string, repeated, tag = "5")]
+    pub user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How it works; unset for what is usual.
+    #[prost(message, optional, tag = "6")]
+    pub settings: ::core::option::Option<GroupSettings>,
+}
+/// The group.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateGroupResponse {
+    /// The conversation.
+    #[prost(message, optional, tag = "1")]
+    pub conversation: ::core::option::Option<Conversation>,
+    /// Who was not added, since the caller is no friend of theirs or they have too many conversations. By user id. Not told by
+    /// a repeat.
+    #[prost(string, repeated, tag = "2")]
+    pub not_added_user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Changes a group.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateGroupRequest {
+    /// The group.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// Chosen by the client: 1 to 64 visible ASCII characters, such as a UUID.
+    #[prost(string, tag = "2")]
+    pub request_id: ::prost::alloc::string::String,
+    /// As in CreateGroupRequest.
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// As in CreateGroupRequest.
+    #[prost(string, tag = "4")]
+    pub description: ::prost::alloc::string::String,
+    /// As in CreateGroupRequest.
+    #[prost(string, tag = "5")]
+    pub avatar_url: ::prost::alloc::string::String,
+    /// How it works, all of it.
+    #[prost(message, optional, tag = "6")]
+    pub settings: ::core::option::Option<GroupSettings>,
+    /// The fields to set, of `name`, `description`, `avatar_url` and `settings`.
+    #[prost(message, optional, tag = "7")]
+    pub update_mask: ::core::option::Option<crate::FieldMask>,
+}
+/// The group as it now is.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateGroupResponse {
+    /// The conversation.
+    #[prost(message, optional, tag = "1")]
+    pub conversation: ::core::option::Option<Conversation>,
+}
+/// Deletes a group.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteGroupRequest {
+    /// The group.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// Chosen by the client: 1 to 64 visible ASCII characters, such as a UUID.
+    #[prost(string, tag = "2")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The group is deleted.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteGroupResponse {}
+/// Adds members.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddGroupMembersRequest {
+    /// The group.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// Chosen by the client: 1 to 64 visible ASCII characters, such as a UUID.
+    #[prost(string, tag = "2")]
+    pub request_id: ::prost::alloc::string::String,
+    /// 1 to 100 user ids; repeated ones count once.
+    #[prost(string, repeated, tag = "3")]
+    pub user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Who was added.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AddGroupMembersResponse {
+    /// The conversation.
+    #[prost(message, optional, tag = "1")]
+    pub conversation: ::core::option::Option<Conversation>,
+    /// Who was not added, since the caller is no friend of theirs or they have too many conversations. By user id. Not told by
+    /// a repeat.
+    #[prost(string, repeated, tag = "2")]
+    pub not_added_user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Removes a member.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveGroupMemberRequest {
+    /// The group.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// The member.
+    #[prost(string, tag = "2")]
+    pub user_id: ::prost::alloc::string::String,
+    /// Chosen by the client: 1 to 64 visible ASCII characters, such as a UUID.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The group without the member.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RemoveGroupMemberResponse {
+    /// The conversation.
+    #[prost(message, optional, tag = "1")]
+    pub conversation: ::core::option::Option<Conversation>,
+}
+/// Asks for a page of members.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListGroupMembersRequest {
+    /// The group.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// How many at most; 0 means 50, and more than 100 means 100.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// Where to go on: a next_page_token of this RPC, or empty for the start.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of members.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListGroupMembersResponse {
+    /// By user id.
+    #[prost(message, repeated, tag = "1")]
+    pub members: ::prost::alloc::vec::Vec<Member>,
+    /// Where to go on; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Gives a member a role.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetGroupMemberRoleRequest {
+    /// The group.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// The member.
+    #[prost(string, tag = "2")]
+    pub user_id: ::prost::alloc::string::String,
+    /// Chosen by the client: 1 to 64 visible ASCII characters, such as a UUID.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+    /// GROUP_ROLE_MEMBER or GROUP_ROLE_ADMIN.
+    #[prost(enumeration = "GroupRole", tag = "4")]
+    pub role: i32,
+}
+/// The group with the member in that role.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetGroupMemberRoleResponse {
+    /// The conversation.
+    #[prost(message, optional, tag = "1")]
+    pub conversation: ::core::option::Option<Conversation>,
+}
+/// Hands a group over.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransferGroupOwnershipRequest {
+    /// The group.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// The member who becomes its owner.
+    #[prost(string, tag = "2")]
+    pub user_id: ::prost::alloc::string::String,
+    /// Chosen by the client: 1 to 64 visible ASCII characters, such as a UUID.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The group with its new owner.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TransferGroupOwnershipResponse {
+    /// The conversation.
+    #[prost(message, optional, tag = "1")]
+    pub conversation: ::core::option::Option<Conversation>,
+}
+/// Leaves a group.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaveGroupRequest {
+    /// The group.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// Chosen by the client: 1 to 64 visible ASCII characters, such as a UUID.
+    #[prost(string, tag = "2")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The caller has left.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaveGroupResponse {}
+impl crate::Rpc for CreateGroupRequest {
+    type Response = CreateGroupResponse;
+    const SERVICE: &'static str = "chat.v1.GroupService";
+    const NAME: &'static str = "CreateGroup";
+    const PATH: &'static str = "/chat.v1.GroupService/CreateGroup";
+}
+impl crate::Rpc for UpdateGroupRequest {
+    type Response = UpdateGroupResponse;
+    const SERVICE: &'static str = "chat.v1.GroupService";
+    const NAME: &'static str = "UpdateGroup";
+    const PATH: &'static str = "/chat.v1.GroupService/UpdateGroup";
+}
+impl crate::Rpc for DeleteGroupRequest {
+    type Response = DeleteGroupResponse;
+    const SERVICE: &'static str = "chat.v1.GroupService";
+    const NAME: &'static str = "DeleteGroup";
+    const PATH: &'static str = "/chat.v1.GroupService/DeleteGroup";
+}
+impl crate::Rpc for AddGroupMembersRequest {
+    type Response = AddGroupMembersResponse;
+    const SERVICE: &'static str = "chat.v1.GroupService";
+    const NAME: &'static str = "AddGroupMembers";
+    const PATH: &'static str = "/chat.v1.GroupService/AddGroupMembers";
+}
+impl crate::Rpc for RemoveGroupMemberRequest {
+    type Response = RemoveGroupMemberResponse;
+    const SERVICE: &'static str = "chat.v1.GroupService";
+    const NAME: &'static str = "RemoveGroupMember";
+    const PATH: &'static str = "/chat.v1.GroupService/RemoveGroupMember";
+}
+impl crate::Rpc for ListGroupMembersRequest {
+    type Response = ListGroupMembersResponse;
+    const SERVICE: &'static str = "chat.v1.GroupService";
+    const NAME: &'static str = "ListGroupMembers";
+    const PATH: &'static str = "/chat.v1.GroupService/ListGroupMembers";
+}
+impl crate::Rpc for SetGroupMemberRoleRequest {
+    type Response = SetGroupMemberRoleResponse;
+    const SERVICE: &'static str = "chat.v1.GroupService";
+    const NAME: &'static str = "SetGroupMemberRole";
+    const PATH: &'static str = "/chat.v1.GroupService/SetGroupMemberRole";
+}
+impl crate::Rpc for TransferGroupOwnershipRequest {
+    type Response = TransferGroupOwnershipResponse;
+    const SERVICE: &'static str = "chat.v1.GroupService";
+    const NAME: &'static str = "TransferGroupOwnership";
+    const PATH: &'static str = "/chat.v1.GroupService/TransferGroupOwnership";
+}
+impl crate::Rpc for LeaveGroupRequest {
+    type Response = LeaveGroupResponse;
+    const SERVICE: &'static str = "chat.v1.GroupService";
+    const NAME: &'static str = "LeaveGroup";
+    const PATH: &'static str = "/chat.v1.GroupService/LeaveGroup";
 }
 /// Asks for a ticket.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -877,7 +1367,7 @@ pub struct LiveEvent {
     #[prost(int64, tag = "12")]
     pub feed_revision: i64,
     /// What happened.
-    #[prost(oneof = "live_event::Event", tags = "4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "live_event::Event", tags = "4, 5, 6, 7, 8, 9, 10, 11, 13, 14")]
     pub event: ::core::option::Option<live_event::Event>,
 }
 /// Nested message and enum types in `LiveEvent`.
@@ -909,6 +1399,12 @@ pub mod live_event {
         /// The client's frame was refused. Its reason says whether the connection stays.
         #[prost(message, tag = "11")]
         Error(super::LiveError),
+        /// The receiver is no longer a member of the conversation.
+        #[prost(message, tag = "13")]
+        MembershipEnded(super::MembershipEnded),
+        /// A group changed.
+        #[prost(message, tag = "14")]
+        GroupChanged(super::GroupChanged),
     }
 }
 /// Answers Hello.
@@ -954,6 +1450,22 @@ pub struct FriendChanged {
     /// The other user, seen from the receiver.
     #[prost(message, optional, tag = "1")]
     pub friend: ::core::option::Option<Friend>,
+}
+/// The receiver left, was removed, or the group was deleted.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MembershipEnded {}
+/// A group changed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GroupChanged {
+    /// What happened.
+    #[prost(message, optional, tag = "1")]
+    pub change: ::core::option::Option<GroupChange>,
+    /// What it is now, without the receiver's role.
+    #[prost(message, optional, tag = "2")]
+    pub group: ::core::option::Option<Group>,
+    /// The members that the change is about, as they are now; those who are no members any more are left out.
+    #[prost(message, repeated, tag = "3")]
+    pub members: ::prost::alloc::vec::Vec<Member>,
 }
 /// Go and sync.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1,4 +1,58 @@
 // @generated from proto/ by `cargo test --workspace --test contract`.
+impl serde::Serialize for AddGroupMembersRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if !self.request_id.is_empty() {
+            len += 1;
+        }
+        if !self.user_ids.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.AddGroupMembersRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if !self.request_id.is_empty() {
+            struct_ser.serialize_field("requestId", &self.request_id)?;
+        }
+        if !self.user_ids.is_empty() {
+            struct_ser.serialize_field("userIds", &self.user_ids)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for AddGroupMembersResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.conversation.is_some() {
+            len += 1;
+        }
+        if !self.not_added_user_ids.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.AddGroupMembersResponse", len)?;
+        if let Some(v) = self.conversation.as_ref() {
+            struct_ser.serialize_field("conversation", v)?;
+        }
+        if !self.not_added_user_ids.is_empty() {
+            struct_ser.serialize_field("notAddedUserIds", &self.not_added_user_ids)?;
+        }
+        struct_ser.end()
+    }
+}
 impl serde::Serialize for Change {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -26,6 +80,9 @@ impl serde::Serialize for Change {
                 }
                 change::Kind::Void(v) => {
                     struct_ser.serialize_field("void", v)?;
+                }
+                change::Kind::GroupChanged(v) => {
+                    struct_ser.serialize_field("groupChanged", v)?;
                 }
             }
         }
@@ -67,6 +124,9 @@ impl serde::Serialize for Conversation {
         if self.last_activity_at.is_some() {
             len += 1;
         }
+        if self.group.is_some() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.Conversation", len)?;
         if !self.conversation_id.is_empty() {
             struct_ser.serialize_field("conversationId", &self.conversation_id)?;
@@ -102,6 +162,9 @@ impl serde::Serialize for Conversation {
         }
         if let Some(v) = self.last_activity_at.as_ref() {
             struct_ser.serialize_field("lastActivityAt", v)?;
+        }
+        if let Some(v) = self.group.as_ref() {
+            struct_ser.serialize_field("group", v)?;
         }
         struct_ser.end()
     }
@@ -157,6 +220,7 @@ impl serde::Serialize for ConversationKind {
         let variant = match self {
             Self::Unspecified => "CONVERSATION_KIND_UNSPECIFIED",
             Self::Direct => "CONVERSATION_KIND_DIRECT",
+            Self::Group => "CONVERSATION_KIND_GROUP",
         };
         serializer.serialize_str(variant)
     }
@@ -217,6 +281,9 @@ impl serde::Serialize for ConversationSync {
         if !self.members.is_empty() {
             len += 1;
         }
+        if self.group.is_some() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.ConversationSync", len)?;
         if let Some(v) = self.cursor.as_ref() {
             struct_ser.serialize_field("cursor", v)?;
@@ -255,6 +322,81 @@ impl serde::Serialize for ConversationSync {
         }
         if !self.members.is_empty() {
             struct_ser.serialize_field("members", &self.members)?;
+        }
+        if let Some(v) = self.group.as_ref() {
+            struct_ser.serialize_field("group", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for CreateGroupRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.request_id.is_empty() {
+            len += 1;
+        }
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if !self.description.is_empty() {
+            len += 1;
+        }
+        if !self.avatar_url.is_empty() {
+            len += 1;
+        }
+        if !self.user_ids.is_empty() {
+            len += 1;
+        }
+        if self.settings.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.CreateGroupRequest", len)?;
+        if !self.request_id.is_empty() {
+            struct_ser.serialize_field("requestId", &self.request_id)?;
+        }
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if !self.description.is_empty() {
+            struct_ser.serialize_field("description", &self.description)?;
+        }
+        if !self.avatar_url.is_empty() {
+            struct_ser.serialize_field("avatarUrl", &self.avatar_url)?;
+        }
+        if !self.user_ids.is_empty() {
+            struct_ser.serialize_field("userIds", &self.user_ids)?;
+        }
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for CreateGroupResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.conversation.is_some() {
+            len += 1;
+        }
+        if !self.not_added_user_ids.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.CreateGroupResponse", len)?;
+        if let Some(v) = self.conversation.as_ref() {
+            struct_ser.serialize_field("conversation", v)?;
+        }
+        if !self.not_added_user_ids.is_empty() {
+            struct_ser.serialize_field("notAddedUserIds", &self.not_added_user_ids)?;
         }
         struct_ser.end()
     }
@@ -298,6 +440,42 @@ impl serde::Serialize for CreateLiveTicketResponse {
         if !self.url.is_empty() {
             struct_ser.serialize_field("url", &self.url)?;
         }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for DeleteGroupRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if !self.request_id.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.DeleteGroupRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if !self.request_id.is_empty() {
+            struct_ser.serialize_field("requestId", &self.request_id)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for DeleteGroupResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let len = 0;
+        let struct_ser = serializer.serialize_struct("chat.v1.DeleteGroupResponse", len)?;
         struct_ser.end()
     }
 }
@@ -613,6 +791,253 @@ impl serde::Serialize for GetProfilesResponse {
         struct_ser.end()
     }
 }
+impl serde::Serialize for Group {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if !self.description.is_empty() {
+            len += 1;
+        }
+        if !self.avatar_url.is_empty() {
+            len += 1;
+        }
+        if self.settings.is_some() {
+            len += 1;
+        }
+        if self.member_count != 0 {
+            len += 1;
+        }
+        if self.role != 0 {
+            len += 1;
+        }
+        if self.state_revision != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.Group", len)?;
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if !self.description.is_empty() {
+            struct_ser.serialize_field("description", &self.description)?;
+        }
+        if !self.avatar_url.is_empty() {
+            struct_ser.serialize_field("avatarUrl", &self.avatar_url)?;
+        }
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        if self.member_count != 0 {
+            struct_ser.serialize_field("memberCount", &self.member_count)?;
+        }
+        if self.role != 0 {
+            let v = GroupRole::try_from(self.role)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.role)))?;
+            struct_ser.serialize_field("role", &v)?;
+        }
+        if self.state_revision != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("stateRevision", ToString::to_string(&self.state_revision).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for GroupAction {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "GROUP_ACTION_UNSPECIFIED",
+            Self::Created => "GROUP_ACTION_CREATED",
+            Self::Renamed => "GROUP_ACTION_RENAMED",
+            Self::Updated => "GROUP_ACTION_UPDATED",
+            Self::MembersAdded => "GROUP_ACTION_MEMBERS_ADDED",
+            Self::MemberRemoved => "GROUP_ACTION_MEMBER_REMOVED",
+            Self::MemberLeft => "GROUP_ACTION_MEMBER_LEFT",
+            Self::RoleChanged => "GROUP_ACTION_ROLE_CHANGED",
+            Self::OwnershipTransferred => "GROUP_ACTION_OWNERSHIP_TRANSFERRED",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl serde::Serialize for GroupChange {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.revision != 0 {
+            len += 1;
+        }
+        if self.after_seq != 0 {
+            len += 1;
+        }
+        if !self.actor_id.is_empty() {
+            len += 1;
+        }
+        if self.action != 0 {
+            len += 1;
+        }
+        if !self.user_ids.is_empty() {
+            len += 1;
+        }
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if self.role != 0 {
+            len += 1;
+        }
+        if self.changed_at.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.GroupChange", len)?;
+        if self.revision != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("revision", ToString::to_string(&self.revision).as_str())?;
+        }
+        if self.after_seq != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("afterSeq", ToString::to_string(&self.after_seq).as_str())?;
+        }
+        if !self.actor_id.is_empty() {
+            struct_ser.serialize_field("actorId", &self.actor_id)?;
+        }
+        if self.action != 0 {
+            let v = GroupAction::try_from(self.action)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.action)))?;
+            struct_ser.serialize_field("action", &v)?;
+        }
+        if !self.user_ids.is_empty() {
+            struct_ser.serialize_field("userIds", &self.user_ids)?;
+        }
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if self.role != 0 {
+            let v = GroupRole::try_from(self.role)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.role)))?;
+            struct_ser.serialize_field("role", &v)?;
+        }
+        if let Some(v) = self.changed_at.as_ref() {
+            struct_ser.serialize_field("changedAt", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for GroupChanged {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.change.is_some() {
+            len += 1;
+        }
+        if self.group.is_some() {
+            len += 1;
+        }
+        if !self.members.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.GroupChanged", len)?;
+        if let Some(v) = self.change.as_ref() {
+            struct_ser.serialize_field("change", v)?;
+        }
+        if let Some(v) = self.group.as_ref() {
+            struct_ser.serialize_field("group", v)?;
+        }
+        if !self.members.is_empty() {
+            struct_ser.serialize_field("members", &self.members)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for GroupPermission {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "GROUP_PERMISSION_UNSPECIFIED",
+            Self::SendMessages => "GROUP_PERMISSION_SEND_MESSAGES",
+            Self::AddMembers => "GROUP_PERMISSION_ADD_MEMBERS",
+            Self::EditInfo => "GROUP_PERMISSION_EDIT_INFO",
+            Self::RemoveMembers => "GROUP_PERMISSION_REMOVE_MEMBERS",
+            Self::ManageRoles => "GROUP_PERMISSION_MANAGE_ROLES",
+            Self::ChangeSettings => "GROUP_PERMISSION_CHANGE_SETTINGS",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl serde::Serialize for GroupRole {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "GROUP_ROLE_UNSPECIFIED",
+            Self::Member => "GROUP_ROLE_MEMBER",
+            Self::Admin => "GROUP_ROLE_ADMIN",
+            Self::Owner => "GROUP_ROLE_OWNER",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl serde::Serialize for GroupSettings {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.member_permissions.is_empty() {
+            len += 1;
+        }
+        if !self.admin_permissions.is_empty() {
+            len += 1;
+        }
+        if self.shows_history {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.GroupSettings", len)?;
+        if !self.member_permissions.is_empty() {
+            let v = self.member_permissions.iter().cloned().map(|v| {
+                GroupPermission::try_from(v)
+                    .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", v)))
+                }).collect::<std::result::Result<Vec<_>, _>>()?;
+            struct_ser.serialize_field("memberPermissions", &v)?;
+        }
+        if !self.admin_permissions.is_empty() {
+            let v = self.admin_permissions.iter().cloned().map(|v| {
+                GroupPermission::try_from(v)
+                    .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", v)))
+                }).collect::<std::result::Result<Vec<_>, _>>()?;
+            struct_ser.serialize_field("adminPermissions", &v)?;
+        }
+        if self.shows_history {
+            struct_ser.serialize_field("showsHistory", &self.shows_history)?;
+        }
+        struct_ser.end()
+    }
+}
 impl serde::Serialize for Hello {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -666,6 +1091,42 @@ impl serde::Serialize for LastMessage {
         if !self.message_id.is_empty() {
             struct_ser.serialize_field("messageId", &self.message_id)?;
         }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for LeaveGroupRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if !self.request_id.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.LeaveGroupRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if !self.request_id.is_empty() {
+            struct_ser.serialize_field("requestId", &self.request_id)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for LeaveGroupResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let len = 0;
+        let struct_ser = serializer.serialize_struct("chat.v1.LeaveGroupResponse", len)?;
         struct_ser.end()
     }
 }
@@ -773,6 +1234,60 @@ impl serde::Serialize for ListFriendsResponse {
         struct_ser.end()
     }
 }
+impl serde::Serialize for ListGroupMembersRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if self.page_size != 0 {
+            len += 1;
+        }
+        if !self.page_token.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ListGroupMembersRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if self.page_size != 0 {
+            struct_ser.serialize_field("pageSize", &self.page_size)?;
+        }
+        if !self.page_token.is_empty() {
+            struct_ser.serialize_field("pageToken", &self.page_token)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for ListGroupMembersResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.members.is_empty() {
+            len += 1;
+        }
+        if !self.next_page_token.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ListGroupMembersResponse", len)?;
+        if !self.members.is_empty() {
+            struct_ser.serialize_field("members", &self.members)?;
+        }
+        if !self.next_page_token.is_empty() {
+            struct_ser.serialize_field("nextPageToken", &self.next_page_token)?;
+        }
+        struct_ser.end()
+    }
+}
 impl serde::Serialize for ListMessagesRequest {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -844,6 +1359,9 @@ impl serde::Serialize for ListMessagesResponse {
         if self.has_more_after {
             len += 1;
         }
+        if !self.group_changes.is_empty() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.ListMessagesResponse", len)?;
         if !self.messages.is_empty() {
             struct_ser.serialize_field("messages", &self.messages)?;
@@ -853,6 +1371,9 @@ impl serde::Serialize for ListMessagesResponse {
         }
         if self.has_more_after {
             struct_ser.serialize_field("hasMoreAfter", &self.has_more_after)?;
+        }
+        if !self.group_changes.is_empty() {
+            struct_ser.serialize_field("groupChanges", &self.group_changes)?;
         }
         struct_ser.end()
     }
@@ -948,6 +1469,12 @@ impl serde::Serialize for LiveEvent {
                 }
                 live_event::Event::Error(v) => {
                     struct_ser.serialize_field("error", v)?;
+                }
+                live_event::Event::MembershipEnded(v) => {
+                    struct_ser.serialize_field("membershipEnded", v)?;
+                }
+                live_event::Event::GroupChanged(v) => {
+                    struct_ser.serialize_field("groupChanged", v)?;
                 }
             }
         }
@@ -1058,6 +1585,9 @@ impl serde::Serialize for Member {
         if self.joined_revision != 0 {
             len += 1;
         }
+        if self.role != 0 {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.Member", len)?;
         if !self.user_id.is_empty() {
             struct_ser.serialize_field("userId", &self.user_id)?;
@@ -1071,6 +1601,11 @@ impl serde::Serialize for Member {
             #[allow(clippy::needless_borrow)]
             #[allow(clippy::needless_borrows_for_generic_args)]
             struct_ser.serialize_field("joinedRevision", ToString::to_string(&self.joined_revision).as_str())?;
+        }
+        if self.role != 0 {
+            let v = GroupRole::try_from(self.role)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.role)))?;
+            struct_ser.serialize_field("role", &v)?;
         }
         struct_ser.end()
     }
@@ -1101,6 +1636,18 @@ impl serde::Serialize for Membership {
         struct_ser.end()
     }
 }
+impl serde::Serialize for MembershipEnded {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let len = 0;
+        let struct_ser = serializer.serialize_struct("chat.v1.MembershipEnded", len)?;
+        struct_ser.end()
+    }
+}
 impl serde::Serialize for MembershipState {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -1110,6 +1657,7 @@ impl serde::Serialize for MembershipState {
         let variant = match self {
             Self::Unspecified => "MEMBERSHIP_STATE_UNSPECIFIED",
             Self::Active => "MEMBERSHIP_STATE_ACTIVE",
+            Self::Ended => "MEMBERSHIP_STATE_ENDED",
         };
         serializer.serialize_str(variant)
     }
@@ -1410,6 +1958,54 @@ impl serde::Serialize for RemoveFriendResponse {
         struct_ser.end()
     }
 }
+impl serde::Serialize for RemoveGroupMemberRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if !self.user_id.is_empty() {
+            len += 1;
+        }
+        if !self.request_id.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.RemoveGroupMemberRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if !self.user_id.is_empty() {
+            struct_ser.serialize_field("userId", &self.user_id)?;
+        }
+        if !self.request_id.is_empty() {
+            struct_ser.serialize_field("requestId", &self.request_id)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for RemoveGroupMemberResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.conversation.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.RemoveGroupMemberResponse", len)?;
+        if let Some(v) = self.conversation.as_ref() {
+            struct_ser.serialize_field("conversation", v)?;
+        }
+        struct_ser.end()
+    }
+}
 impl serde::Serialize for Reply {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -1602,6 +2198,62 @@ impl serde::Serialize for SendMessageResponse {
         struct_ser.end()
     }
 }
+impl serde::Serialize for SetGroupMemberRoleRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if !self.user_id.is_empty() {
+            len += 1;
+        }
+        if !self.request_id.is_empty() {
+            len += 1;
+        }
+        if self.role != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.SetGroupMemberRoleRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if !self.user_id.is_empty() {
+            struct_ser.serialize_field("userId", &self.user_id)?;
+        }
+        if !self.request_id.is_empty() {
+            struct_ser.serialize_field("requestId", &self.request_id)?;
+        }
+        if self.role != 0 {
+            let v = GroupRole::try_from(self.role)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.role)))?;
+            struct_ser.serialize_field("role", &v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for SetGroupMemberRoleResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.conversation.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.SetGroupMemberRoleResponse", len)?;
+        if let Some(v) = self.conversation.as_ref() {
+            struct_ser.serialize_field("conversation", v)?;
+        }
+        struct_ser.end()
+    }
+}
 impl serde::Serialize for SyncConversationsRequest {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -1652,6 +2304,126 @@ impl serde::Serialize for SyncConversationsResponse {
         }
         if !self.lost_conversation_ids.is_empty() {
             struct_ser.serialize_field("lostConversationIds", &self.lost_conversation_ids)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for TransferGroupOwnershipRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if !self.user_id.is_empty() {
+            len += 1;
+        }
+        if !self.request_id.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.TransferGroupOwnershipRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if !self.user_id.is_empty() {
+            struct_ser.serialize_field("userId", &self.user_id)?;
+        }
+        if !self.request_id.is_empty() {
+            struct_ser.serialize_field("requestId", &self.request_id)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for TransferGroupOwnershipResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.conversation.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.TransferGroupOwnershipResponse", len)?;
+        if let Some(v) = self.conversation.as_ref() {
+            struct_ser.serialize_field("conversation", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for UpdateGroupRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if !self.request_id.is_empty() {
+            len += 1;
+        }
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if !self.description.is_empty() {
+            len += 1;
+        }
+        if !self.avatar_url.is_empty() {
+            len += 1;
+        }
+        if self.settings.is_some() {
+            len += 1;
+        }
+        if self.update_mask.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.UpdateGroupRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if !self.request_id.is_empty() {
+            struct_ser.serialize_field("requestId", &self.request_id)?;
+        }
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if !self.description.is_empty() {
+            struct_ser.serialize_field("description", &self.description)?;
+        }
+        if !self.avatar_url.is_empty() {
+            struct_ser.serialize_field("avatarUrl", &self.avatar_url)?;
+        }
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        if let Some(v) = self.update_mask.as_ref() {
+            struct_ser.serialize_field("updateMask", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for UpdateGroupResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.conversation.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.UpdateGroupResponse", len)?;
+        if let Some(v) = self.conversation.as_ref() {
+            struct_ser.serialize_field("conversation", v)?;
         }
         struct_ser.end()
     }

@@ -5,9 +5,11 @@ use std::str::FromStr;
 use bson::raw::{RawBinaryRef, RawBsonRef};
 use bson::spec::BinarySubtype;
 use bson::{DateTime as BsonDateTime, RawDocument, Uuid as BsonUuid};
-use chat_domain::{ClientMessageId, ConversationId, MessageId, UserId, excerpt};
+use chat_domain::{ClientMessageId, ConversationId, MessageId, Role, UserId, excerpt};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+
+use crate::{GroupAction, GroupEntry};
 
 /// One place of the timeline, as read.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,6 +27,8 @@ pub struct Entry {
 pub enum EntryKind {
     /// A message.
     Message(Box<MessageEntry>),
+    /// A change of a group.
+    Group(Box<GroupEntry>),
     /// Nothing: its writer died, and someone closed it.
     Void,
     /// A change that a later version of this service wrote.
@@ -96,6 +100,7 @@ pub struct PlaceEntry {
 }
 
 const KIND_MESSAGE: &str = "message";
+pub(super) const KIND_GROUP: &str = "group";
 const KIND_VOID: &str = "void";
 
 /// An entry as MongoDB keeps it, to be written. What only messages have is absent in voids, so that the partial indexes pass
@@ -123,6 +128,21 @@ pub(super) struct Document<'a> {
     allocated_at: Option<BsonDateTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state_revision: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<GroupFields<'a>>,
+}
+
+/// What was done to a group, by whom and to whom.
+#[derive(Debug, Serialize)]
+struct GroupFields<'a> {
+    after_seq: i64,
+    actor: &'a str,
+    action: &'static str,
+    users: &'a [String],
+    #[serde(skip_serializing_if = "str::is_empty")]
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -168,6 +188,24 @@ impl<'a> From<&'a MessageEntry> for Document<'a> {
             }),
             allocated_at: Some(BsonDateTime::from_millis(entry.allocated_at.timestamp_millis())),
             state_revision: Some(entry.state_revision),
+            group: None,
+        }
+    }
+}
+
+impl<'a> From<&'a GroupEntry> for Document<'a> {
+    fn from(entry: &'a GroupEntry) -> Self {
+        Self {
+            allocated_at: Some(BsonDateTime::from_millis(entry.allocated_at.timestamp_millis())),
+            group: Some(GroupFields {
+                after_seq: entry.after_seq,
+                actor: &entry.actor,
+                action: entry.action.as_str(),
+                users: &entry.users,
+                name: &entry.name,
+                role: entry.role.map(Role::as_str),
+            }),
+            ..Self::bare(entry.conversation, entry.revision, KIND_GROUP)
         }
     }
 }
@@ -175,11 +213,15 @@ impl<'a> From<&'a MessageEntry> for Document<'a> {
 impl Document<'_> {
     /// A void at a place.
     pub(super) fn void(conversation: ConversationId, revision: i64) -> Self {
+        Self::bare(conversation, revision, KIND_VOID)
+    }
+
+    fn bare(conversation: ConversationId, revision: i64, kind: &'static str) -> Self {
         Self {
             id: to_bson_uuid(MessageId::generate().uuid()),
             conversation_id: to_bson_uuid(conversation.uuid()),
             revision,
-            kind: KIND_VOID,
+            kind,
             seq: None,
             sender: None,
             op: None,
@@ -188,6 +230,7 @@ impl Document<'_> {
             reply_to: None,
             allocated_at: None,
             state_revision: None,
+            group: None,
         }
     }
 }
@@ -210,6 +253,7 @@ struct Found<'a> {
     reply_to: Option<&'a RawDocument>,
     allocated_at: Option<DateTime<Utc>>,
     state_revision: Option<i64>,
+    group: Option<&'a RawDocument>,
 }
 
 impl<'a> Found<'a> {
@@ -233,6 +277,7 @@ impl<'a> Found<'a> {
                     found.allocated_at = millis.and_then(DateTime::from_timestamp_millis);
                 }
                 "state_revision" => found.state_revision = integer(value),
+                "group" => found.group = value.as_document(),
                 _ => {}
             }
         }
@@ -258,6 +303,33 @@ impl<'a> Found<'a> {
         })
     }
 
+    /// A change of a group; one that a later version of this service made is unknown.
+    fn group(&self, conversation: ConversationId, revision: i64) -> Result<EntryKind, BadEntry> {
+        let group = self.group.ok_or_else(|| self.bad("group"))?;
+        let value = |name| group.get(name).ok().flatten();
+        let text = |name| value(name).and_then(RawBsonRef::as_str);
+        let action = text("action").ok_or_else(|| self.bad("group.action"))?;
+        let Some(action) = GroupAction::of(action) else {
+            return Ok(EntryKind::Unknown);
+        };
+        let users = value("users").and_then(RawBsonRef::as_array);
+        let users = users.ok_or_else(|| self.bad("group.users"))?;
+        let users = users.into_iter().map(|user| Some(user.ok()?.as_str()?.to_owned()));
+        Ok(EntryKind::Group(Box::new(GroupEntry {
+            conversation,
+            revision,
+            after_seq: value("after_seq")
+                .and_then(integer)
+                .ok_or_else(|| self.bad("group.after_seq"))?,
+            actor: text("actor").ok_or_else(|| self.bad("group.actor"))?.to_owned(),
+            action,
+            users: users.collect::<Option<_>>().ok_or_else(|| self.bad("group.users"))?,
+            name: text("name").unwrap_or_default().to_owned(),
+            role: text("role").and_then(Role::of),
+            allocated_at: self.allocated_at.ok_or_else(|| self.bad("allocated_at"))?,
+        })))
+    }
+
     fn bad(&self, field: &'static str) -> BadEntry {
         BadEntry {
             revision: self.revision.unwrap_or_default(),
@@ -277,6 +349,7 @@ impl Entry {
             revision,
             kind: match found.kind.ok_or_else(|| found.bad("kind"))? {
                 KIND_MESSAGE => EntryKind::Message(Box::new(found.message(conversation, revision)?)),
+                KIND_GROUP => found.group(conversation, revision)?,
                 KIND_VOID => EntryKind::Void,
                 _ => EntryKind::Unknown,
             },
@@ -390,6 +463,63 @@ mod tests {
             assert_eq!((entry.conversation, entry.revision), (message.conversation, 7));
             assert_eq!(entry.kind, EntryKind::Message(Box::new(message.clone())));
             message.reply_to = None;
+        }
+    }
+
+    fn change() -> GroupEntry {
+        GroupEntry {
+            conversation: ConversationId::generate(),
+            revision: 4,
+            after_seq: 3,
+            actor: "alice".to_owned(),
+            action: GroupAction::RoleChanged,
+            users: vec!["bob".to_owned()],
+            name: String::new(),
+            role: Some(Role::Admin),
+            allocated_at: DateTime::from_timestamp_millis(1_700_000_000_123).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_change_of_a_group_comes_back_as_it_was_written() {
+        let mut change = change();
+        for _ in 0..2 {
+            let entry = Entry::read(&stored(&Document::from(&change), doc! {})).unwrap();
+            assert_eq!((entry.conversation, entry.revision), (change.conversation, 4));
+            assert_eq!(entry.kind, EntryKind::Group(Box::new(change.clone())));
+            change = GroupEntry {
+                action: GroupAction::Renamed,
+                users: Vec::new(),
+                name: "Trains".to_owned(),
+                role: None,
+                ..change
+            };
+        }
+    }
+
+    #[test]
+    fn a_change_of_a_group_of_a_later_version_is_passed_over_and_a_broken_one_named() {
+        let change = change();
+        let document = Document::from(&change);
+        let later = stored(&document, doc! { "group": { "action": "merged" } });
+        assert_eq!(Entry::read(&later).unwrap().kind, EntryKind::Unknown);
+        for (fields, field) in [
+            (doc! { "group": Bson::Null }, "group"),
+            (doc! { "group": { "action": 1 } }, "group.action"),
+            (
+                doc! { "group": { "action": "renamed", "users": [1], "after_seq": 1_i64, "actor": "a" } },
+                "group.users",
+            ),
+            (
+                doc! { "group": { "action": "renamed", "users": [], "actor": "a" } },
+                "group.after_seq",
+            ),
+            (
+                doc! { "group": { "action": "renamed", "users": [], "after_seq": 1_i64 } },
+                "group.actor",
+            ),
+        ] {
+            assert_eq!(Entry::read(&stored(&document, fields)).unwrap_err().field, field);
         }
     }
 

@@ -22,9 +22,10 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::entry::{
-    Document, Entry, EntryKind, MessageEntry, PlaceEntry, PreviewEntry, from_bson_uuid, read_seq, to_bson_uuid,
+    Document, Entry, EntryKind, KIND_GROUP, MessageEntry, PlaceEntry, PreviewEntry, from_bson_uuid, read_seq,
+    to_bson_uuid,
 };
-use crate::{StoreError, StoreErrorKind};
+use crate::{GroupEntry, StoreError, StoreErrorKind};
 use chat_operation::{FromSettings, Settings, SettingsError};
 
 const STORE: &str = "MongoDB";
@@ -216,15 +217,22 @@ impl Timeline {
         within("write a message", written).await
     }
 
-    /// Closes places for good. Those that are already taken stay as they are.
+    /// Closes places for good. Those that are already taken stay as they are. Only for places of messages: whoever does not
+    /// know what belongs there asks the sealer.
     pub async fn close(&self, places: &[(ConversationId, i64)]) -> Result<(), StoreError> {
-        if places.is_empty() {
+        self.fill(&[], places).await
+    }
+
+    /// Writes changes of groups where they belong, and closes other places for good. What is already taken stays as it is.
+    pub async fn fill(&self, changes: &[GroupEntry], voids: &[(ConversationId, i64)]) -> Result<(), StoreError> {
+        if changes.is_empty() && voids.is_empty() {
             return Ok(());
         }
         let collection = self.collection().await?;
-        let voids = places
+        let voids = voids
             .iter()
             .map(|(conversation, revision)| Document::void(*conversation, *revision));
+        let documents: Vec<Document<'_>> = changes.iter().map(Document::from).chain(voids).collect();
         let write_concern = WriteConcern::builder()
             .w(Acknowledgment::Majority)
             .journal(true)
@@ -233,7 +241,7 @@ impl Timeline {
         let collection = collection.clone_with_type::<Document<'_>>();
         let closed = async {
             let written = collection
-                .insert_many(voids)
+                .insert_many(documents)
                 .ordered(false)
                 .write_concern(write_concern);
             match written.await {
@@ -242,7 +250,7 @@ impl Timeline {
                 Err(error) => Err(error),
             }
         };
-        within("close abandoned places", closed).await
+        within("fill places", closed).await
     }
 
     /// Reads the message that an operation wrote, by linearizable read: what it answers is there by majority.
@@ -379,6 +387,26 @@ impl Timeline {
             entries.sort_by_key(|entry| entry.revision);
         }
         Ok(found)
+    }
+
+    /// Reads how a group changed within a range of revisions, by increasing revision: the newest ones, at most so many.
+    pub async fn list_group_changes(&self, range: RevisionRange, limit: usize) -> Result<Vec<GroupEntry>, StoreError> {
+        const ACTION: &str = "list changes of a group";
+        let Some(mut filter) = any_of(&[range]) else {
+            return Ok(Vec::new());
+        };
+        filter.insert("kind", KIND_GROUP);
+        let options = FindOptions::builder()
+            .sort(doc! { "revision": -1 })
+            .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+            .hint(by_name(REVISION_INDEX))
+            .build();
+        let found = self.find_all(ACTION, filter, options, Entry::read).await?;
+        let changes = found.into_iter().rev().filter_map(|entry| match entry.kind {
+            EntryKind::Group(change) => Some(*change),
+            EntryKind::Message(_) | EntryKind::Void | EntryKind::Unknown => None,
+        });
+        Ok(changes.collect())
     }
 
     /// Reads what the places of a range are, by increasing revision.
@@ -648,7 +676,7 @@ fn unreadable(action: &'static str, error: impl std::error::Error + Send + Sync 
 fn message(entry: Entry) -> Option<MessageEntry> {
     match entry.kind {
         EntryKind::Message(message) => Some(*message),
-        EntryKind::Void | EntryKind::Unknown => None,
+        EntryKind::Group(_) | EntryKind::Void | EntryKind::Unknown => None,
     }
 }
 

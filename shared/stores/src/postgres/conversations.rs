@@ -1,8 +1,8 @@
 //! Conversations, members, read positions, and the sequencer.
 
 use chat_domain::{
-    CONVERSATIONS_MAX, ConversationId, ConversationsToken, MessageId, PageSize, READ_BUDGET, UNREAD_COUNT_MAX, UserId,
-    WRITE_BUDGET, Window,
+    CONVERSATIONS_MAX, ConversationId, ConversationsToken, GroupSettings, MessageId, PageSize, Permissions,
+    READ_BUDGET, Role, UNREAD_COUNT_MAX, UserId, WRITE_BUDGET, Window,
 };
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
@@ -34,6 +34,27 @@ pub struct ConversationRow {
     pub created_at: DateTime<Utc>,
     /// When something was last said, or when it was opened.
     pub last_activity_at: DateTime<Utc>,
+    /// What it is beyond a conversation; None of a direct one.
+    pub group: Option<GroupRow>,
+}
+
+/// A group as one of its members sees it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GroupRow {
+    /// Its name.
+    pub name: String,
+    /// What it is about.
+    pub description: String,
+    /// Its picture.
+    pub avatar_url: String,
+    /// How it works.
+    pub settings: GroupSettings,
+    /// How many members it has.
+    pub member_count: i32,
+    /// What the member is in it.
+    pub role: Role,
+    /// The revision of its newest change.
+    pub state_revision: i64,
 }
 
 /// A member of a conversation.
@@ -45,6 +66,8 @@ pub struct MemberRow {
     pub read_seq: i64,
     /// The conversation's revision when they joined.
     pub joined_revision: i64,
+    /// What they are in a group; None in a direct conversation.
+    pub role: Option<Role>,
 }
 
 /// A conversation of a list, with what is needed to show its newest message and to count what is unread exactly.
@@ -108,6 +131,8 @@ pub struct Membership {
     pub allocated_at: DateTime<Utc>,
     /// The database's clock.
     pub now: DateTime<Utc>,
+    /// Whether it is a group, which may have changed.
+    pub is_group: bool,
 }
 
 /// A membership as a repeated write needs it.
@@ -187,11 +212,22 @@ pub enum Outcome {
     CannotSend {
         /// The place that the operation got when it was still allowed. Its holder closes it.
         held: Option<Place>,
+        /// Why not.
+        why: Refusal,
     },
     /// The operation's id is remembered with other content.
     Reused,
     /// The actor writes too often.
     Limited(OutOfBudget),
+}
+
+/// Why a member may not send.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// The two of a direct conversation are no longer friends.
+    NotFriends,
+    /// Their role in the group does not allow it.
+    NotPermitted,
 }
 
 /// The place of a change in a conversation.
@@ -232,13 +268,16 @@ macro_rules! read_base {
 }
 pub(super) use read_base;
 
-/// A conversation as member `m` sees it: `c` the conversation, `o` the other member. What is unread is counted the long way
+/// A conversation as member `m` sees it: `c` the conversation, `o` the other member, `g` the group, `x` its members. What is unread is counted the long way
 /// only where own or uncounted seqs are among it.
 macro_rules! conversation_columns {
     () => {
         concat!(
             "c.conversation_id, c.revision, c.message_count, c.created_at, c.last_activity_at, c.closed_seq,
-             m.user_id, m.read_seq, m.joined_revision, m.visible_from_seq,
+             m.user_id, m.read_seq, m.joined_revision, m.visible_from_seq, m.visible_from_revision, m.role,
+             c.member_may, c.admin_may, c.member_count,
+             g.name AS group_name, g.description AS group_description, g.avatar_url AS group_avatar_url,
+             g.shows_history, g.state_revision, x.user_ids, x.read_seqs, x.joined_revisions, x.roles,
              o.user_id AS other_id, o.read_seq AS other_read_seq, o.joined_revision AS other_joined_revision,
              CASE WHEN c.message_count <= ",
             $crate::postgres::conversations::read_base!(),
@@ -256,12 +295,37 @@ macro_rules! conversation_columns {
 }
 pub(super) use conversation_columns;
 
+/// Of a conversation `c` that is a group: the group `g`, and `x`, its members in so many arrays, the first ones alone. Of a
+/// direct one nothing is looked up.
+macro_rules! group_of {
+    ($members:literal) => {
+        concat!(
+            " LEFT JOIN LATERAL (
+                 SELECT * FROM groups g WHERE c.low_user_id IS NULL AND g.conversation_id = c.conversation_id OFFSET 0
+             ) g ON true LEFT JOIN LATERAL (
+                 SELECT array_agg(x.user_id) AS user_ids, array_agg(x.read_seq) AS read_seqs,
+                     array_agg(x.joined_revision) AS joined_revisions, array_agg(x.role) AS roles
+                 FROM (
+                     SELECT * FROM members x
+                     WHERE c.low_user_id IS NULL AND x.conversation_id = c.conversation_id AND x.state = 'active'
+                     ORDER BY x.user_id LIMIT ",
+            $members,
+            ") x
+             ) x ON true "
+        )
+    };
+}
+pub(super) use group_of;
+
 /// The members `m` of conversations `c`, each beside the other member `o`.
 macro_rules! memberships {
-    () => {
-        "members m JOIN conversations c USING (conversation_id)
-         JOIN members o ON o.conversation_id = c.conversation_id
-             AND o.user_id = CASE WHEN c.low_user_id = m.user_id THEN c.high_user_id ELSE c.low_user_id END"
+    ($members:literal) => {
+        concat!(
+            "members m JOIN conversations c USING (conversation_id)
+             LEFT JOIN members o ON o.conversation_id = c.conversation_id
+                 AND o.user_id = CASE WHEN c.low_user_id = m.user_id THEN c.high_user_id ELSE c.low_user_id END",
+            $crate::postgres::conversations::group_of!($members)
+        )
     };
 }
 pub(super) use memberships;
@@ -269,15 +333,19 @@ pub(super) use memberships;
 /// The members `m`, who is `$1`, and `o` beside each conversation of the subquery `c`. By keys, whatever the planner thinks of
 /// how many there are: OFFSET 0 keeps it from reading all that a user, or everybody, has.
 macro_rules! members_by_keys {
-    () => {
-        "CROSS JOIN LATERAL (
-             SELECT * FROM members m WHERE m.conversation_id = c.conversation_id AND m.user_id = $1 OFFSET 0
-         ) m CROSS JOIN LATERAL (
-             SELECT * FROM members o
-             WHERE o.conversation_id = c.conversation_id
-               AND o.user_id = CASE WHEN c.low_user_id = m.user_id THEN c.high_user_id ELSE c.low_user_id END
-             OFFSET 0
-         ) o"
+    ($members:literal) => {
+        concat!(
+            "CROSS JOIN LATERAL (
+                 SELECT * FROM members m
+                 WHERE m.conversation_id = c.conversation_id AND m.user_id = $1 AND m.state = 'active' OFFSET 0
+             ) m LEFT JOIN LATERAL (
+                 SELECT * FROM members o
+                 WHERE o.conversation_id = c.conversation_id
+                   AND o.user_id = CASE WHEN c.low_user_id = m.user_id THEN c.high_user_id ELSE c.low_user_id END
+                 OFFSET 0
+             ) o ON true",
+            $crate::postgres::conversations::group_of!($members)
+        )
     };
 }
 pub(super) use members_by_keys;
@@ -296,11 +364,12 @@ pub const APPEND: &str = "SELECT * FROM append($1, $2, $3, $4, $5, $6, $7, $8, $
 
 /// The statement of [`Postgres::lookup_membership`].
 pub const LOOKUP_MEMBERSHIP: &str =
-    "SELECT c.revision, c.message_count, m.visible_from_seq, c.closed_seq,
+    "SELECT c.revision, c.message_count, m.visible_from_seq, m.visible_from_revision, c.closed_seq,
+         c.kind = 'group' AS is_group,
          CASE WHEN c.uncounted_seq > c.closed_seq THEN uncounted_above(c.conversation_id, c.closed_seq) END AS uncounted,
          c.allocated_at, clock_timestamp() AS now
      FROM members m JOIN conversations c USING (conversation_id)
-     WHERE m.conversation_id = $1 AND m.user_id = $2";
+     WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.state = 'active'";
 
 /// The statement of [`Postgres::list_conversations`]. What costs is looked up for the conversations of the page only. The
 /// array keeps the planner from reading all conversations there are.
@@ -312,12 +381,12 @@ pub const LIST_CONVERSATIONS: &str = concat!(
     " FROM (
            SELECT c.* FROM conversations c
            WHERE b.wait_us = 0
-             AND c.conversation_id = ANY (ARRAY(SELECT m.conversation_id FROM members m WHERE m.user_id = $1))
+             AND c.conversation_id = ANY (ARRAY(SELECT m.conversation_id FROM members m WHERE m.user_id = $1 AND m.state = 'active'))
              AND ($2::timestamptz IS NULL OR (c.last_activity_at, c.conversation_id) < ($2, $3::uuid))
            ORDER BY c.last_activity_at DESC, c.conversation_id DESC
            LIMIT $4
        ) c ",
-    members_by_keys!(),
+    members_by_keys!(10),
     ") v ON true
      ORDER BY v.last_activity_at DESC, v.conversation_id DESC"
 );
@@ -333,35 +402,92 @@ pub(super) struct RawConversation {
     read_seq: i64,
     joined_revision: i64,
     visible_from_seq: i64,
-    other_id: String,
-    other_read_seq: i64,
-    other_joined_revision: i64,
+    visible_from_revision: i64,
+    role: String,
+    other_id: Option<String>,
+    other_read_seq: Option<i64>,
+    other_joined_revision: Option<i64>,
+    member_may: Option<i32>,
+    admin_may: Option<i32>,
+    member_count: i32,
+    group_name: Option<String>,
+    group_description: Option<String>,
+    group_avatar_url: Option<String>,
+    shows_history: Option<bool>,
+    state_revision: Option<i64>,
+    user_ids: Option<Vec<String>>,
+    read_seqs: Option<Vec<i64>>,
+    joined_revisions: Option<Vec<i64>>,
+    roles: Option<Vec<String>>,
     unread_count: i64,
 }
 
-impl From<RawConversation> for ConversationRow {
-    fn from(raw: RawConversation) -> Self {
-        let mut members = vec![
-            MemberRow {
-                user_id: raw.user_id,
-                read_seq: raw.read_seq,
-                joined_revision: raw.joined_revision,
+impl RawConversation {
+    /// What it is beyond a conversation.
+    fn group(&mut self) -> Option<GroupRow> {
+        Some(GroupRow {
+            name: self.group_name.take()?,
+            description: self.group_description.take()?,
+            avatar_url: self.group_avatar_url.take()?,
+            settings: GroupSettings {
+                member_may: Permissions::from_bits(self.member_may?),
+                admin_may: Permissions::from_bits(self.admin_may?),
+                shows_history: self.shows_history?,
             },
-            MemberRow {
-                user_id: raw.other_id,
-                read_seq: raw.other_read_seq,
-                joined_revision: raw.other_joined_revision,
-            },
-        ];
+            member_count: self.member_count,
+            role: role_of(&self.role),
+            state_revision: self.state_revision?,
+        })
+    }
+
+    /// The members that were read, by user id; the one for whom it was read is always among them.
+    fn members(&mut self) -> Vec<MemberRow> {
+        let others = self.other_id.take().into_iter().map(|user_id| MemberRow {
+            user_id,
+            read_seq: self.other_read_seq.unwrap_or_default(),
+            joined_revision: self.other_joined_revision.unwrap_or_default(),
+            role: None,
+        });
+        let listed = self.user_ids.take().unwrap_or_default().into_iter();
+        let listed = listed
+            .zip(self.read_seqs.take().unwrap_or_default())
+            .zip(self.joined_revisions.take().unwrap_or_default())
+            .zip(self.roles.take().unwrap_or_default());
+        let listed = listed.map(|(((user_id, read_seq), joined_revision), role)| MemberRow {
+            user_id,
+            read_seq,
+            joined_revision,
+            role: Some(role_of(&role)),
+        });
+        let mut members: Vec<MemberRow> = others.chain(listed).collect();
+        members.retain(|member| member.user_id != self.user_id);
+        members.push(MemberRow {
+            user_id: std::mem::take(&mut self.user_id),
+            read_seq: self.read_seq,
+            joined_revision: self.joined_revision,
+            role: self.group_name.is_some().then(|| role_of(&self.role)),
+        });
         members.sort_by(|one, other| one.user_id.cmp(&other.user_id));
+        members
+    }
+}
+
+/// A stored role. The table holds no others.
+pub(super) fn role_of(stored: &str) -> Role {
+    Role::of(stored).unwrap_or(Role::Member)
+}
+
+impl From<RawConversation> for ConversationRow {
+    fn from(mut raw: RawConversation) -> Self {
         Self {
             conversation: raw.conversation_id.into(),
-            members,
+            members: raw.members(),
+            group: raw.group(),
             revision: raw.revision,
             counted_seq: raw.message_count,
             unread_count: raw.unread_count.min(UNREAD_COUNT_MAX),
             joined_revision: raw.joined_revision,
-            window: Window::above(raw.visible_from_seq),
+            window: Window::above(raw.visible_from_seq, raw.visible_from_revision),
             created_at: raw.created_at,
             last_activity_at: raw.last_activity_at,
         }
@@ -408,6 +534,8 @@ struct RawMembership {
     revision: i64,
     message_count: i64,
     visible_from_seq: i64,
+    visible_from_revision: i64,
+    is_group: bool,
     closed_seq: i64,
     uncounted: Option<Vec<i64>>,
     allocated_at: DateTime<Utc>,
@@ -419,7 +547,8 @@ impl From<RawMembership> for Membership {
         Self {
             revision: row.revision,
             message_count: row.message_count,
-            window: Window::above(row.visible_from_seq),
+            window: Window::above(row.visible_from_seq, row.visible_from_revision),
+            is_group: row.is_group,
             closed_seq: row.closed_seq,
             uncounted: row.uncounted.unwrap_or_default(),
             allocated_at: row.allocated_at,
@@ -518,8 +647,8 @@ impl Postgres {
                     ", ",
                     newest_seq!(),
                     " FROM ",
-                    memberships!(),
-                    " WHERE m.conversation_id = $1 AND m.user_id = $2"
+                    memberships!(100),
+                    " WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.state = 'active'"
                 ))
                 .bind(conversation.uuid())
                 .bind(user.as_str())
@@ -552,13 +681,13 @@ impl Postgres {
         user: &UserId,
     ) -> Result<Result<Option<Writer>, OutOfBudget>, StoreError> {
         let charge = self.budgets.charge(WRITE_BUDGET);
-        let row: Option<(i64, i64, Vec<String>)> = self
+        let row: Option<(i64, i64, i64, Vec<String>)> = self
             .fetch_optional("look up a membership and charge a call", || {
                 sqlx::query_as(
-                    "SELECT charge($2, 'write', $3, $4), m.visible_from_seq,
-                         members_told(c.low_user_id, c.high_user_id, m.user_id)
+                    "SELECT charge($2, 'write', $3, $4), m.visible_from_seq, m.visible_from_revision,
+                         told(c.conversation_id, c.low_user_id, c.high_user_id, m.user_id)
                      FROM members m JOIN conversations c USING (conversation_id)
-                     WHERE m.conversation_id = $1 AND m.user_id = $2",
+                     WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.state = 'active'",
                 )
                 .bind(conversation.uuid())
                 .bind(user.as_str())
@@ -567,9 +696,9 @@ impl Postgres {
             })
             .await?;
         Ok(match row {
-            Some((wait_us, _, _)) if wait_us > 0 => Err(OutOfBudget::after(wait_us)),
-            row => Ok(row.map(|(_, visible_from_seq, members)| Writer {
-                window: Window::above(visible_from_seq),
+            Some((wait_us, ..)) if wait_us > 0 => Err(OutOfBudget::after(wait_us)),
+            row => Ok(row.map(|(_, visible_from_seq, visible_from_revision, members)| Writer {
+                window: Window::above(visible_from_seq, visible_from_revision),
                 members,
             })),
         })
@@ -632,7 +761,7 @@ impl Postgres {
                                WHERE missing.conversation_id = m.conversation_id))
                      FROM unnest($2::uuid[], $3::bigint[]) AS asked (conversation_id, through)
                      JOIN members m USING (conversation_id)
-                     WHERE m.user_id = $1"
+                     WHERE m.user_id = $1 AND m.state = 'active'"
                 ))
                 .bind(user.as_str())
                 .bind(&conversations)
@@ -697,7 +826,14 @@ impl Postgres {
         };
         let outcome = match (row.outcome.as_str(), place) {
             ("placed", Some(place)) => Outcome::Placed(place),
-            ("cannot_send", held) => Outcome::CannotSend { held },
+            ("cannot_send", held) => Outcome::CannotSend {
+                held,
+                why: Refusal::NotFriends,
+            },
+            ("not_permitted", held) => Outcome::CannotSend {
+                held,
+                why: Refusal::NotPermitted,
+            },
             ("reused", _) => Outcome::Reused,
             ("limited", _) => Outcome::Limited(OutOfBudget::after(row.wait_us.unwrap_or_default())),
             _ => return Err(unknown_outcome(ACTION)),

@@ -61,6 +61,8 @@ pub enum FeedChange {
     Friend(Friend),
     /// A membership of the user.
     Membership(Box<ConversationRow>),
+    /// A membership that the user had.
+    MembershipEnded(ConversationId),
 }
 
 /// The statement of [`Postgres::list_for_sync`].
@@ -70,7 +72,7 @@ pub const SYNC: &str = concat!(
     conversation_columns!(),
     ", c.allocated_at, c.closed_revision
        FROM (SELECT * FROM conversations WHERE conversation_id = ANY ($2) OFFSET 0) c ",
-    members_by_keys!(),
+    members_by_keys!(100),
     ") v ON true"
 );
 
@@ -110,6 +112,7 @@ struct RawFeed {
     revision: i64,
     friend: Option<(String, String, DateTime<Utc>)>,
     membership: Option<RawConversation>,
+    ended: Option<Uuid>,
 }
 
 impl<'r> FromRow<'r, PgRow> for RawFeed {
@@ -124,20 +127,22 @@ impl<'r> FromRow<'r, PgRow> for RawFeed {
             revision: row.try_get("place")?,
             friend,
             membership: conversation.map(|_| RawConversation::from_row(row)).transpose()?,
+            ended: row.try_get("ended")?,
         })
     }
 }
 
 impl RawFeed {
     fn change(self) -> Option<FeedChange> {
-        match (self.friend, self.membership) {
-            (Some((other, state, updated_at)), None) => Some(FeedChange::Friend(Friend {
+        match (self.friend, self.membership, self.ended) {
+            (Some((other, state, updated_at)), None, None) => Some(FeedChange::Friend(Friend {
                 other,
                 state: FriendshipState::of(&state)?,
                 updated_at,
                 profile: None,
             })),
-            (None, Some(membership)) => Some(FeedChange::Membership(Box::new(membership.into()))),
+            (None, Some(membership), None) => Some(FeedChange::Membership(Box::new(membership.into()))),
+            (None, None, Some(ended)) => Some(FeedChange::MembershipEnded(ended.into())),
             _ => None,
         }
     }
@@ -175,7 +180,8 @@ impl Postgres {
         let rows: Vec<RawFeed> = self
             .fetch_all(ACTION, || {
                 sqlx::query_as(concat!(
-                    "SELECT p.place, p.friend_id, p.friend_state, p.friend_updated_at, v.*
+                    "SELECT p.place, p.friend_id, p.friend_state, p.friend_updated_at,
+                         CASE WHEN v.conversation_id IS NULL THEN p.membership_of END AS ended, v.*
                      FROM (
                          (SELECT f.feed_revision AS place, f.other_id AS friend_id, f.state AS friend_state,
                                  f.updated_at AS friend_updated_at, NULL::uuid AS membership_of
@@ -185,14 +191,14 @@ impl Postgres {
                          UNION ALL
                          (SELECT m.feed_revision, NULL, NULL, NULL, m.conversation_id
                           FROM members m
-                          WHERE m.user_id = $1 AND m.feed_revision > $2
+                          WHERE m.user_id = $1 AND m.feed_revision > $2 AND (m.feed_revision > $3 OR m.state = 'active')
                           ORDER BY m.feed_revision LIMIT $4)
                          ORDER BY 1 LIMIT $4
                      ) p LEFT JOIN LATERAL (SELECT ",
                     conversation_columns!(),
                     " FROM ",
-                    memberships!(),
-                    " WHERE m.conversation_id = p.membership_of AND m.user_id = $1) v ON true
+                    memberships!(10),
+                    " WHERE m.conversation_id = p.membership_of AND m.user_id = $1 AND m.state = 'active') v ON true
                      ORDER BY p.place"
                 ))
                 .bind(user.as_str())

@@ -7,6 +7,7 @@
 mod budgets;
 mod conversations;
 mod feed;
+mod groups;
 mod people;
 mod roles;
 mod sealing;
@@ -25,10 +26,11 @@ use chat_operation::{FromSettings, Settings, SettingsError};
 
 pub use budgets::OutOfBudget;
 pub use conversations::{
-    APPEND, Append, Appended, ConversationRow, ConversationsPage, LIST_CONVERSATIONS, LOOKUP_MEMBERSHIP, ListedRow,
-    MemberRow, Membership, Missing, Opened, OpenedDirect, Outcome, Place, ReadPosition,
+    APPEND, Append, Appended, ConversationRow, ConversationsPage, GroupRow, LIST_CONVERSATIONS, LOOKUP_MEMBERSHIP,
+    ListedRow, MemberRow, Membership, Missing, Opened, OpenedDirect, Outcome, Place, ReadPosition, Refusal,
 };
 pub use feed::{FeedChange, FeedHead, FeedRow, SYNC, SyncRow, SyncState};
+pub use groups::{FeedPlace, GroupCall, GroupChanged, GroupDone, GroupUpdate, MembersPage, NewGroup};
 pub use people::{Friend, FriendAnswered, FriendRequested, Friendship, FriendshipState, ProfileRow, ProfileUpdate};
 pub use roles::role_url;
 pub use sealing::{LastSaid, SealState, Sealed};

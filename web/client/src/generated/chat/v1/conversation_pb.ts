@@ -6,6 +6,8 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Friend } from "./friend_pb.ts";
 import { file_chat_v1_friend } from "./friend_pb.ts";
+import type { Group, GroupChange, GroupRole } from "./group_pb.ts";
+import { file_chat_v1_group } from "./group_pb.ts";
 import type { Message as Message$1 } from "./message_pb.ts";
 import { file_chat_v1_message } from "./message_pb.ts";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
@@ -16,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file chat/v1/conversation.proto.
  */
 export const file_chat_v1_conversation: GenFile = /*@__PURE__*/
-  fileDesc("ChpjaGF0L3YxL2NvbnZlcnNhdGlvbi5wcm90bxIHY2hhdC52MSLBAgoMQ29udmVyc2F0aW9uEhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRInCgRraW5kGAIgASgOMhkuY2hhdC52MS5Db252ZXJzYXRpb25LaW5kEiAKB21lbWJlcnMYAyADKAsyDy5jaGF0LnYxLk1lbWJlchIQCghyZXZpc2lvbhgEIAEoAxITCgtjb3VudGVkX3NlcRgFIAEoAxIUCgx1bnJlYWRfY291bnQYBiABKAMSKgoMbGFzdF9tZXNzYWdlGAcgASgLMhQuY2hhdC52MS5MYXN0TWVzc2FnZRIuCgpjcmVhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChBsYXN0X2FjdGl2aXR5X2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJECgZNZW1iZXISDwoHdXNlcl9pZBgBIAEoCRIQCghyZWFkX3NlcRgCIAEoAxIXCg9qb2luZWRfcmV2aXNpb24YAyABKAMifwoLTGFzdE1lc3NhZ2USCwoDc2VxGAEgASgDEhEKCXNlbmRlcl9pZBgCIAEoCRIPCgdleGNlcnB0GAMgASgJEisKB3NlbnRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCm1lc3NhZ2VfaWQYBSABKAkiMAodT3BlbkRpcmVjdENvbnZlcnNhdGlvblJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCSJeCh5PcGVuRGlyZWN0Q29udmVyc2F0aW9uUmVzcG9uc2USKwoMY29udmVyc2F0aW9uGAEgASgLMhUuY2hhdC52MS5Db252ZXJzYXRpb24SDwoHY3JlYXRlZBgCIAEoCCIxChZHZXRDb252ZXJzYXRpb25SZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCSJGChdHZXRDb252ZXJzYXRpb25SZXNwb25zZRIrCgxjb252ZXJzYXRpb24YASABKAsyFS5jaGF0LnYxLkNvbnZlcnNhdGlvbiJBChhMaXN0Q29udmVyc2F0aW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiYgoZTGlzdENvbnZlcnNhdGlvbnNSZXNwb25zZRIsCg1jb252ZXJzYXRpb25zGAEgAygLMhUuY2hhdC52MS5Db252ZXJzYXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkgKG01hcmtDb252ZXJzYXRpb25SZWFkUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEAoIcmVhZF9zZXEYAiABKAMiWwocTWFya0NvbnZlcnNhdGlvblJlYWRSZXNwb25zZRIQCghyZWFkX3NlcRgBIAEoAxIUCgx1bnJlYWRfY291bnQYAiABKAMSEwoLY291bnRlZF9zZXEYAyABKAMiZwoSQ29udmVyc2F0aW9uQ3Vyc29yEhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIXCg9qb2luZWRfcmV2aXNpb24YAiABKAMSEAoIcmV2aXNpb24YAyABKAMSDQoFZXBvY2gYBCABKAMiRgoKRmVlZEN1cnNvchINCgVlcG9jaBgBIAEoAxIQCghyZXZpc2lvbhgCIAEoAxIXCg9saXN0aW5nX3Rocm91Z2gYAyABKAMiawoYU3luY0NvbnZlcnNhdGlvbnNSZXF1ZXN0EiwKB2N1cnNvcnMYASADKAsyGy5jaGF0LnYxLkNvbnZlcnNhdGlvbkN1cnNvchIhCgRmZWVkGAIgASgLMhMuY2hhdC52MS5GZWVkQ3Vyc29yIo0BChlTeW5jQ29udmVyc2F0aW9uc1Jlc3BvbnNlEjAKDWNvbnZlcnNhdGlvbnMYASADKAsyGS5jaGF0LnYxLkNvbnZlcnNhdGlvblN5bmMSHwoEZmVlZBgCIAEoCzIRLmNoYXQudjEuRmVlZFN5bmMSHQoVbG9zdF9jb252ZXJzYXRpb25faWRzGAMgAygJIooBCghGZWVkU3luYxIjCgZjdXJzb3IYASABKAsyEy5jaGF0LnYxLkZlZWRDdXJzb3ISDQoFcmVzZXQYAiABKAgSJAoHY2hhbmdlcxgDIAMoCzITLmNoYXQudjEuRmVlZENoYW5nZRISCgppbmNvbXBsZXRlGAQgASgIEhAKCHJldmlzaW9uGAUgASgDInYKCkZlZWRDaGFuZ2USEAoIcmV2aXNpb24YASABKAMSIQoGZnJpZW5kGAIgASgLMg8uY2hhdC52MS5GcmllbmRIABIpCgptZW1iZXJzaGlwGAMgASgLMhMuY2hhdC52MS5NZW1iZXJzaGlwSABCCAoGY2hhbmdlImIKCk1lbWJlcnNoaXASJwoFc3RhdGUYASABKA4yGC5jaGF0LnYxLk1lbWJlcnNoaXBTdGF0ZRIrCgxjb252ZXJzYXRpb24YAiABKAsyFS5jaGF0LnYxLkNvbnZlcnNhdGlvbiKnAgoQQ29udmVyc2F0aW9uU3luYxIrCgZjdXJzb3IYASABKAsyGy5jaGF0LnYxLkNvbnZlcnNhdGlvbkN1cnNvchINCgVyZXNldBgCIAEoCBIgCgdjaGFuZ2VzGAMgAygLMg8uY2hhdC52MS5DaGFuZ2USEgoKaW5jb21wbGV0ZRgEIAEoCBIuCgtyZXRyeV9hZnRlchgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIQCghyZXZpc2lvbhgGIAEoAxISCgpjdXJzb3Jfc2VxGAcgASgDEhMKC2NvdW50ZWRfc2VxGAggASgDEhQKDHVucmVhZF9jb3VudBgJIAEoAxIgCgdtZW1iZXJzGAogAygLMg8uY2hhdC52MS5NZW1iZXIiawoGQ2hhbmdlEhAKCHJldmlzaW9uGAEgASgDEigKDG1lc3NhZ2Vfc2VudBgCIAEoCzIQLmNoYXQudjEuTWVzc2FnZUgAEh0KBHZvaWQYAyABKAsyDS5jaGF0LnYxLlZvaWRIAEIGCgRraW5kIgYKBFZvaWQqUwoQQ29udmVyc2F0aW9uS2luZBIhCh1DT05WRVJTQVRJT05fS0lORF9VTlNQRUNJRklFRBAAEhwKGENPTlZFUlNBVElPTl9LSU5EX0RJUkVDVBABKlAKD01lbWJlcnNoaXBTdGF0ZRIgChxNRU1CRVJTSElQX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXTUVNQkVSU0hJUF9TVEFURV9BQ1RJVkUQATKCBAoTQ29udmVyc2F0aW9uU2VydmljZRJpChZPcGVuRGlyZWN0Q29udmVyc2F0aW9uEiYuY2hhdC52MS5PcGVuRGlyZWN0Q29udmVyc2F0aW9uUmVxdWVzdBonLmNoYXQudjEuT3BlbkRpcmVjdENvbnZlcnNhdGlvblJlc3BvbnNlElkKD0dldENvbnZlcnNhdGlvbhIfLmNoYXQudjEuR2V0Q29udmVyc2F0aW9uUmVxdWVzdBogLmNoYXQudjEuR2V0Q29udmVyc2F0aW9uUmVzcG9uc2UiA5ACARJfChFMaXN0Q29udmVyc2F0aW9ucxIhLmNoYXQudjEuTGlzdENvbnZlcnNhdGlvbnNSZXF1ZXN0GiIuY2hhdC52MS5MaXN0Q29udmVyc2F0aW9uc1Jlc3BvbnNlIgOQAgESYwoUTWFya0NvbnZlcnNhdGlvblJlYWQSJC5jaGF0LnYxLk1hcmtDb252ZXJzYXRpb25SZWFkUmVxdWVzdBolLmNoYXQudjEuTWFya0NvbnZlcnNhdGlvblJlYWRSZXNwb25zZRJfChFTeW5jQ29udmVyc2F0aW9ucxIhLmNoYXQudjEuU3luY0NvbnZlcnNhdGlvbnNSZXF1ZXN0GiIuY2hhdC52MS5TeW5jQ29udmVyc2F0aW9uc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_chat_v1_friend, file_chat_v1_message, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChpjaGF0L3YxL2NvbnZlcnNhdGlvbi5wcm90bxIHY2hhdC52MSLgAgoMQ29udmVyc2F0aW9uEhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRInCgRraW5kGAIgASgOMhkuY2hhdC52MS5Db252ZXJzYXRpb25LaW5kEiAKB21lbWJlcnMYAyADKAsyDy5jaGF0LnYxLk1lbWJlchIQCghyZXZpc2lvbhgEIAEoAxITCgtjb3VudGVkX3NlcRgFIAEoAxIUCgx1bnJlYWRfY291bnQYBiABKAMSKgoMbGFzdF9tZXNzYWdlGAcgASgLMhQuY2hhdC52MS5MYXN0TWVzc2FnZRIuCgpjcmVhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChBsYXN0X2FjdGl2aXR5X2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdCgVncm91cBgKIAEoCzIOLmNoYXQudjEuR3JvdXAiZgoGTWVtYmVyEg8KB3VzZXJfaWQYASABKAkSEAoIcmVhZF9zZXEYAiABKAMSFwoPam9pbmVkX3JldmlzaW9uGAMgASgDEiAKBHJvbGUYBCABKA4yEi5jaGF0LnYxLkdyb3VwUm9sZSJ/CgtMYXN0TWVzc2FnZRILCgNzZXEYASABKAMSEQoJc2VuZGVyX2lkGAIgASgJEg8KB2V4Y2VycHQYAyABKAkSKwoHc2VudF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKbWVzc2FnZV9pZBgFIAEoCSIwCh1PcGVuRGlyZWN0Q29udmVyc2F0aW9uUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJIl4KHk9wZW5EaXJlY3RDb252ZXJzYXRpb25SZXNwb25zZRIrCgxjb252ZXJzYXRpb24YASABKAsyFS5jaGF0LnYxLkNvbnZlcnNhdGlvbhIPCgdjcmVhdGVkGAIgASgIIjEKFkdldENvbnZlcnNhdGlvblJlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJIkYKF0dldENvbnZlcnNhdGlvblJlc3BvbnNlEisKDGNvbnZlcnNhdGlvbhgBIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uIkEKGExpc3RDb252ZXJzYXRpb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJiChlMaXN0Q29udmVyc2F0aW9uc1Jlc3BvbnNlEiwKDWNvbnZlcnNhdGlvbnMYASADKAsyFS5jaGF0LnYxLkNvbnZlcnNhdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSAobTWFya0NvbnZlcnNhdGlvblJlYWRSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIQCghyZWFkX3NlcRgCIAEoAyJbChxNYXJrQ29udmVyc2F0aW9uUmVhZFJlc3BvbnNlEhAKCHJlYWRfc2VxGAEgASgDEhQKDHVucmVhZF9jb3VudBgCIAEoAxITCgtjb3VudGVkX3NlcRgDIAEoAyJnChJDb252ZXJzYXRpb25DdXJzb3ISFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhcKD2pvaW5lZF9yZXZpc2lvbhgCIAEoAxIQCghyZXZpc2lvbhgDIAEoAxINCgVlcG9jaBgEIAEoAyJGCgpGZWVkQ3Vyc29yEg0KBWVwb2NoGAEgASgDEhAKCHJldmlzaW9uGAIgASgDEhcKD2xpc3RpbmdfdGhyb3VnaBgDIAEoAyJrChhTeW5jQ29udmVyc2F0aW9uc1JlcXVlc3QSLAoHY3Vyc29ycxgBIAMoCzIbLmNoYXQudjEuQ29udmVyc2F0aW9uQ3Vyc29yEiEKBGZlZWQYAiABKAsyEy5jaGF0LnYxLkZlZWRDdXJzb3IijQEKGVN5bmNDb252ZXJzYXRpb25zUmVzcG9uc2USMAoNY29udmVyc2F0aW9ucxgBIAMoCzIZLmNoYXQudjEuQ29udmVyc2F0aW9uU3luYxIfCgRmZWVkGAIgASgLMhEuY2hhdC52MS5GZWVkU3luYxIdChVsb3N0X2NvbnZlcnNhdGlvbl9pZHMYAyADKAkiigEKCEZlZWRTeW5jEiMKBmN1cnNvchgBIAEoCzITLmNoYXQudjEuRmVlZEN1cnNvchINCgVyZXNldBgCIAEoCBIkCgdjaGFuZ2VzGAMgAygLMhMuY2hhdC52MS5GZWVkQ2hhbmdlEhIKCmluY29tcGxldGUYBCABKAgSEAoIcmV2aXNpb24YBSABKAMidgoKRmVlZENoYW5nZRIQCghyZXZpc2lvbhgBIAEoAxIhCgZmcmllbmQYAiABKAsyDy5jaGF0LnYxLkZyaWVuZEgAEikKCm1lbWJlcnNoaXAYAyABKAsyEy5jaGF0LnYxLk1lbWJlcnNoaXBIAEIICgZjaGFuZ2UiYgoKTWVtYmVyc2hpcBInCgVzdGF0ZRgBIAEoDjIYLmNoYXQudjEuTWVtYmVyc2hpcFN0YXRlEisKDGNvbnZlcnNhdGlvbhgCIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uIsYCChBDb252ZXJzYXRpb25TeW5jEisKBmN1cnNvchgBIAEoCzIbLmNoYXQudjEuQ29udmVyc2F0aW9uQ3Vyc29yEg0KBXJlc2V0GAIgASgIEiAKB2NoYW5nZXMYAyADKAsyDy5jaGF0LnYxLkNoYW5nZRISCgppbmNvbXBsZXRlGAQgASgIEi4KC3JldHJ5X2FmdGVyGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhAKCHJldmlzaW9uGAYgASgDEhIKCmN1cnNvcl9zZXEYByABKAMSEwoLY291bnRlZF9zZXEYCCABKAMSFAoMdW5yZWFkX2NvdW50GAkgASgDEiAKB21lbWJlcnMYCiADKAsyDy5jaGF0LnYxLk1lbWJlchIdCgVncm91cBgLIAEoCzIOLmNoYXQudjEuR3JvdXAimgEKBkNoYW5nZRIQCghyZXZpc2lvbhgBIAEoAxIoCgxtZXNzYWdlX3NlbnQYAiABKAsyEC5jaGF0LnYxLk1lc3NhZ2VIABIdCgR2b2lkGAMgASgLMg0uY2hhdC52MS5Wb2lkSAASLQoNZ3JvdXBfY2hhbmdlZBgEIAEoCzIULmNoYXQudjEuR3JvdXBDaGFuZ2VIAEIGCgRraW5kIgYKBFZvaWQqcAoQQ29udmVyc2F0aW9uS2luZBIhCh1DT05WRVJTQVRJT05fS0lORF9VTlNQRUNJRklFRBAAEhwKGENPTlZFUlNBVElPTl9LSU5EX0RJUkVDVBABEhsKF0NPTlZFUlNBVElPTl9LSU5EX0dST1VQEAIqbAoPTWVtYmVyc2hpcFN0YXRlEiAKHE1FTUJFUlNISVBfU1RBVEVfVU5TUEVDSUZJRUQQABIbChdNRU1CRVJTSElQX1NUQVRFX0FDVElWRRABEhoKFk1FTUJFUlNISVBfU1RBVEVfRU5ERUQQAjKCBAoTQ29udmVyc2F0aW9uU2VydmljZRJpChZPcGVuRGlyZWN0Q29udmVyc2F0aW9uEiYuY2hhdC52MS5PcGVuRGlyZWN0Q29udmVyc2F0aW9uUmVxdWVzdBonLmNoYXQudjEuT3BlbkRpcmVjdENvbnZlcnNhdGlvblJlc3BvbnNlElkKD0dldENvbnZlcnNhdGlvbhIfLmNoYXQudjEuR2V0Q29udmVyc2F0aW9uUmVxdWVzdBogLmNoYXQudjEuR2V0Q29udmVyc2F0aW9uUmVzcG9uc2UiA5ACARJfChFMaXN0Q29udmVyc2F0aW9ucxIhLmNoYXQudjEuTGlzdENvbnZlcnNhdGlvbnNSZXF1ZXN0GiIuY2hhdC52MS5MaXN0Q29udmVyc2F0aW9uc1Jlc3BvbnNlIgOQAgESYwoUTWFya0NvbnZlcnNhdGlvblJlYWQSJC5jaGF0LnYxLk1hcmtDb252ZXJzYXRpb25SZWFkUmVxdWVzdBolLmNoYXQudjEuTWFya0NvbnZlcnNhdGlvblJlYWRSZXNwb25zZRJfChFTeW5jQ29udmVyc2F0aW9ucxIhLmNoYXQudjEuU3luY0NvbnZlcnNhdGlvbnNSZXF1ZXN0GiIuY2hhdC52MS5TeW5jQ29udmVyc2F0aW9uc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_chat_v1_friend, file_chat_v1_group, file_chat_v1_message, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * A conversation as the caller sees it.
@@ -39,7 +41,8 @@ export type Conversation = Message<"chat.v1.Conversation"> & {
   kind: ConversationKind;
 
   /**
-   * Its members by user id, at most 100; both of them, in a direct conversation.
+   * Its members by user id, at most 100; both of them, in a direct conversation. Of a group, ListConversations and the feed
+   * name the first ten alone.
    *
    * @generated from field: repeated chat.v1.Member members = 3;
    */
@@ -87,6 +90,13 @@ export type Conversation = Message<"chat.v1.Conversation"> & {
    * @generated from field: google.protobuf.Timestamp last_activity_at = 9;
    */
   lastActivityAt?: Timestamp | undefined;
+
+  /**
+   * What it is beyond a conversation, if it is a group.
+   *
+   * @generated from field: chat.v1.Group group = 10;
+   */
+  group?: Group | undefined;
 };
 
 /**
@@ -122,6 +132,13 @@ export type Member = Message<"chat.v1.Member"> & {
    * @generated from field: int64 joined_revision = 3;
    */
   joinedRevision: bigint;
+
+  /**
+   * What they are in a group; unspecified in a direct conversation.
+   *
+   * @generated from field: chat.v1.GroupRole role = 4;
+   */
+  role: GroupRole;
 };
 
 /**
@@ -642,7 +659,7 @@ export type Membership = Message<"chat.v1.Membership"> & {
 
   /**
    * The conversation, without its newest message. To show it: load its newest page, or name it in a sync with a cursor that
-   * has nothing else.
+   * has nothing else. Of one that ended, its id alone.
    *
    * @generated from field: chat.v1.Conversation conversation = 2;
    */
@@ -728,11 +745,18 @@ export type ConversationSync = Message<"chat.v1.ConversationSync"> & {
   unreadCount: bigint;
 
   /**
-   * All members' read positions.
+   * All members with their read positions.
    *
    * @generated from field: repeated chat.v1.Member members = 10;
    */
   members: Member[];
+
+  /**
+   * What it is now beyond a conversation, if it is a group.
+   *
+   * @generated from field: chat.v1.Group group = 11;
+   */
+  group?: Group | undefined;
 };
 
 /**
@@ -776,6 +800,14 @@ export type Change = Message<"chat.v1.Change"> & {
      */
     value: Void;
     case: "void";
+  } | {
+    /**
+     * The group changed. `ConversationSync.group` and `members` say what it is now.
+     *
+     * @generated from field: chat.v1.GroupChange group_changed = 4;
+     */
+    value: GroupChange;
+    case: "groupChanged";
   } | { case: undefined; value?: undefined };
 };
 
@@ -820,6 +852,13 @@ export enum ConversationKind {
    * @generated from enum value: CONVERSATION_KIND_DIRECT = 1;
    */
   DIRECT = 1,
+
+  /**
+   * Of any users, with roles: GroupService.
+   *
+   * @generated from enum value: CONVERSATION_KIND_GROUP = 2;
+   */
+  GROUP = 2,
 }
 
 /**
@@ -847,6 +886,13 @@ export enum MembershipState {
    * @generated from enum value: MEMBERSHIP_STATE_ACTIVE = 1;
    */
   ACTIVE = 1,
+
+  /**
+   * They are not, any more: they left, were removed, or the group was deleted. Forget the conversation.
+   *
+   * @generated from enum value: MEMBERSHIP_STATE_ENDED = 2;
+   */
+  ENDED = 2,
 }
 
 /**

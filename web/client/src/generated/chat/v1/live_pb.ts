@@ -4,10 +4,12 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Conversation } from "./conversation_pb.ts";
+import type { Conversation, Member } from "./conversation_pb.ts";
 import { file_chat_v1_conversation } from "./conversation_pb.ts";
 import type { Friend } from "./friend_pb.ts";
 import { file_chat_v1_friend } from "./friend_pb.ts";
+import type { Group, GroupChange } from "./group_pb.ts";
+import { file_chat_v1_group } from "./group_pb.ts";
 import type { Message as Message$1 } from "./message_pb.ts";
 import { file_chat_v1_message } from "./message_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
@@ -18,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file chat/v1/live.proto.
  */
 export const file_chat_v1_live: GenFile = /*@__PURE__*/
-  fileDesc("ChJjaGF0L3YxL2xpdmUucHJvdG8SB2NoYXQudjEiGQoXQ3JlYXRlTGl2ZVRpY2tldFJlcXVlc3QiZwoYQ3JlYXRlTGl2ZVRpY2tldFJlc3BvbnNlEg4KBnRpY2tldBgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgN1cmwYAyABKAkiWAoLTGl2ZVJlcXVlc3QSHwoFaGVsbG8YASABKAsyDi5jaGF0LnYxLkhlbGxvSAASHQoEcGluZxgCIAEoCzINLmNoYXQudjEuUGluZ0gAQgkKB3JlcXVlc3QiBwoFSGVsbG8iBgoEUGluZyLMAwoJTGl2ZUV2ZW50EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAxIZChFwcmV2aW91c19yZXZpc2lvbhgDIAEoAxIjCgd3ZWxjb21lGAQgASgLMhAuY2hhdC52MS5XZWxjb21lSAASHQoEcG9uZxgFIAEoCzINLmNoYXQudjEuUG9uZ0gAEigKDG1lc3NhZ2Vfc2VudBgGIAEoCzIQLmNoYXQudjEuTWVzc2FnZUgAEjkKE3JlYWRfcG9zaXRpb25fbW92ZWQYByABKAsyGi5jaGF0LnYxLlJlYWRQb3NpdGlvbk1vdmVkSAASOgoTY29udmVyc2F0aW9uX29wZW5lZBgIIAEoCzIbLmNoYXQudjEuQ29udmVyc2F0aW9uT3BlbmVkSAASMAoOZnJpZW5kX2NoYW5nZWQYCSABKAsyFi5jaGF0LnYxLkZyaWVuZENoYW5nZWRIABIdCgRwb2tlGAogASgLMg0uY2hhdC52MS5Qb2tlSAASIwoFZXJyb3IYCyABKAsyEi5jaGF0LnYxLkxpdmVFcnJvckgAEhUKDWZlZWRfcmV2aXNpb24YDCABKANCBwoFZXZlbnQiSgoHV2VsY29tZRIPCgd1c2VyX2lkGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIgYKBFBvbmcidwoRUmVhZFBvc2l0aW9uTW92ZWQSDwoHdXNlcl9pZBgBIAEoCRIQCghyZWFkX3NlcRgCIAEoAxIZCgx1bnJlYWRfY291bnQYAyABKANIAIgBARITCgtjb3VudGVkX3NlcRgEIAEoA0IPCg1fdW5yZWFkX2NvdW50IkEKEkNvbnZlcnNhdGlvbk9wZW5lZBIrCgxjb252ZXJzYXRpb24YASABKAsyFS5jaGF0LnYxLkNvbnZlcnNhdGlvbiIwCg1GcmllbmRDaGFuZ2VkEh8KBmZyaWVuZBgBIAEoCzIPLmNoYXQudjEuRnJpZW5kIgYKBFBva2UiLAoJTGl2ZUVycm9yEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJMmYKC0xpdmVTZXJ2aWNlElcKEENyZWF0ZUxpdmVUaWNrZXQSIC5jaGF0LnYxLkNyZWF0ZUxpdmVUaWNrZXRSZXF1ZXN0GiEuY2hhdC52MS5DcmVhdGVMaXZlVGlja2V0UmVzcG9uc2ViBnByb3RvMw", [file_chat_v1_conversation, file_chat_v1_friend, file_chat_v1_message, file_google_protobuf_timestamp]);
+  fileDesc("ChJjaGF0L3YxL2xpdmUucHJvdG8SB2NoYXQudjEiGQoXQ3JlYXRlTGl2ZVRpY2tldFJlcXVlc3QiZwoYQ3JlYXRlTGl2ZVRpY2tldFJlc3BvbnNlEg4KBnRpY2tldBgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgN1cmwYAyABKAkiWAoLTGl2ZVJlcXVlc3QSHwoFaGVsbG8YASABKAsyDi5jaGF0LnYxLkhlbGxvSAASHQoEcGluZxgCIAEoCzINLmNoYXQudjEuUGluZ0gAQgkKB3JlcXVlc3QiBwoFSGVsbG8iBgoEUGluZyKyBAoJTGl2ZUV2ZW50EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAxIZChFwcmV2aW91c19yZXZpc2lvbhgDIAEoAxIjCgd3ZWxjb21lGAQgASgLMhAuY2hhdC52MS5XZWxjb21lSAASHQoEcG9uZxgFIAEoCzINLmNoYXQudjEuUG9uZ0gAEigKDG1lc3NhZ2Vfc2VudBgGIAEoCzIQLmNoYXQudjEuTWVzc2FnZUgAEjkKE3JlYWRfcG9zaXRpb25fbW92ZWQYByABKAsyGi5jaGF0LnYxLlJlYWRQb3NpdGlvbk1vdmVkSAASOgoTY29udmVyc2F0aW9uX29wZW5lZBgIIAEoCzIbLmNoYXQudjEuQ29udmVyc2F0aW9uT3BlbmVkSAASMAoOZnJpZW5kX2NoYW5nZWQYCSABKAsyFi5jaGF0LnYxLkZyaWVuZENoYW5nZWRIABIdCgRwb2tlGAogASgLMg0uY2hhdC52MS5Qb2tlSAASIwoFZXJyb3IYCyABKAsyEi5jaGF0LnYxLkxpdmVFcnJvckgAEjQKEG1lbWJlcnNoaXBfZW5kZWQYDSABKAsyGC5jaGF0LnYxLk1lbWJlcnNoaXBFbmRlZEgAEi4KDWdyb3VwX2NoYW5nZWQYDiABKAsyFS5jaGF0LnYxLkdyb3VwQ2hhbmdlZEgAEhUKDWZlZWRfcmV2aXNpb24YDCABKANCBwoFZXZlbnQiSgoHV2VsY29tZRIPCgd1c2VyX2lkGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIgYKBFBvbmcidwoRUmVhZFBvc2l0aW9uTW92ZWQSDwoHdXNlcl9pZBgBIAEoCRIQCghyZWFkX3NlcRgCIAEoAxIZCgx1bnJlYWRfY291bnQYAyABKANIAIgBARITCgtjb3VudGVkX3NlcRgEIAEoA0IPCg1fdW5yZWFkX2NvdW50IkEKEkNvbnZlcnNhdGlvbk9wZW5lZBIrCgxjb252ZXJzYXRpb24YASABKAsyFS5jaGF0LnYxLkNvbnZlcnNhdGlvbiIwCg1GcmllbmRDaGFuZ2VkEh8KBmZyaWVuZBgBIAEoCzIPLmNoYXQudjEuRnJpZW5kIhEKD01lbWJlcnNoaXBFbmRlZCJ1CgxHcm91cENoYW5nZWQSJAoGY2hhbmdlGAEgASgLMhQuY2hhdC52MS5Hcm91cENoYW5nZRIdCgVncm91cBgCIAEoCzIOLmNoYXQudjEuR3JvdXASIAoHbWVtYmVycxgDIAMoCzIPLmNoYXQudjEuTWVtYmVyIgYKBFBva2UiLAoJTGl2ZUVycm9yEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJMmYKC0xpdmVTZXJ2aWNlElcKEENyZWF0ZUxpdmVUaWNrZXQSIC5jaGF0LnYxLkNyZWF0ZUxpdmVUaWNrZXRSZXF1ZXN0GiEuY2hhdC52MS5DcmVhdGVMaXZlVGlja2V0UmVzcG9uc2ViBnByb3RvMw", [file_chat_v1_conversation, file_chat_v1_friend, file_chat_v1_group, file_chat_v1_message, file_google_protobuf_timestamp]);
 
 /**
  * Asks for a ticket.
@@ -239,6 +241,22 @@ export type LiveEvent = Message<"chat.v1.LiveEvent"> & {
      */
     value: LiveError;
     case: "error";
+  } | {
+    /**
+     * The receiver is no longer a member of the conversation.
+     *
+     * @generated from field: chat.v1.MembershipEnded membership_ended = 13;
+     */
+    value: MembershipEnded;
+    case: "membershipEnded";
+  } | {
+    /**
+     * A group changed.
+     *
+     * @generated from field: chat.v1.GroupChanged group_changed = 14;
+     */
+    value: GroupChanged;
+    case: "groupChanged";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -386,6 +404,56 @@ export const FriendChangedSchema: GenMessage<FriendChanged> = /*@__PURE__*/
   messageDesc(file_chat_v1_live, 10);
 
 /**
+ * The receiver left, was removed, or the group was deleted.
+ *
+ * @generated from message chat.v1.MembershipEnded
+ */
+export type MembershipEnded = Message<"chat.v1.MembershipEnded"> & {
+};
+
+/**
+ * Describes the message chat.v1.MembershipEnded.
+ * Use `create(MembershipEndedSchema)` to create a new message.
+ */
+export const MembershipEndedSchema: GenMessage<MembershipEnded> = /*@__PURE__*/
+  messageDesc(file_chat_v1_live, 11);
+
+/**
+ * A group changed.
+ *
+ * @generated from message chat.v1.GroupChanged
+ */
+export type GroupChanged = Message<"chat.v1.GroupChanged"> & {
+  /**
+   * What happened.
+   *
+   * @generated from field: chat.v1.GroupChange change = 1;
+   */
+  change?: GroupChange | undefined;
+
+  /**
+   * What it is now, without the receiver's role.
+   *
+   * @generated from field: chat.v1.Group group = 2;
+   */
+  group?: Group | undefined;
+
+  /**
+   * The members that the change is about, as they are now; those who are no members any more are left out.
+   *
+   * @generated from field: repeated chat.v1.Member members = 3;
+   */
+  members: Member[];
+};
+
+/**
+ * Describes the message chat.v1.GroupChanged.
+ * Use `create(GroupChangedSchema)` to create a new message.
+ */
+export const GroupChangedSchema: GenMessage<GroupChanged> = /*@__PURE__*/
+  messageDesc(file_chat_v1_live, 12);
+
+/**
  * Go and sync.
  *
  * @generated from message chat.v1.Poke
@@ -398,7 +466,7 @@ export type Poke = Message<"chat.v1.Poke"> & {
  * Use `create(PokeSchema)` to create a new message.
  */
 export const PokeSchema: GenMessage<Poke> = /*@__PURE__*/
-  messageDesc(file_chat_v1_live, 11);
+  messageDesc(file_chat_v1_live, 13);
 
 /**
  * A refused frame.
@@ -429,7 +497,7 @@ export type LiveError = Message<"chat.v1.LiveError"> & {
  * Use `create(LiveErrorSchema)` to create a new message.
  */
 export const LiveErrorSchema: GenMessage<LiveError> = /*@__PURE__*/
-  messageDesc(file_chat_v1_live, 12);
+  messageDesc(file_chat_v1_live, 14);
 
 /**
  * The way to live events: a WebSocket whose text frames are the protobuf JSON mapping of LiveRequest (client to server)

@@ -4,6 +4,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GroupChange } from "./group_pb.ts";
+import { file_chat_v1_group } from "./group_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message as Message$1 } from "@bufbuild/protobuf";
@@ -12,7 +14,7 @@ import type { Message as Message$1 } from "@bufbuild/protobuf";
  * Describes the file chat/v1/message.proto.
  */
 export const file_chat_v1_message: GenFile = /*@__PURE__*/
-  fileDesc("ChVjaGF0L3YxL21lc3NhZ2UucHJvdG8SB2NoYXQudjEi+AEKB01lc3NhZ2USFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkSCwoDc2VxGAMgASgDEhAKCHJldmlzaW9uGAQgASgDEhEKCXNlbmRlcl9pZBgFIAEoCRIZChFjbGllbnRfbWVzc2FnZV9pZBgGIAEoCRIMCgR0ZXh0GAcgASgJEiAKCHJlcGx5X3RvGAggASgLMg4uY2hhdC52MS5SZXBseRIrCgdzZW50X2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5zdGF0ZV9yZXZpc2lvbhgKIAEoAyJcCgVSZXBseRISCgptZXNzYWdlX2lkGAEgASgJEgsKA3NlcRgCIAEoAxIdCgVxdW90ZRgDIAEoCzIOLmNoYXQudjEuUXVvdGUSEwoLdW5hdmFpbGFibGUYBCABKAgiQwoFUXVvdGUSEQoJc2VuZGVyX2lkGAEgASgJEg8KB2V4Y2VycHQYAiABKAkSFgoOc3RhdGVfcmV2aXNpb24YAyABKAMilAEKElNlbmRNZXNzYWdlUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSGQoRY2xpZW50X21lc3NhZ2VfaWQYAiABKAkSDAoEdGV4dBgDIAEoCRIbChNyZXBseV90b19tZXNzYWdlX2lkGAQgASgJEg0KBXJldHJ5GAUgASgIEhAKCHJlYWRfc2VxGAYgASgDIk4KE1NlbmRNZXNzYWdlUmVzcG9uc2USIQoHbWVzc2FnZRgBIAEoCzIQLmNoYXQudjEuTWVzc2FnZRIUCgxkZWR1cGxpY2F0ZWQYAiABKAgiQAoRR2V0TWVzc2FnZVJlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkiNwoSR2V0TWVzc2FnZVJlc3BvbnNlEiEKB21lc3NhZ2UYASABKAsyEC5jaGF0LnYxLk1lc3NhZ2UiqAEKE0xpc3RNZXNzYWdlc1JlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhQKCmJlZm9yZV9zZXEYAiABKANIABITCglhZnRlcl9zZXEYAyABKANIABIUCgphcm91bmRfc2VxGAQgASgDSAASEQoJcGFnZV9zaXplGAUgASgFEhgKEHJlc3RhcnRfcmV2aXNpb24YBiABKANCCgoIcG9zaXRpb24iawoUTGlzdE1lc3NhZ2VzUmVzcG9uc2USIgoIbWVzc2FnZXMYASADKAsyEC5jaGF0LnYxLk1lc3NhZ2USFwoPaGFzX21vcmVfYmVmb3JlGAIgASgIEhYKDmhhc19tb3JlX2FmdGVyGAMgASgIMvgBCg5NZXNzYWdlU2VydmljZRJICgtTZW5kTWVzc2FnZRIbLmNoYXQudjEuU2VuZE1lc3NhZ2VSZXF1ZXN0GhwuY2hhdC52MS5TZW5kTWVzc2FnZVJlc3BvbnNlEkoKCkdldE1lc3NhZ2USGi5jaGF0LnYxLkdldE1lc3NhZ2VSZXF1ZXN0GhsuY2hhdC52MS5HZXRNZXNzYWdlUmVzcG9uc2UiA5ACARJQCgxMaXN0TWVzc2FnZXMSHC5jaGF0LnYxLkxpc3RNZXNzYWdlc1JlcXVlc3QaHS5jaGF0LnYxLkxpc3RNZXNzYWdlc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChVjaGF0L3YxL21lc3NhZ2UucHJvdG8SB2NoYXQudjEi+AEKB01lc3NhZ2USFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkSCwoDc2VxGAMgASgDEhAKCHJldmlzaW9uGAQgASgDEhEKCXNlbmRlcl9pZBgFIAEoCRIZChFjbGllbnRfbWVzc2FnZV9pZBgGIAEoCRIMCgR0ZXh0GAcgASgJEiAKCHJlcGx5X3RvGAggASgLMg4uY2hhdC52MS5SZXBseRIrCgdzZW50X2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5zdGF0ZV9yZXZpc2lvbhgKIAEoAyJcCgVSZXBseRISCgptZXNzYWdlX2lkGAEgASgJEgsKA3NlcRgCIAEoAxIdCgVxdW90ZRgDIAEoCzIOLmNoYXQudjEuUXVvdGUSEwoLdW5hdmFpbGFibGUYBCABKAgiQwoFUXVvdGUSEQoJc2VuZGVyX2lkGAEgASgJEg8KB2V4Y2VycHQYAiABKAkSFgoOc3RhdGVfcmV2aXNpb24YAyABKAMilAEKElNlbmRNZXNzYWdlUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSGQoRY2xpZW50X21lc3NhZ2VfaWQYAiABKAkSDAoEdGV4dBgDIAEoCRIbChNyZXBseV90b19tZXNzYWdlX2lkGAQgASgJEg0KBXJldHJ5GAUgASgIEhAKCHJlYWRfc2VxGAYgASgDIk4KE1NlbmRNZXNzYWdlUmVzcG9uc2USIQoHbWVzc2FnZRgBIAEoCzIQLmNoYXQudjEuTWVzc2FnZRIUCgxkZWR1cGxpY2F0ZWQYAiABKAgiQAoRR2V0TWVzc2FnZVJlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhIKCm1lc3NhZ2VfaWQYAiABKAkiNwoSR2V0TWVzc2FnZVJlc3BvbnNlEiEKB21lc3NhZ2UYASABKAsyEC5jaGF0LnYxLk1lc3NhZ2UiqAEKE0xpc3RNZXNzYWdlc1JlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhQKCmJlZm9yZV9zZXEYAiABKANIABITCglhZnRlcl9zZXEYAyABKANIABIUCgphcm91bmRfc2VxGAQgASgDSAASEQoJcGFnZV9zaXplGAUgASgFEhgKEHJlc3RhcnRfcmV2aXNpb24YBiABKANCCgoIcG9zaXRpb24imAEKFExpc3RNZXNzYWdlc1Jlc3BvbnNlEiIKCG1lc3NhZ2VzGAEgAygLMhAuY2hhdC52MS5NZXNzYWdlEhcKD2hhc19tb3JlX2JlZm9yZRgCIAEoCBIWCg5oYXNfbW9yZV9hZnRlchgDIAEoCBIrCg1ncm91cF9jaGFuZ2VzGAQgAygLMhQuY2hhdC52MS5Hcm91cENoYW5nZTL4AQoOTWVzc2FnZVNlcnZpY2USSAoLU2VuZE1lc3NhZ2USGy5jaGF0LnYxLlNlbmRNZXNzYWdlUmVxdWVzdBocLmNoYXQudjEuU2VuZE1lc3NhZ2VSZXNwb25zZRJKCgpHZXRNZXNzYWdlEhouY2hhdC52MS5HZXRNZXNzYWdlUmVxdWVzdBobLmNoYXQudjEuR2V0TWVzc2FnZVJlc3BvbnNlIgOQAgESUAoMTGlzdE1lc3NhZ2VzEhwuY2hhdC52MS5MaXN0TWVzc2FnZXNSZXF1ZXN0Gh0uY2hhdC52MS5MaXN0TWVzc2FnZXNSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_chat_v1_group, file_google_protobuf_timestamp]);
 
 /**
  * Something that was said.
@@ -403,6 +405,14 @@ export type ListMessagesResponse = Message$1<"chat.v1.ListMessagesResponse"> & {
    * @generated from field: bool has_more_after = 3;
    */
   hasMoreAfter: boolean;
+
+  /**
+   * How the group changed within this page, by increasing revision: above its first message, or since the beginning where there
+   * is nothing before, and up to its last one, or to now where there is nothing after. At most the 100 newest.
+   *
+   * @generated from field: repeated chat.v1.GroupChange group_changes = 4;
+   */
+  groupChanges: GroupChange[];
 };
 
 /**
@@ -430,6 +440,7 @@ export const MessageService: GenService<{
    * NOT_FOUND (CONVERSATION_NOT_FOUND): no such conversation, or the caller is not a member.
    * NOT_FOUND (REPLY_TARGET_NOT_FOUND): reply_to_message_id names no message of this conversation.
    * FAILED_PRECONDITION (CANNOT_SEND): a direct conversation whose members are no longer friends.
+   * FAILED_PRECONDITION (NOT_PERMITTED): a group in which the caller's role does not allow to send.
    * ALREADY_EXISTS (CLIENT_MESSAGE_ID_REUSED): the id was used for other content.
    * RESOURCE_EXHAUSTED (RATE_LIMITED): the caller writes too often; nothing was sent. RetryInfo says when to repeat it.
    * UNAVAILABLE: the outcome is unknown; repeat with the same id.

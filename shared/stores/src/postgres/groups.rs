@@ -1,0 +1,529 @@
+//! Groups: their changes, members, and the outbox of what has a place and is not known to be in the timeline yet.
+
+use chat_domain::{
+    AvatarUrl, CONVERSATIONS_MAX, ConversationId, GROUP_MEMBERS_MAX, GroupDescription, GroupName, GroupSettings,
+    PageSize, RequestId, Role, UserId, UsersToken, WRITE_BUDGET,
+};
+use chat_domain::{Permission, Permissions};
+use chrono::{DateTime, Utc};
+use sqlx::FromRow;
+use sqlx::postgres::PgArguments;
+use sqlx::query::QueryAs;
+use uuid::Uuid;
+
+use super::budgets::OutOfBudget;
+use super::conversations::role_of;
+use super::{MemberRow, Postgres, STORE, unknown_outcome};
+use crate::{GroupAction, GroupEntry, StoreError, StoreErrorKind};
+
+/// Entries of a group's outbox that are read at once, at most. It has one, or those of a few calls that died.
+const PENDING_MAX: i64 = 100;
+
+/// What a user does to a group: the call that is told from a repeat by its id, and from another use of the id by its content.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupCall<'a> {
+    /// The group.
+    pub conversation: ConversationId,
+    /// Who.
+    pub actor: &'a UserId,
+    /// A hash of the call's id, whose first 8 bytes are remembered.
+    pub request_hash: &'a [u8; 32],
+    /// A hash of what it asks for, whose first 8 bytes are remembered.
+    pub content_hash: &'a [u8; 32],
+}
+
+/// A group to be made.
+#[derive(Clone, Debug)]
+pub struct NewGroup<'a> {
+    /// The id that it gets, if no earlier call has made it.
+    pub candidate: ConversationId,
+    /// Who makes it, and owns it.
+    pub creator: &'a UserId,
+    /// The call's id.
+    pub request: &'a RequestId,
+    /// A hash of what is asked for.
+    pub request_hash: &'a [u8; 32],
+    /// Its name.
+    pub name: &'a GroupName,
+    /// What it is about.
+    pub description: &'a GroupDescription,
+    /// Its picture.
+    pub avatar_url: &'a AvatarUrl,
+    /// How it works.
+    pub settings: GroupSettings,
+    /// Who is to be a member besides.
+    pub users: &'a [UserId],
+}
+
+/// What of a group is to change.
+#[derive(Clone, Debug, Default)]
+pub struct GroupUpdate {
+    /// Its name.
+    pub name: Option<GroupName>,
+    /// What it is about.
+    pub description: Option<GroupDescription>,
+    /// Its picture.
+    pub avatar_url: Option<AvatarUrl>,
+    /// How it works.
+    pub settings: Option<GroupSettings>,
+}
+
+/// Where a user's own feed tells that a membership came or went.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FeedPlace {
+    /// The user.
+    pub user: String,
+    /// The place.
+    pub revision: i64,
+}
+
+/// What became of a change of a group.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum GroupChanged {
+    /// It was made.
+    Done(Box<GroupDone>),
+    /// The actor had made this call before, and nothing was done.
+    Repeated(ConversationId),
+    /// The request id is remembered with other content.
+    Reused,
+    /// There is no such group for the actor.
+    NotFound,
+    /// Their role does not allow it.
+    NotPermitted,
+    /// Whom it is about is no member.
+    NoMember,
+    /// An owner cannot leave.
+    Owner,
+    /// There would be too many members.
+    Full,
+    /// The actor has too many conversations.
+    TooManyConversations,
+}
+
+/// A change of a group that was made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GroupDone {
+    /// The group.
+    pub conversation: ConversationId,
+    /// Its entry for the timeline; None where all was so already, or where it needs none.
+    pub entry: Option<GroupEntry>,
+    /// The members now.
+    pub told: Vec<String>,
+    /// Whose membership came or went.
+    pub feeds: Vec<FeedPlace>,
+    /// Who was asked for and could not be added.
+    pub left_out: Vec<String>,
+    /// When it happened.
+    pub at: Option<DateTime<Utc>>,
+}
+
+/// A page of members.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct MembersPage {
+    /// By user id.
+    pub members: Vec<MemberRow>,
+    /// Where to go on.
+    pub next: Option<UsersToken>,
+}
+
+#[derive(FromRow)]
+struct RawChange {
+    outcome: String,
+    conversation_id: Option<Uuid>,
+    revision: Option<i64>,
+    after_seq: Option<i64>,
+    allocated_at: Option<DateTime<Utc>>,
+    user_ids: Vec<String>,
+    name: String,
+    role: String,
+    told: Vec<String>,
+    feed_users: Vec<String>,
+    feed_revisions: Vec<i64>,
+    left_out: Vec<String>,
+    wait_us: Option<i64>,
+}
+
+#[derive(FromRow)]
+struct RawOutbox {
+    conversation_id: Uuid,
+    revision: i64,
+    after_seq: i64,
+    actor_id: String,
+    action: String,
+    user_ids: Vec<String>,
+    name: String,
+    role: String,
+    allocated_at: DateTime<Utc>,
+}
+
+#[derive(FromRow)]
+struct RawMember {
+    is_member: bool,
+    user_id: Option<String>,
+    read_seq: Option<i64>,
+    joined_revision: Option<i64>,
+    role: Option<String>,
+}
+
+impl RawChange {
+    /// Reads what became of a change that does this.
+    fn read(
+        self,
+        action: &'static str,
+        actor: &UserId,
+        does: Option<GroupAction>,
+    ) -> Result<Result<GroupChanged, OutOfBudget>, StoreError> {
+        let conversation = self.conversation_id.map(ConversationId::from);
+        Ok(Ok(match (self.outcome.as_str(), conversation) {
+            ("ok", Some(conversation)) => {
+                let place = self.revision.zip(self.after_seq).zip(self.allocated_at).zip(does);
+                let entry = place.map(|(((revision, after_seq), allocated_at), does)| GroupEntry {
+                    conversation,
+                    revision,
+                    after_seq,
+                    actor: actor.to_string(),
+                    action: does,
+                    users: self.user_ids,
+                    name: self.name,
+                    role: Role::of(&self.role),
+                    allocated_at,
+                });
+                let feeds = self.feed_users.into_iter().zip(self.feed_revisions);
+                GroupChanged::Done(Box::new(GroupDone {
+                    conversation,
+                    entry,
+                    told: self.told,
+                    feeds: feeds.map(|(user, revision)| FeedPlace { user, revision }).collect(),
+                    left_out: self.left_out,
+                    at: self.allocated_at,
+                }))
+            }
+            ("repeated", Some(conversation)) => GroupChanged::Repeated(conversation),
+            ("reused", _) => GroupChanged::Reused,
+            ("missing", _) => GroupChanged::NotFound,
+            ("not_permitted", _) => GroupChanged::NotPermitted,
+            ("no_member", _) => GroupChanged::NoMember,
+            ("owner", _) => GroupChanged::Owner,
+            ("full", _) => GroupChanged::Full,
+            ("conversation_limit", _) => GroupChanged::TooManyConversations,
+            ("limited", _) => return Ok(Err(OutOfBudget::after(self.wait_us.unwrap_or_default()))),
+            _ => return Err(unknown_outcome(action)),
+        }))
+    }
+}
+
+impl RawOutbox {
+    fn entry(self) -> Option<GroupEntry> {
+        Some(GroupEntry {
+            conversation: self.conversation_id.into(),
+            revision: self.revision,
+            after_seq: self.after_seq,
+            actor: self.actor_id,
+            action: GroupAction::of(&self.action)?,
+            users: self.user_ids,
+            name: self.name,
+            role: Role::of(&self.role),
+            allocated_at: self.allocated_at,
+        })
+    }
+}
+
+type Change<'q> = QueryAs<'q, sqlx::Postgres, RawChange, PgArguments>;
+
+fn entries(action: &'static str, rows: Vec<RawOutbox>) -> Result<Vec<GroupEntry>, StoreError> {
+    let unknown = || StoreError::new(StoreErrorKind::Corrupt, STORE, action, "an action is unknown");
+    rows.into_iter().map(|row| row.entry().ok_or_else(unknown)).collect()
+}
+
+/// What Postgres remembers of a hash.
+fn remembered(hash: &[u8; 32]) -> &[u8] {
+    hash.first_chunk::<8>().map_or(&[], |bytes| bytes.as_slice())
+}
+
+fn strings(users: &[UserId]) -> Vec<&str> {
+    users.iter().map(UserId::as_str).collect()
+}
+
+fn bits(permission: Permission) -> i32 {
+    Permissions::NONE.and(permission).bits()
+}
+
+/// Starts a change's statement with what all of them are given.
+fn change<'q>(statement: &'static str, call: GroupCall<'q>) -> Change<'q> {
+    sqlx::query_as(statement)
+        .bind(call.conversation.uuid())
+        .bind(call.actor.as_str())
+        .bind(remembered(call.request_hash))
+        .bind(remembered(call.content_hash))
+}
+
+impl Postgres {
+    /// Makes a group, or finds the one that an earlier call with the same id has made.
+    pub async fn create_group(&self, group: &NewGroup<'_>) -> Result<Result<GroupChanged, OutOfBudget>, StoreError> {
+        const ACTION: &str = "create a group";
+        let charge = self.budgets.charge(WRITE_BUDGET);
+        let raw: RawChange = self
+            .fetch_one(ACTION, || {
+                sqlx::query_as(
+                    "SELECT * FROM create_group($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+                )
+                .bind(group.candidate.uuid())
+                .bind(group.creator.as_str())
+                .bind(group.request.as_str())
+                .bind(group.request_hash.as_slice())
+                .bind(group.name.as_str())
+                .bind(group.description.as_str())
+                .bind(group.avatar_url.as_str())
+                .bind(group.settings.shows_history)
+                .bind(group.settings.member_may.bits())
+                .bind(group.settings.admin_may.bits())
+                .bind(strings(group.users))
+                .bind(CONVERSATIONS_MAX)
+                .bind(charge.call_us)
+                .bind(charge.burst_us)
+            })
+            .await?;
+        raw.read(ACTION, group.creator, Some(GroupAction::Created))
+    }
+
+    /// Changes what a group shows or how it works.
+    pub async fn update_group(
+        &self,
+        call: GroupCall<'_>,
+        update: &GroupUpdate,
+    ) -> Result<Result<GroupChanged, OutOfBudget>, StoreError> {
+        const ACTION: &str = "update a group";
+        let charge = self.budgets.charge(WRITE_BUDGET);
+        let shows_info = update.name.is_some() || update.description.is_some() || update.avatar_url.is_some();
+        let needs = [
+            shows_info.then_some(Permission::EditInfo),
+            update.settings.map(|_| Permission::ChangeSettings),
+        ];
+        let needs = needs.into_iter().flatten().fold(Permissions::NONE, Permissions::and);
+        let raw: RawChange = self
+            .fetch_one(ACTION, || {
+                change(
+                    "SELECT * FROM update_group($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                    call,
+                )
+                .bind(needs.bits())
+                .bind(update.name.as_ref().map(GroupName::as_str))
+                .bind(update.description.as_ref().map(GroupDescription::as_str))
+                .bind(update.avatar_url.as_ref().map(AvatarUrl::as_str))
+                .bind(update.settings.map(|settings| settings.shows_history))
+                .bind(update.settings.map(|settings| settings.member_may.bits()))
+                .bind(update.settings.map(|settings| settings.admin_may.bits()))
+                .bind(charge.call_us)
+                .bind(charge.burst_us)
+            })
+            .await?;
+        // Which of the two it was is told by the name that comes with it.
+        let does = if raw.name.is_empty() {
+            GroupAction::Updated
+        } else {
+            GroupAction::Renamed
+        };
+        raw.read(ACTION, call.actor, Some(does))
+    }
+
+    /// Adds those of these users who are the actor's friends and no members yet.
+    pub async fn add_group_members(
+        &self,
+        call: GroupCall<'_>,
+        users: &[UserId],
+    ) -> Result<Result<GroupChanged, OutOfBudget>, StoreError> {
+        const ACTION: &str = "add members to a group";
+        let charge = self.budgets.charge(WRITE_BUDGET);
+        let raw: RawChange = self
+            .fetch_one(ACTION, || {
+                change(
+                    "SELECT * FROM add_group_members($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                    call,
+                )
+                .bind(bits(Permission::AddMembers))
+                .bind(strings(users))
+                .bind(GROUP_MEMBERS_MAX)
+                .bind(CONVERSATIONS_MAX)
+                .bind(charge.call_us)
+                .bind(charge.burst_us)
+            })
+            .await?;
+        raw.read(ACTION, call.actor, Some(GroupAction::MembersAdded))
+    }
+
+    /// Removes a member whose role is lower than the actor's.
+    pub async fn remove_group_member(
+        &self,
+        call: GroupCall<'_>,
+        user: &UserId,
+    ) -> Result<Result<GroupChanged, OutOfBudget>, StoreError> {
+        let needs = bits(Permission::RemoveMembers);
+        self.end_membership(
+            "remove a member from a group",
+            call,
+            needs,
+            user,
+            GroupAction::MemberRemoved,
+        )
+        .await
+    }
+
+    /// Ends the actor's own membership, unless they own the group.
+    pub async fn leave_group(&self, call: GroupCall<'_>) -> Result<Result<GroupChanged, OutOfBudget>, StoreError> {
+        let needs = Permissions::NONE.bits();
+        self.end_membership("leave a group", call, needs, call.actor, GroupAction::MemberLeft)
+            .await
+    }
+
+    async fn end_membership(
+        &self,
+        action: &'static str,
+        call: GroupCall<'_>,
+        needs: i32,
+        user: &UserId,
+        does: GroupAction,
+    ) -> Result<Result<GroupChanged, OutOfBudget>, StoreError> {
+        let charge = self.budgets.charge(WRITE_BUDGET);
+        let raw: RawChange = self
+            .fetch_one(action, || {
+                change(
+                    "SELECT * FROM end_group_membership($1, $2, $3, $4, $5, $6, $7, $8)",
+                    call,
+                )
+                .bind(needs)
+                .bind(user.as_str())
+                .bind(charge.call_us)
+                .bind(charge.burst_us)
+            })
+            .await?;
+        raw.read(action, call.actor, Some(does))
+    }
+
+    /// Gives a member another role; that of the owner is the actor's own, who is an admin then.
+    pub async fn set_group_role(
+        &self,
+        call: GroupCall<'_>,
+        user: &UserId,
+        role: Role,
+    ) -> Result<Result<GroupChanged, OutOfBudget>, StoreError> {
+        const ACTION: &str = "set a member's role";
+        let charge = self.budgets.charge(WRITE_BUDGET);
+        let (needs, does) = match role {
+            Role::Owner => (Permission::TransferOwnership, GroupAction::OwnershipTransferred),
+            Role::Member | Role::Admin => (Permission::ManageRoles, GroupAction::RoleChanged),
+        };
+        let raw: RawChange = self
+            .fetch_one(ACTION, || {
+                change("SELECT * FROM set_group_role($1, $2, $3, $4, $5, $6, $7, $8, $9)", call)
+                    .bind(bits(needs))
+                    .bind(user.as_str())
+                    .bind(role.as_str())
+                    .bind(charge.call_us)
+                    .bind(charge.burst_us)
+            })
+            .await?;
+        raw.read(ACTION, call.actor, Some(does))
+    }
+
+    /// Deletes a group, for every call at once.
+    pub async fn delete_group(&self, call: GroupCall<'_>) -> Result<Result<GroupChanged, OutOfBudget>, StoreError> {
+        const ACTION: &str = "delete a group";
+        let charge = self.budgets.charge(WRITE_BUDGET);
+        let raw: RawChange = self
+            .fetch_one(ACTION, || {
+                change("SELECT * FROM delete_group($1, $2, $3, $4, $5, $6, $7)", call)
+                    .bind(bits(Permission::DeleteGroup))
+                    .bind(charge.call_us)
+                    .bind(charge.burst_us)
+            })
+            .await?;
+        raw.read(ACTION, call.actor, None)
+    }
+
+    /// Lists the members of a group that `user` is in, by user id. None: there is no such group for them.
+    pub async fn list_group_members(
+        &self,
+        conversation: ConversationId,
+        user: &UserId,
+        page_size: PageSize,
+        after: Option<&UsersToken>,
+    ) -> Result<Option<MembersPage>, StoreError> {
+        let rows: Vec<RawMember> = self
+            .fetch_all("list the members of a group", || {
+                sqlx::query_as(
+                    "SELECT asker.is_member, x.user_id, x.read_seq, x.joined_revision, x.role
+                     FROM (
+                         SELECT EXISTS (
+                             SELECT FROM members m JOIN conversations c USING (conversation_id)
+                             WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.state = 'active' AND c.kind = 'group'
+                         ) AS is_member
+                     ) asker LEFT JOIN LATERAL (
+                         SELECT * FROM members x
+                         WHERE asker.is_member AND x.conversation_id = $1 AND x.state = 'active'
+                           AND ($3::text IS NULL OR x.user_id > $3)
+                         ORDER BY x.user_id LIMIT $4
+                     ) x ON true
+                     ORDER BY x.user_id",
+                )
+                .bind(conversation.uuid())
+                .bind(user.as_str())
+                .bind(after.map(|token| token.user.as_str()))
+                .bind(page_size.rows())
+            })
+            .await?;
+        if !rows.first().is_some_and(|row| row.is_member) {
+            return Ok(None);
+        }
+        let rows = rows.into_iter().filter_map(|row| {
+            Some(MemberRow {
+                user_id: row.user_id?,
+                read_seq: row.read_seq?,
+                joined_revision: row.joined_revision?,
+                role: Some(role_of(&row.role?)),
+            })
+        });
+        let mut members: Vec<MemberRow> = rows.collect();
+        let more = members.len() > page_size.get();
+        members.truncate(page_size.get());
+        let last = members.last().filter(|_| more);
+        let next = last.and_then(|last| {
+            Some(UsersToken {
+                user: last.user_id.parse().ok()?,
+            })
+        });
+        Ok(Some(MembersPage { members, next }))
+    }
+
+    /// Reads the entries of a conversation that are not known to be in the timeline, by revision.
+    pub async fn list_pending(&self, conversation: ConversationId) -> Result<Vec<GroupEntry>, StoreError> {
+        const ACTION: &str = "read the outbox of a group";
+        let rows: Vec<RawOutbox> = self
+            .fetch_all(ACTION, || {
+                sqlx::query_as("SELECT * FROM outbox WHERE conversation_id = $1 ORDER BY revision LIMIT $2")
+                    .bind(conversation.uuid())
+                    .bind(PENDING_MAX)
+            })
+            .await?;
+        entries(ACTION, rows)
+    }
+
+    /// Reads which of these places have an entry that is not known to be in the timeline. Whoever knows of a place by a head
+    /// that was read before finds its entry here or in the timeline.
+    pub async fn list_outbox(&self, places: &[(ConversationId, i64)]) -> Result<Vec<GroupEntry>, StoreError> {
+        const ACTION: &str = "read the outbox";
+        let (conversations, revisions): (Vec<Uuid>, Vec<i64>) =
+            places.iter().map(|(id, revision)| (id.uuid(), *revision)).unzip();
+        let rows: Vec<RawOutbox> = self
+            .fetch_all(ACTION, || {
+                sqlx::query_as(
+                    "SELECT o.* FROM outbox o
+                     JOIN unnest($1::uuid[], $2::bigint[]) AS asked (conversation_id, revision)
+                         USING (conversation_id, revision)",
+                )
+                .bind(&conversations)
+                .bind(&revisions)
+            })
+            .await?;
+        entries(ACTION, rows)
+    }
+}
