@@ -34,6 +34,10 @@ pub const SERVICES: &[Service] = &[
         functions: chat_friend::FUNCTIONS,
     },
     Service {
+        name: "group",
+        functions: chat_group::FUNCTIONS,
+    },
+    Service {
         name: "health",
         functions: chat_health::FUNCTIONS,
     },

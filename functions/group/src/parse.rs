@@ -1,0 +1,61 @@
+//! What several requests about groups have in common.
+
+use std::collections::HashSet;
+
+use chat_contract::Rpc;
+use chat_contract::v1;
+use chat_domain::{GroupSettings, Permission, Permissions, UserId, Violation};
+use chat_operation::{Caller, Fields};
+use prost::Message;
+use sha2::{Digest, Sha256};
+
+/// A hash of all that a request asks for, with the RPC that it is for: by it a repeat is told from another use of its id.
+pub(crate) fn hash<R: Rpc + Message>(request: &R) -> [u8; 32] {
+    Sha256::new()
+        .chain_update(R::PATH)
+        .chain_update(request.encode_to_vec())
+        .finalize()
+        .into()
+}
+
+/// Other users than the caller, each once, at most so many.
+pub(crate) fn others(fields: &mut Fields, caller: &Caller, user_ids: &[String], most: usize) -> Vec<UserId> {
+    let mut seen = HashSet::new();
+    let distinct: Vec<&String> = user_ids.iter().filter(|user| seen.insert(*user)).collect();
+    if distinct.len() > most {
+        let problem = format!("has {} different entries; at most {most} are allowed", distinct.len());
+        fields.take::<()>("user_ids", Err(Violation::new(problem)));
+        return Vec::new();
+    }
+    distinct
+        .into_iter()
+        .filter_map(|user| fields.take("user_ids", caller.parse_other(user)))
+        .collect()
+}
+
+/// How a group is to work.
+pub(crate) fn settings(fields: &mut Fields, settings: &v1::GroupSettings) -> Option<GroupSettings> {
+    let member_may = fields.take("settings.member_permissions", permissions(&settings.member_permissions))?;
+    let admin_may = fields.take("settings.admin_permissions", permissions(&settings.admin_permissions))?;
+    let parsed = GroupSettings::new(member_may, admin_may, settings.shows_history);
+    fields.take("settings", parsed)
+}
+
+fn permissions(values: &[i32]) -> Result<Permissions, Violation> {
+    values.iter().try_fold(Permissions::NONE, |permissions, value| {
+        let permission = match v1::GroupPermission::try_from(*value) {
+            Ok(v1::GroupPermission::SendMessages) => Permission::SendMessages,
+            Ok(v1::GroupPermission::AddMembers) => Permission::AddMembers,
+            Ok(v1::GroupPermission::EditInfo) => Permission::EditInfo,
+            Ok(v1::GroupPermission::RemoveMembers) => Permission::RemoveMembers,
+            Ok(v1::GroupPermission::ManageRoles) => Permission::ManageRoles,
+            Ok(v1::GroupPermission::ChangeSettings) => Permission::ChangeSettings,
+            Ok(v1::GroupPermission::Unspecified) | Err(_) => {
+                return Err(Violation::new(format!(
+                    "has {value}, which is no permission of this version"
+                )));
+            }
+        };
+        Ok(permissions.and(permission))
+    })
+}

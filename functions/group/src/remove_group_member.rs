@@ -1,0 +1,59 @@
+//! Removes a member of a lower role from a group.
+
+use chat_contract::v1::{RemoveGroupMemberRequest, RemoveGroupMemberResponse};
+use chat_domain::{ConversationId, RequestId};
+use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
+use chat_sealing::Sealer;
+use chat_stores::mongo::Timeline;
+use chat_stores::postgres::{GroupCall, Postgres};
+
+use crate::change::complete;
+use crate::parse;
+
+/// The RPC `RemoveGroupMember`.
+#[derive(Debug, FromSettings)]
+pub struct RemoveGroupMember {
+    postgres: Postgres,
+    timeline: Timeline,
+}
+
+impl Operation for RemoveGroupMember {
+    type Request = RemoveGroupMemberRequest;
+
+    const DELIVERS: bool = true;
+
+    async fn call(
+        &self,
+        context: &CallContext,
+        request: RemoveGroupMemberRequest,
+    ) -> Result<Answer<RemoveGroupMemberResponse>, Failure> {
+        let caller = context.caller()?;
+        let mut fields = Fields::default();
+        let conversation = fields.take("conversation_id", request.conversation_id.parse());
+        let user = fields.take("user_id", caller.parse_other(&request.user_id));
+        let request_id = fields.take("request_id", request.request_id.parse::<RequestId>());
+        let (Some(conversation), Some(user), Some(request_id)) = (conversation, user, request_id) else {
+            return Err(fields.refuse());
+        };
+        let call = GroupCall {
+            conversation,
+            actor: &caller.user,
+            request_hash: &request_id.hash(),
+            content_hash: &parse::hash(&request),
+        };
+        let removed = self.postgres.remove_group_member(call, &user).await??;
+        let changed = complete(&self.postgres, &self.timeline, &caller.user, removed).await?;
+        changed.show(|conversation, _| RemoveGroupMemberResponse {
+            conversation: Some(conversation),
+        })
+    }
+
+    async fn seal(&self, conversations: Vec<ConversationId>) {
+        Sealer::new(&self.postgres, &self.timeline)
+            .seal_all(&conversations)
+            .await;
+    }
+}
+
+#[cfg(test)]
+mod tests;
