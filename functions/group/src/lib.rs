@@ -36,3 +36,8 @@ pub const FUNCTIONS: &[Function] = &[
     Function::operation::<TransferGroupOwnership>(),
     Function::operation::<UpdateGroup>(),
 ];
+
+#[cfg(test)]
+mod deaths;
+#[cfg(test)]
+mod scene;

@@ -33,6 +33,7 @@ async fn a_fresh_conversation_is_empty_for_both() {
         user_id: id.to_owned(),
         read_seq: 0,
         joined_revision: 0,
+        ..Member::default()
     };
     let expected = Conversation {
         conversation_id: conversation.to_string(),
@@ -44,6 +45,7 @@ async fn a_fresh_conversation_is_empty_for_both() {
         last_message: None,
         created_at: seen.created_at,
         last_activity_at: seen.created_at,
+        group: None,
     };
     assert!(seen.created_at.is_some());
     assert_eq!(seen, expected);

@@ -165,7 +165,7 @@ impl Model {
         let history = self.stores.history(self.conversation).await;
         let stored = history.into_iter().filter_map(|entry| match entry.kind {
             EntryKind::Message(message) => Some(*message),
-            EntryKind::Void | EntryKind::Unknown => None,
+            EntryKind::Group(_) | EntryKind::Void | EntryKind::Unknown => None,
         });
         let stored: Vec<_> = stored.collect();
         for (who, member) in self.members.iter().enumerate() {

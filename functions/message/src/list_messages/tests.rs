@@ -93,6 +93,7 @@ async fn messages_are_listed_as_they_were_answered_to_their_senders() {
             messages: said.clone(),
             has_more_before: false,
             has_more_after: false,
+            ..ListMessagesResponse::default()
         };
         assert_eq!(answer.response, expected);
     }

@@ -31,7 +31,7 @@ async fn timeline(fixture: &Fixture, conversation: ConversationId) -> Vec<(i64, 
         .unwrap_or_default();
     let content = |kind| match kind {
         EntryKind::Message(message) => Some((message.seq, message.text)),
-        EntryKind::Void | EntryKind::Unknown => None,
+        EntryKind::Group(_) | EntryKind::Void | EntryKind::Unknown => None,
     };
     entries
         .into_iter()
