@@ -15,19 +15,19 @@ ALTER TABLE conversations
     ADD COLUMN deleted_at   timestamptz;
 
 ALTER TABLE members
-    ADD COLUMN role                  text   NOT NULL DEFAULT 'member' CHECK (role IN ('member', 'admin', 'owner')),
-    -- What ended stays: its row remembers operations, and tells the user's feed.
-    ADD COLUMN state                 text   NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'ended')),
-    ADD COLUMN ended_at              timestamptz,
+    -- Null in a direct conversation, as is the next one: there, neither takes room.
+    ADD COLUMN role                  text CHECK (role IN ('member', 'admin', 'owner')),
     -- The revision above which they see how the group changed.
-    ADD COLUMN visible_from_revision bigint NOT NULL DEFAULT 0,
+    ADD COLUMN visible_from_revision bigint,
+    -- Null: they are a member. What ended stays: its row remembers operations, and tells the user's feed.
+    ADD COLUMN ended_at              timestamptz,
     -- Null: not in the feed any more, as it ended long ago.
     ALTER COLUMN feed_revision DROP NOT NULL;
 
 -- What a user is in. The index of 0002 can go once no function asks it any more.
-CREATE INDEX members_of_user ON members (user_id, conversation_id) WHERE state = 'active';
-CREATE INDEX members_active ON members (conversation_id, user_id) WHERE state = 'active';
-CREATE INDEX members_ended ON members (user_id, ended_at) WHERE state = 'ended' AND feed_revision IS NOT NULL;
+CREATE INDEX members_of_user ON members (user_id, conversation_id) WHERE ended_at IS NULL;
+CREATE INDEX members_active ON members (conversation_id, user_id) WHERE ended_at IS NULL;
+CREATE INDEX members_ended ON members (user_id, ended_at) WHERE ended_at IS NOT NULL AND feed_revision IS NOT NULL;
 
 CREATE TABLE groups (
     conversation_id uuid    PRIMARY KEY REFERENCES conversations,
@@ -66,7 +66,7 @@ BEGIN
     IF p_low IS NOT NULL THEN
         RETURN members_told(p_low, p_high, p_actor);
     END IF;
-    RETURN ARRAY(SELECT m.user_id FROM members m WHERE m.conversation_id = p_conversation AND m.state = 'active' ORDER BY 1);
+    RETURN ARRAY(SELECT m.user_id FROM members m WHERE m.conversation_id = p_conversation AND m.ended_at IS NULL ORDER BY 1);
 END $$;
 
 -- Whether a role may all of this.
@@ -134,11 +134,11 @@ BEGIN
         IF substring(v_member.recent FROM v_position + 8 FOR 8) = p_content THEN
             RETURN group_unchanged('repeated', p_conversation);
         END IF;
-        IF v_member.state = 'active' AND v_conversation.deleted_at IS NULL THEN
+        IF v_member.ended_at IS NULL AND v_conversation.deleted_at IS NULL THEN
             RETURN group_unchanged('reused');
         END IF;
     END IF;
-    IF v_conversation.conversation_id IS NULL OR v_conversation.deleted_at IS NOT NULL OR v_member.state <> 'active' THEN
+    IF v_conversation.conversation_id IS NULL OR v_member.user_id IS NULL OR v_conversation.deleted_at IS NOT NULL OR v_member.ended_at IS NOT NULL THEN
         RETURN group_unchanged('missing');
     END IF;
     IF v_wait > 0 THEN
@@ -198,14 +198,14 @@ BEGIN
     PERFORM lock_feeds(p_users);
     v_now := clock_timestamp();
     UPDATE feeds f SET revision = f.revision + 1, conversation_count = f.conversation_count - 1 WHERE f.user_id = ANY (p_users);
-    UPDATE members m SET state = 'ended', ended_at = v_now, role = 'member', feed_revision = f.revision
+    UPDATE members m SET ended_at = v_now, role = 'member', feed_revision = f.revision
     FROM feeds f
     WHERE m.conversation_id = p_conversation AND m.user_id = ANY (p_users) AND f.user_id = m.user_id;
     -- What ended long ago leaves the feed. Locked rows are passed over: who holds them may wait for this feed.
     FOREACH v_user IN ARRAY p_users LOOP
         SELECT array_agg(g.conversation_id), max(g.feed_revision) INTO v_gone, v_floor FROM (
             SELECT m.conversation_id, m.feed_revision FROM members m
-            WHERE m.user_id = v_user AND m.state = 'ended' AND m.feed_revision IS NOT NULL AND m.ended_at < v_now - c_kept_for
+            WHERE m.user_id = v_user AND m.feed_revision IS NOT NULL AND m.ended_at < v_now - c_kept_for
             ORDER BY m.ended_at LIMIT 100
             FOR NO KEY UPDATE SKIP LOCKED
         ) g;
@@ -236,13 +236,13 @@ BEGIN
     UPDATE feeds f SET revision = f.revision + 1, conversation_count = f.conversation_count + 1 WHERE f.user_id = ANY (v_users);
     -- What was said before is not unread to who comes, whether they see it or not.
     INSERT INTO members AS m (
-        conversation_id, user_id, joined_revision, visible_from_seq, visible_from_revision, caught_up_seq, feed_revision)
-    SELECT p_conversation, f.user_id, v_conversation.revision + 1,
+        conversation_id, user_id, role, joined_revision, visible_from_seq, visible_from_revision, caught_up_seq, feed_revision)
+    SELECT p_conversation, f.user_id, 'member', v_conversation.revision + 1,
            CASE WHEN v_hides THEN v_conversation.message_count ELSE 0 END,
            CASE WHEN v_hides THEN v_conversation.revision ELSE 0 END, v_conversation.message_count, f.revision
     FROM feeds f WHERE f.user_id = ANY (v_users)
     ON CONFLICT (conversation_id, user_id) DO UPDATE SET
-        state = 'active', ended_at = NULL, role = 'member', joined_revision = EXCLUDED.joined_revision,
+        ended_at = NULL, role = 'member', joined_revision = EXCLUDED.joined_revision,
         visible_from_seq = EXCLUDED.visible_from_seq, visible_from_revision = EXCLUDED.visible_from_revision,
         caught_up_seq = EXCLUDED.caught_up_seq, feed_revision = EXCLUDED.feed_revision;
     RETURN v_users;
@@ -376,7 +376,7 @@ BEGIN
     v_new := ARRAY(
         SELECT u FROM unnest(p_users) u
         WHERE NOT EXISTS (
-            SELECT FROM members m WHERE m.conversation_id = p_conversation AND m.user_id = u AND m.state = 'active')
+            SELECT FROM members m WHERE m.conversation_id = p_conversation AND m.user_id = u AND m.ended_at IS NULL)
         ORDER BY u COLLATE "C");
     v_users := friends_among(p_actor, v_new);
     IF (SELECT c.member_count FROM conversations c WHERE c.conversation_id = p_conversation) + cardinality(v_users)
@@ -414,7 +414,7 @@ BEGIN
         RETURN v_change;
     END IF;
     SELECT m.role INTO v_role FROM members m
-    WHERE m.conversation_id = p_conversation AND m.user_id = p_user AND m.state = 'active';
+    WHERE m.conversation_id = p_conversation AND m.user_id = p_user AND m.ended_at IS NULL;
     IF NOT FOUND THEN
         RETURN group_unchanged('no_member');
     END IF;
@@ -455,7 +455,7 @@ BEGIN
     END IF;
     SELECT m.role INTO v_own FROM members m WHERE m.conversation_id = p_conversation AND m.user_id = p_actor;
     SELECT m.role INTO v_role FROM members m
-    WHERE m.conversation_id = p_conversation AND m.user_id = p_user AND m.state = 'active';
+    WHERE m.conversation_id = p_conversation AND m.user_id = p_user AND m.ended_at IS NULL;
     IF NOT FOUND THEN
         RETURN group_unchanged('no_member');
     END IF;
@@ -549,7 +549,7 @@ BEGIN
     SELECT greatest(coalesce(ceil(extract(epoch FROM b.used_until - clock_timestamp()) * 1000000)::bigint - p_burst_us, 0), 0)
     INTO wait_us
     FROM members m LEFT JOIN budgets b ON b.user_id = p_actor AND b.class = 'write'
-    WHERE m.conversation_id = p_conversation AND m.user_id = p_actor AND m.state = 'active';
+    WHERE m.conversation_id = p_conversation AND m.user_id = p_actor AND m.ended_at IS NULL;
     IF NOT FOUND THEN
         RETURN;
     END IF;
@@ -564,7 +564,7 @@ BEGIN
     END IF;
     -- Members of a deleted group are none.
     SELECT * INTO v_member FROM members m
-    WHERE m.conversation_id = p_conversation AND m.user_id = p_actor AND m.state = 'active' FOR NO KEY UPDATE;
+    WHERE m.conversation_id = p_conversation AND m.user_id = p_actor AND m.ended_at IS NULL FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN;
     END IF;
@@ -580,7 +580,7 @@ BEGIN
     ELSE
         v_may_send := may(v_member.role, v_conversation.member_may, v_conversation.admin_may, c_send_messages);
         member_ids := ARRAY(
-            SELECT m.user_id FROM members m WHERE m.conversation_id = p_conversation AND m.state = 'active' ORDER BY 1);
+            SELECT m.user_id FROM members m WHERE m.conversation_id = p_conversation AND m.ended_at IS NULL ORDER BY 1);
     END IF;
 
     v_position := position(p_op IN v_member.recent);
@@ -696,7 +696,7 @@ BEGIN
     wait_us := budget_wait(p_actor, 'write', p_burst_us);
     SELECT * INTO v_conversation FROM conversations c WHERE c.conversation_id = p_conversation;
     SELECT * INTO v_member FROM members m
-    WHERE m.conversation_id = p_conversation AND m.user_id = p_actor AND m.state = 'active';
+    WHERE m.conversation_id = p_conversation AND m.user_id = p_actor AND m.ended_at IS NULL;
     IF NOT FOUND THEN
         RETURN;
     END IF;
@@ -708,7 +708,7 @@ BEGIN
     IF least(p_read_seq, counted_seq) > v_member.read_seq THEN
         -- Another call of theirs may have been faster.
         UPDATE members m SET read_seq = greatest(m.read_seq, least(p_read_seq, counted_seq))
-        WHERE m.conversation_id = p_conversation AND m.user_id = p_actor AND m.state = 'active'
+        WHERE m.conversation_id = p_conversation AND m.user_id = p_actor AND m.ended_at IS NULL
         RETURNING * INTO v_member;
         IF NOT FOUND THEN
             RETURN;

@@ -274,7 +274,8 @@ macro_rules! conversation_columns {
     () => {
         concat!(
             "c.conversation_id, c.revision, c.message_count, c.created_at, c.last_activity_at, c.closed_seq,
-             m.user_id, m.read_seq, m.joined_revision, m.visible_from_seq, m.visible_from_revision, m.role,
+             m.user_id, m.read_seq, m.joined_revision, m.visible_from_seq, m.role,
+             coalesce(m.visible_from_revision, 0) AS visible_from_revision,
              c.member_may, c.admin_may, c.member_count,
              g.name AS group_name, g.description AS group_description, g.avatar_url AS group_avatar_url,
              g.shows_history, g.state_revision, x.user_ids, x.read_seqs, x.joined_revisions, x.roles,
@@ -307,7 +308,7 @@ macro_rules! group_of {
                      array_agg(x.joined_revision) AS joined_revisions, array_agg(x.role) AS roles
                  FROM (
                      SELECT * FROM members x
-                     WHERE c.low_user_id IS NULL AND x.conversation_id = c.conversation_id AND x.state = 'active'
+                     WHERE c.low_user_id IS NULL AND x.conversation_id = c.conversation_id AND x.ended_at IS NULL
                      ORDER BY x.user_id LIMIT ",
             $members,
             ") x
@@ -337,7 +338,7 @@ macro_rules! members_by_keys {
         concat!(
             "CROSS JOIN LATERAL (
                  SELECT * FROM members m
-                 WHERE m.conversation_id = c.conversation_id AND m.user_id = $1 AND m.state = 'active' OFFSET 0
+                 WHERE m.conversation_id = c.conversation_id AND m.user_id = $1 AND m.ended_at IS NULL OFFSET 0
              ) m LEFT JOIN LATERAL (
                  SELECT * FROM members o
                  WHERE o.conversation_id = c.conversation_id
@@ -364,12 +365,13 @@ pub const APPEND: &str = "SELECT * FROM append($1, $2, $3, $4, $5, $6, $7, $8, $
 
 /// The statement of [`Postgres::lookup_membership`].
 pub const LOOKUP_MEMBERSHIP: &str =
-    "SELECT c.revision, c.message_count, m.visible_from_seq, m.visible_from_revision, c.closed_seq,
+    "SELECT c.revision, c.message_count, m.visible_from_seq, c.closed_seq,
+         coalesce(m.visible_from_revision, 0) AS visible_from_revision,
          c.kind = 'group' AS is_group,
          CASE WHEN c.uncounted_seq > c.closed_seq THEN uncounted_above(c.conversation_id, c.closed_seq) END AS uncounted,
          c.allocated_at, clock_timestamp() AS now
      FROM members m JOIN conversations c USING (conversation_id)
-     WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.state = 'active'";
+     WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL";
 
 /// The statement of [`Postgres::list_conversations`]. What costs is looked up for the conversations of the page only. The
 /// array keeps the planner from reading all conversations there are.
@@ -381,7 +383,7 @@ pub const LIST_CONVERSATIONS: &str = concat!(
     " FROM (
            SELECT c.* FROM conversations c
            WHERE b.wait_us = 0
-             AND c.conversation_id = ANY (ARRAY(SELECT m.conversation_id FROM members m WHERE m.user_id = $1 AND m.state = 'active'))
+             AND c.conversation_id = ANY (ARRAY(SELECT m.conversation_id FROM members m WHERE m.user_id = $1 AND m.ended_at IS NULL))
              AND ($2::timestamptz IS NULL OR (c.last_activity_at, c.conversation_id) < ($2, $3::uuid))
            ORDER BY c.last_activity_at DESC, c.conversation_id DESC
            LIMIT $4
@@ -403,7 +405,7 @@ pub(super) struct RawConversation {
     joined_revision: i64,
     visible_from_seq: i64,
     visible_from_revision: i64,
-    role: String,
+    role: Option<String>,
     other_id: Option<String>,
     other_read_seq: Option<i64>,
     other_joined_revision: Option<i64>,
@@ -435,7 +437,7 @@ impl RawConversation {
                 shows_history: self.shows_history?,
             },
             member_count: self.member_count,
-            role: role_of(&self.role),
+            role: role_of(self.role.as_deref()?),
             state_revision: self.state_revision?,
         })
     }
@@ -465,7 +467,7 @@ impl RawConversation {
             user_id: std::mem::take(&mut self.user_id),
             read_seq: self.read_seq,
             joined_revision: self.joined_revision,
-            role: self.group_name.is_some().then(|| role_of(&self.role)),
+            role: self.role.as_deref().map(role_of),
         });
         members.sort_by(|one, other| one.user_id.cmp(&other.user_id));
         members
@@ -648,7 +650,7 @@ impl Postgres {
                     newest_seq!(),
                     " FROM ",
                     memberships!(100),
-                    " WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.state = 'active'"
+                    " WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL"
                 ))
                 .bind(conversation.uuid())
                 .bind(user.as_str())
@@ -684,10 +686,11 @@ impl Postgres {
         let row: Option<(i64, i64, i64, Vec<String>)> = self
             .fetch_optional("look up a membership and charge a call", || {
                 sqlx::query_as(
-                    "SELECT charge($2, 'write', $3, $4), m.visible_from_seq, m.visible_from_revision,
+                    "SELECT charge($2, 'write', $3, $4), m.visible_from_seq,
+                         coalesce(m.visible_from_revision, 0),
                          told(c.conversation_id, c.low_user_id, c.high_user_id, m.user_id)
                      FROM members m JOIN conversations c USING (conversation_id)
-                     WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.state = 'active'",
+                     WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL",
                 )
                 .bind(conversation.uuid())
                 .bind(user.as_str())
@@ -761,7 +764,7 @@ impl Postgres {
                                WHERE missing.conversation_id = m.conversation_id))
                      FROM unnest($2::uuid[], $3::bigint[]) AS asked (conversation_id, through)
                      JOIN members m USING (conversation_id)
-                     WHERE m.user_id = $1 AND m.state = 'active'"
+                     WHERE m.user_id = $1 AND m.ended_at IS NULL"
                 ))
                 .bind(user.as_str())
                 .bind(&conversations)

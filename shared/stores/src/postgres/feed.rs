@@ -191,14 +191,14 @@ impl Postgres {
                          UNION ALL
                          (SELECT m.feed_revision, NULL, NULL, NULL, m.conversation_id
                           FROM members m
-                          WHERE m.user_id = $1 AND m.feed_revision > $2 AND (m.feed_revision > $3 OR m.state = 'active')
+                          WHERE m.user_id = $1 AND m.feed_revision > $2 AND (m.feed_revision > $3 OR m.ended_at IS NULL)
                           ORDER BY m.feed_revision LIMIT $4)
                          ORDER BY 1 LIMIT $4
                      ) p LEFT JOIN LATERAL (SELECT ",
                     conversation_columns!(),
                     " FROM ",
                     memberships!(10),
-                    " WHERE m.conversation_id = p.membership_of AND m.user_id = $1 AND m.state = 'active') v ON true
+                    " WHERE m.conversation_id = p.membership_of AND m.user_id = $1 AND m.ended_at IS NULL) v ON true
                      ORDER BY p.place"
                 ))
                 .bind(user.as_str())

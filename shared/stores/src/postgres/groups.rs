@@ -455,11 +455,11 @@ impl Postgres {
                      FROM (
                          SELECT EXISTS (
                              SELECT FROM members m JOIN conversations c USING (conversation_id)
-                             WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.state = 'active' AND c.kind = 'group'
+                             WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL AND c.kind = 'group'
                          ) AS is_member
                      ) asker LEFT JOIN LATERAL (
                          SELECT * FROM members x
-                         WHERE asker.is_member AND x.conversation_id = $1 AND x.state = 'active'
+                         WHERE asker.is_member AND x.conversation_id = $1 AND x.ended_at IS NULL
                            AND ($3::text IS NULL OR x.user_id > $3)
                          ORDER BY x.user_id LIMIT $4
                      ) x ON true
