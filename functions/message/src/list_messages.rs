@@ -9,7 +9,7 @@ use chat_contract::v1::{ListMessagesRequest, ListMessagesResponse};
 use chat_domain::{ConversationId, GROUP_CHANGES_PER_PAGE_MAX, PAGE_WAITS, PageSize, VOIDS_MAX, at_least};
 use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
 use chat_sealing::{Sealer, Stretch};
-use chat_stores::mongo::{Consistency, HistoryRange, MessageEntry, RevisionRange, Timeline};
+use chat_stores::mongo::{Consistency, GroupStretch, HistoryRange, MessageEntry, Timeline};
 use chat_stores::postgres::{Membership, Postgres};
 use chat_stores::{GroupEntry, StoreError};
 
@@ -53,24 +53,17 @@ impl Operation for ListMessages {
             parts.hide(&membership);
         }
         let through = self.settle(conversation, page, &membership, &mut parts).await?;
-        let (entries, has_more_before, has_more_after) = page.answer(parts, &membership, through);
-        let elsewhere = chat_view::quoted_elsewhere(entries.iter());
-        let changes = changes_of(
-            conversation,
-            &entries,
-            has_more_before,
-            has_more_after,
-            &membership,
-            through,
-        );
+        let shown = page.answer(parts, &membership, through);
+        let elsewhere = chat_view::quoted_elsewhere(shown.messages.iter());
+        let changes = shown.stretch(conversation, &membership, through);
         let (quoted, changes) = tokio::try_join!(
             self.timeline.list_previews(&elsewhere),
             self.list_changes(&membership, changes)
         )?;
         Ok(ListMessagesResponse {
-            messages: chat_view::messages(entries, &quoted, membership.window),
-            has_more_before,
-            has_more_after,
+            messages: chat_view::messages(shown.messages, &quoted, membership.window),
+            has_more_before: shown.has_more_before,
+            has_more_after: shown.has_more_after,
             group_changes: changes.into_iter().map(chat_view::group_change).collect(),
         }
         .into())
@@ -97,12 +90,16 @@ impl ListMessages {
     }
 
     /// Reads how the group changed between the messages of a page.
-    async fn list_changes(&self, membership: &Membership, range: RevisionRange) -> Result<Vec<GroupEntry>, StoreError> {
+    async fn list_changes(
+        &self,
+        membership: &Membership,
+        stretch: GroupStretch,
+    ) -> Result<Vec<GroupEntry>, StoreError> {
         if !membership.is_group {
             return Ok(Vec::new());
         }
         self.timeline
-            .list_group_changes(range, GROUP_CHANGES_PER_PAGE_MAX)
+            .list_group_changes(stretch, GROUP_CHANGES_PER_PAGE_MAX)
             .await
     }
 
@@ -246,24 +243,27 @@ impl Parts {
     }
 }
 
-/// The changes that belong to a page: those above its first message, or from the edge of the caller's window on where there is
-/// nothing before; and those up to its last message, or to the head where there is nothing after.
-fn changes_of(
-    conversation: ConversationId,
-    messages: &[MessageEntry],
+/// What a page shows.
+struct Shown {
+    messages: Vec<MessageEntry>,
     has_more_before: bool,
     has_more_after: bool,
-    membership: &Membership,
-    through: Option<i64>,
-) -> RevisionRange {
-    let edge = membership.window.edge_revision();
-    let head = through.unwrap_or(membership.revision);
-    let first = messages.first().filter(|_| has_more_before);
-    let last = messages.last().filter(|_| has_more_after);
-    RevisionRange {
-        conversation,
-        after: first.map_or(edge, |first| first.revision).max(edge),
-        through: last.map_or(head, |last| last.revision).min(head),
+    /// The next message's seq, or the one that the page was to end below.
+    next_seq: Option<i64>,
+}
+
+impl Shown {
+    /// The changes of the group that belong to the page: each stands below the message after which it happened, whose page
+    /// it is on.
+    fn stretch(&self, conversation: ConversationId, membership: &Membership, through: Option<i64>) -> GroupStretch {
+        let first = self.messages.first().filter(|_| self.has_more_before);
+        GroupStretch {
+            conversation,
+            from_seq: first.map_or(0, |first| first.seq),
+            below_seq: self.next_seq.unwrap_or(i64::MAX),
+            after: membership.window.edge_revision(),
+            through: through.unwrap_or(membership.revision),
+        }
     }
 }
 
@@ -367,9 +367,8 @@ impl Page {
         missing
     }
 
-    /// Puts the page together, up to this revision when that is not all of it. Answers the messages and whether there may be
-    /// more before and after them.
-    fn answer(self, parts: Parts, membership: &Membership, through: Option<i64>) -> (Vec<MessageEntry>, bool, bool) {
+    /// Puts the page together, up to this revision when that is not all of it.
+    fn answer(self, parts: Parts, membership: &Membership, through: Option<i64>) -> Shown {
         let Parts {
             mut below, mut above, ..
         } = parts;
@@ -382,21 +381,29 @@ impl Page {
             let edge = membership.window.edge();
             matches!(self.above, Some((HistoryRange::After(seq), _)) if seq > edge && membership.message_count > edge)
         };
-        let has_more_after = match self.above {
+        let next_seq = match self.above {
             Some((_, limit)) => {
-                let surplus = above.len() > limit;
+                let next = above.get(limit).map(|next| next.seq);
                 above.truncate(limit);
-                surplus
+                next
             }
             // Whatever is at or above the seq where the page ends.
-            None => matches!(self.below, Some((HistoryRange::Before(seq), _)) if membership.message_count >= seq),
+            None => match self.below {
+                Some((HistoryRange::Before(seq), _)) if membership.message_count >= seq => Some(seq),
+                _ => None,
+            },
         };
         let mut messages = below;
         messages.append(&mut above);
         if let Some(through) = through {
             messages.retain(|message| message.revision <= through);
         }
-        (messages, has_more_before, has_more_after || through.is_some())
+        Shown {
+            messages,
+            has_more_before,
+            has_more_after: next_seq.is_some() || through.is_some(),
+            next_seq,
+        }
     }
 }
 

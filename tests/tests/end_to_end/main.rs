@@ -7,6 +7,7 @@
 )]
 
 mod gathering;
+mod groups;
 mod harness;
 mod many;
 mod races;

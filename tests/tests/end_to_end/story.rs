@@ -25,6 +25,7 @@ fn member(user: &str, read_seq: i64) -> Member {
         user_id: user.into(),
         read_seq,
         joined_revision: 0,
+        ..Member::default()
     }
 }
 

@@ -136,6 +136,7 @@ async fn an_answer_is_its_message_and_its_trailers_in_both_forms() {
         messages: vec![sent],
         has_more_before: false,
         has_more_after: false,
+        ..ListMessagesResponse::default()
     };
     let expected = [frame(&page), framed(0x80, b"grpc-status:0\r\n")].concat();
     let binary = wire.post(ListMessagesRequest::PATH, BINARY, frame(&request)).await;

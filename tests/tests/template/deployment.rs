@@ -322,7 +322,15 @@ fn functions_may_do_what_their_clients_call_and_nothing_else() {
             | "RemoveFriend"
             | "OpenDirectConversation"
             | "MarkConversationRead"
-            | "SendMessage" => vec![writes, reads, posts],
+            | "SendMessage"
+            | "CreateGroup"
+            | "UpdateGroup"
+            | "DeleteGroup"
+            | "AddGroupMembers"
+            | "RemoveGroupMember"
+            | "SetGroupMemberRole"
+            | "TransferGroupOwnership"
+            | "LeaveGroup" => vec![writes, reads, posts],
             _ => vec![],
         }
     };

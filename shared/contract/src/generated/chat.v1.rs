@@ -606,8 +606,9 @@ pub struct ListMessagesResponse {
     /// Whether there may be newer messages above this page. With no messages: one is still being written; ask again.
     #[prost(bool, tag = "3")]
     pub has_more_after: bool,
-    /// How the group changed within this page, by increasing revision: above its first message, or since the beginning where there
-    /// is nothing before, and up to its last one, or to now where there is nothing after. At most the 100 newest.
+    /// How the group changed, by increasing revision: what happened after the page's first message, or since the beginning where
+    /// there is nothing before, until the next page's first one, or until now. So each change is on one page. At most the 100
+    /// newest.
     #[prost(message, repeated, tag = "4")]
     pub group_changes: ::prost::alloc::vec::Vec<GroupChange>,
 }

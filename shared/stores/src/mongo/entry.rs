@@ -100,7 +100,7 @@ pub struct PlaceEntry {
 }
 
 const KIND_MESSAGE: &str = "message";
-pub(super) const KIND_GROUP: &str = "group";
+const KIND_GROUP: &str = "group";
 const KIND_VOID: &str = "void";
 
 /// An entry as MongoDB keeps it, to be written. What only messages have is absent in voids, so that the partial indexes pass

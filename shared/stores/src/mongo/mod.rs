@@ -4,4 +4,4 @@ mod entry;
 mod timeline;
 
 pub use entry::{Entry, EntryKind, MessageEntry, PlaceEntry, PreviewEntry, ReplyEntry};
-pub use timeline::{Consistency, Heads, HistoryRange, Inserted, RevisionRange, SeqRange, Slot, Timeline};
+pub use timeline::{Consistency, GroupStretch, Heads, HistoryRange, Inserted, RevisionRange, SeqRange, Slot, Timeline};

@@ -22,8 +22,7 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::entry::{
-    Document, Entry, EntryKind, KIND_GROUP, MessageEntry, PlaceEntry, PreviewEntry, from_bson_uuid, read_seq,
-    to_bson_uuid,
+    Document, Entry, EntryKind, MessageEntry, PlaceEntry, PreviewEntry, from_bson_uuid, read_seq, to_bson_uuid,
 };
 use crate::{GroupEntry, StoreError, StoreErrorKind};
 use chat_operation::{FromSettings, Settings, SettingsError};
@@ -33,6 +32,7 @@ const COLLECTION: &str = "timeline";
 /// The indexes, by name: who reads many ranges at once names the one to use, which spares the server a plan for each.
 const REVISION_INDEX: &str = "revision";
 const SEQ_INDEX: &str = "seq";
+const GROUP_INDEX: &str = "group";
 const ID_INDEX: &str = "_id_";
 
 const MONGODB_URI: &str = "MONGODB_URI";
@@ -125,6 +125,21 @@ pub struct SeqRange {
     pub through: i64,
 }
 
+/// The changes of a group that belong to a part of its history.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct GroupStretch {
+    /// The group.
+    pub conversation: ConversationId,
+    /// The newest seq when they happened, at least.
+    pub from_seq: i64,
+    /// The newest seq when they happened was below this one.
+    pub below_seq: i64,
+    /// Where their revisions start, exclusive.
+    pub after: i64,
+    /// Where they end, inclusive.
+    pub through: i64,
+}
+
 /// What a page of history is sure to show.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Consistency {
@@ -191,6 +206,15 @@ impl Timeline {
             unique(doc! { "conversation_id": 1, "revision": 1 }, REVISION_INDEX, None),
             unique(doc! { "conversation_id": 1, "seq": 1 }, SEQ_INDEX, Some("seq")),
             unique(doc! { "conversation_id": 1, "sender": 1, "op": 1 }, "op", Some("op")),
+            IndexModel::builder()
+                .keys(doc! { "conversation_id": 1, "group.after_seq": 1, "revision": 1 })
+                .options(
+                    IndexOptions::builder()
+                        .name(GROUP_INDEX.to_owned())
+                        .partial_filter_expression(doc! { "group.after_seq": { "$exists": true } })
+                        .build(),
+                )
+                .build(),
         ];
         let collection = self.collection().await?;
         collection
@@ -389,17 +413,18 @@ impl Timeline {
         Ok(found)
     }
 
-    /// Reads how a group changed within a range of revisions, by increasing revision: the newest ones, at most so many.
-    pub async fn list_group_changes(&self, range: RevisionRange, limit: usize) -> Result<Vec<GroupEntry>, StoreError> {
+    /// Reads how a group changed while its newest seq was in a range, by increasing revision: the newest ones, at most so many.
+    pub async fn list_group_changes(&self, stretch: GroupStretch, limit: usize) -> Result<Vec<GroupEntry>, StoreError> {
         const ACTION: &str = "list changes of a group";
-        let Some(mut filter) = any_of(&[range]) else {
-            return Ok(Vec::new());
+        let filter = doc! {
+            "conversation_id": to_bson_uuid(stretch.conversation.uuid()),
+            "group.after_seq": { "$gte": stretch.from_seq, "$lt": stretch.below_seq },
+            "revision": { "$gt": stretch.after, "$lte": stretch.through },
         };
-        filter.insert("kind", KIND_GROUP);
         let options = FindOptions::builder()
-            .sort(doc! { "revision": -1 })
+            .sort(doc! { "group.after_seq": -1, "revision": -1 })
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-            .hint(by_name(REVISION_INDEX))
+            .hint(by_name(GROUP_INDEX))
             .build();
         let found = self.find_all(ACTION, filter, options, Entry::read).await?;
         let changes = found.into_iter().rev().filter_map(|entry| match entry.kind {
