@@ -771,6 +771,8 @@ impl About {
         match self.members.get_mut(user) {
             Some(known) if known.as_of > as_of => {}
             Some(known) => *known = standing,
+            // Who was not on a list of all was no member by then.
+            None if as_of < self.listed_at => {}
             None => drop(self.members.insert(user.to_owned(), standing)),
         }
     }

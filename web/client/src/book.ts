@@ -223,6 +223,21 @@ export class Book {
           );
         }
         break;
+      case "groupChanged":
+        if (isKnown) {
+          const { change, group, members } = happening;
+          return this.#afterStep(id, (it) => it.takePushedChange(change, group, members, previousRevision), "gapSync");
+        }
+        break;
+      case "membershipEnded":
+        if (feedRevision > 0) {
+          const { isNews, step } = this.#feed.hears(`membership:${id}`, false, feedRevision);
+          if (isNews) {
+            this.#removeConversation(id);
+          }
+          return this.#feedStep(step);
+        }
+        break;
       case "readPositionMoved":
         if (isKnown) {
           const { userId, readSeq, unreadCount, countedSeq } = happening;

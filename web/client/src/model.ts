@@ -12,12 +12,21 @@ import {
   type FeedCursor as FeedCursorProto,
   type FeedSync as FeedSyncProto,
   type LastMessage as LastMessageProto,
+  type Member as MemberProto,
   MembershipState,
   SyncConversationsRequestSchema,
   type SyncConversationsRequest as SyncRequestProto,
   type SyncConversationsResponse as SyncResponseProto,
 } from "./generated/chat/v1/conversation_pb.ts";
 import { type Friend as FriendProto, FriendState } from "./generated/chat/v1/friend_pb.ts";
+import {
+  GroupAction as GroupActionProto,
+  type GroupChange as GroupChangeProto,
+  GroupPermission as GroupPermissionProto,
+  type Group as GroupProto,
+  GroupRole as GroupRoleProto,
+  type GroupSettings as GroupSettingsProto,
+} from "./generated/chat/v1/group_pb.ts";
 import type { LiveEvent as LiveEventProto } from "./generated/chat/v1/live_pb.ts";
 import type {
   ListMessagesResponse as ListMessagesProto,
@@ -69,16 +78,82 @@ export interface LastMessage {
   readonly sentAt: number;
 }
 
+/** What a member is to a group. Each role may do what those before it may. */
+export type GroupRole = "member" | "admin" | "owner";
+
+/** What may be allowed to a role; an owner may all of it. */
+export type GroupPermission =
+  | "sendMessages"
+  | "addMembers"
+  | "editInfo"
+  | "removeMembers"
+  | "manageRoles"
+  | "changeSettings";
+
+/** How a group works. */
+export interface GroupSettings {
+  /** What every member may. */
+  readonly memberPermissions: readonly GroupPermission[];
+  /** What admins may besides. */
+  readonly adminPermissions: readonly GroupPermission[];
+  /** Whether new members see what was said before they came. */
+  readonly showsHistory: boolean;
+}
+
+/** What a conversation is beyond one, if it is a group. */
+export interface Group {
+  readonly name: string;
+  readonly description: string;
+  readonly avatarUrl: string;
+  readonly settings: GroupSettings;
+  readonly memberCount: number;
+  /** What the user is in it. */
+  readonly role?: GroupRole | undefined;
+  /** Of two copies, the one with the greater value is newer. */
+  readonly stateRevision: number;
+}
+
+/** What happened to a group; `unknown` is what a later version of the service did. */
+export type GroupAction =
+  | "created"
+  | "renamed"
+  | "updated"
+  | "membersAdded"
+  | "memberRemoved"
+  | "memberLeft"
+  | "roleChanged"
+  | "ownershipTransferred"
+  | "unknown";
+
+/** A change of a group, as its history tells it. */
+export interface GroupChange {
+  readonly revision: number;
+  /** In the history it stands below the message with this seq. */
+  readonly afterSeq: number;
+  readonly actorId: string;
+  readonly action: GroupAction;
+  /** Whom it is about. */
+  readonly userIds: readonly string[];
+  /** The name that was given. */
+  readonly name: string;
+  /** The role that was given. */
+  readonly role?: GroupRole | undefined;
+  /** In milliseconds since 1970. */
+  readonly changedAt: number;
+}
+
 /** A member of a conversation, and how far they have read. */
 export interface Member {
   readonly userId: string;
   readonly readSeq: number;
+  /** In a group. */
+  readonly role?: GroupRole | undefined;
 }
 
 /** A conversation as the service tells of it. */
 export interface Conversation {
   readonly conversationId: string;
-  readonly kind: "direct" | "unknown";
+  readonly kind: "direct" | "group" | "unknown";
   readonly members: readonly Member[];
   readonly revision: number;
   readonly countedSeq: number;
@@ -86,6 +161,7 @@ export interface Conversation {
   readonly lastMessage?: LastMessage;
   readonly createdAt: number;
   readonly lastActivityAt: number;
+  readonly group?: Group | undefined;
 }
 
 /** How the user and another stand. */
@@ -126,10 +202,13 @@ export interface Page {
   readonly messages: readonly Message[];
   readonly hasMoreBefore: boolean;
   readonly hasMoreAfter: boolean;
+  /** How the group changed, by increasing revision. */
+  readonly changes: readonly GroupChange[];
 }
 
-/** One revision of a conversation: a message's present state, or nothing that this client knows. */
+/** One revision of a conversation: a message's present state, a change of the group, or nothing that this client knows. */
 export type Change =
+  | { readonly revision: number; readonly kind: "group"; readonly change: GroupChange }
   | { readonly revision: number; readonly kind: "message"; readonly message: Message }
   | { readonly revision: number; readonly kind: "void" | "unknown" };
 
@@ -146,6 +225,7 @@ export interface ConversationSync {
   readonly countedSeq: number;
   readonly unreadCount: number;
   readonly members: readonly Member[];
+  readonly group?: Group | undefined;
 }
 
 /** The newest state of one thing in the user's feed. */
@@ -184,7 +264,14 @@ export interface SyncAnswer {
 /** What happened, as a live event tells it. */
 export type Happening =
   | { readonly kind: "welcome"; readonly userId: string; readonly expiresAt: number }
-  | { readonly kind: "pong" | "poke" | "unknown" }
+  | { readonly kind: "pong" | "poke" | "membershipEnded" | "unknown" }
+  | {
+      readonly kind: "groupChanged";
+      readonly change: GroupChange;
+      readonly group: Group | undefined;
+      /** Those that the change is about, as they are now. */
+      readonly members: readonly Member[];
+    }
   | { readonly kind: "messageSent"; readonly message: Message }
   | {
       readonly kind: "readPositionMoved";
@@ -248,11 +335,106 @@ function toLastMessage(proto: LastMessageProto): LastMessage {
   };
 }
 
+const KINDS: Record<ConversationKind, Conversation["kind"]> = {
+  [ConversationKind.UNSPECIFIED]: "unknown",
+  [ConversationKind.DIRECT]: "direct",
+  [ConversationKind.GROUP]: "group",
+};
+
+const ROLES: Record<GroupRoleProto, GroupRole | undefined> = {
+  [GroupRoleProto.UNSPECIFIED]: undefined,
+  [GroupRoleProto.MEMBER]: "member",
+  [GroupRoleProto.ADMIN]: "admin",
+  [GroupRoleProto.OWNER]: "owner",
+};
+
+const PERMISSIONS: readonly (readonly [GroupPermissionProto, GroupPermission])[] = [
+  [GroupPermissionProto.SEND_MESSAGES, "sendMessages"],
+  [GroupPermissionProto.ADD_MEMBERS, "addMembers"],
+  [GroupPermissionProto.EDIT_INFO, "editInfo"],
+  [GroupPermissionProto.REMOVE_MEMBERS, "removeMembers"],
+  [GroupPermissionProto.MANAGE_ROLES, "manageRoles"],
+  [GroupPermissionProto.CHANGE_SETTINGS, "changeSettings"],
+];
+
+const ACTIONS: Record<GroupActionProto, GroupAction> = {
+  [GroupActionProto.UNSPECIFIED]: "unknown",
+  [GroupActionProto.CREATED]: "created",
+  [GroupActionProto.RENAMED]: "renamed",
+  [GroupActionProto.UPDATED]: "updated",
+  [GroupActionProto.MEMBERS_ADDED]: "membersAdded",
+  [GroupActionProto.MEMBER_REMOVED]: "memberRemoved",
+  [GroupActionProto.MEMBER_LEFT]: "memberLeft",
+  [GroupActionProto.ROLE_CHANGED]: "roleChanged",
+  [GroupActionProto.OWNERSHIP_TRANSFERRED]: "ownershipTransferred",
+};
+
+export function toMember({ userId, readSeq, role }: MemberProto): Member {
+  return { userId, readSeq: Number(readSeq), role: ROLES[role] };
+}
+
+function toPermissions(protos: readonly GroupPermissionProto[]): readonly GroupPermission[] {
+  return PERMISSIONS.filter(([proto]) => protos.includes(proto)).map(([, permission]) => permission);
+}
+
+function toGroupSettings(proto: GroupSettingsProto | undefined): GroupSettings {
+  return {
+    memberPermissions: toPermissions(proto?.memberPermissions ?? []),
+    adminPermissions: toPermissions(proto?.adminPermissions ?? []),
+    showsHistory: proto?.showsHistory ?? false,
+  };
+}
+
+/** A group's settings for a request. */
+export function fromGroupSettings(settings: GroupSettings) {
+  const numbers = (permissions: readonly GroupPermission[]) =>
+    PERMISSIONS.filter(([, permission]) => permissions.includes(permission)).map(([proto]) => proto);
+  return {
+    memberPermissions: numbers(settings.memberPermissions),
+    adminPermissions: numbers(settings.adminPermissions),
+    showsHistory: settings.showsHistory,
+  };
+}
+
+/** A role for a request. */
+export function fromGroupRole(role: "member" | "admin"): GroupRoleProto {
+  return role === "admin" ? GroupRoleProto.ADMIN : GroupRoleProto.MEMBER;
+}
+
+function toGroup(proto: GroupProto | undefined): Group | undefined {
+  return (
+    proto && {
+      name: proto.name,
+      description: proto.description,
+      avatarUrl: proto.avatarUrl,
+      settings: toGroupSettings(proto.settings),
+      memberCount: proto.memberCount,
+      role: ROLES[proto.role],
+      stateRevision: Number(proto.stateRevision),
+    }
+  );
+}
+
+function toGroupChange(proto: GroupChangeProto): GroupChange {
+  return {
+    revision: Number(proto.revision),
+    afterSeq: Number(proto.afterSeq),
+    actorId: proto.actorId,
+    action: ACTIONS[proto.action] ?? "unknown",
+    userIds: proto.userIds,
+    name: proto.name,
+    role: ROLES[proto.role],
+    changedAt: time(proto.changedAt),
+  };
+}
+
 export function toConversation(proto: ConversationProto): Conversation {
+  const group = toGroup(proto.group);
   return {
     conversationId: proto.conversationId,
-    kind: proto.kind === ConversationKind.DIRECT ? "direct" : "unknown",
-    members: proto.members.map(({ userId, readSeq }) => ({ userId, readSeq: Number(readSeq) })),
+    kind: KINDS[proto.kind] ?? "unknown",
+    members: proto.members.map(toMember),
+    ...(group && { group }),
     revision: Number(proto.revision),
     countedSeq: Number(proto.countedSeq),
     unreadCount: Number(proto.unreadCount),
@@ -286,6 +468,7 @@ export function toPage(proto: ListMessagesProto): Page {
     messages: proto.messages.map(toMessage),
     hasMoreBefore: proto.hasMoreBefore,
     hasMoreAfter: proto.hasMoreAfter,
+    changes: proto.groupChanges.map(toGroupChange),
   };
 }
 
@@ -342,6 +525,9 @@ export function toSyncAnswer(proto: SyncResponseProto): SyncAnswer {
             if (kind.case === "messageSent") {
               return { revision, kind: "message", message: toMessage(kind.value) };
             }
+            if (kind.case === "groupChanged") {
+              return { revision, kind: "group", change: toGroupChange(kind.value) };
+            }
             return { revision, kind: kind.case === "void" ? "void" : "unknown" };
           }),
           incomplete: sync.incomplete,
@@ -350,7 +536,8 @@ export function toSyncAnswer(proto: SyncResponseProto): SyncAnswer {
           cursorSeq: Number(sync.cursorSeq),
           countedSeq: Number(sync.countedSeq),
           unreadCount: Number(sync.unreadCount),
-          members: sync.members.map(({ userId, readSeq }) => ({ userId, readSeq: Number(readSeq) })),
+          members: sync.members.map(toMember),
+          group: toGroup(sync.group),
         },
       ];
     }),
@@ -381,9 +568,21 @@ function toHappening({ event }: LiveEventProto): Happening {
       return { kind: "welcome", userId: event.value.userId, expiresAt: time(event.value.expiresAt) };
     case "pong":
     case "poke":
+    case "membershipEnded":
       return { kind: event.case };
     case "messageSent":
       return { kind: "messageSent", message: toMessage(event.value) };
+    case "groupChanged": {
+      const { change, group, members } = event.value;
+      return change
+        ? {
+            kind: "groupChanged",
+            change: toGroupChange(change),
+            group: toGroup(group),
+            members: members.map(toMember),
+          }
+        : { kind: "unknown" };
+    }
     case "readPositionMoved": {
       const { userId, readSeq, unreadCount, countedSeq } = event.value;
       return {

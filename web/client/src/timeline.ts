@@ -13,7 +13,20 @@
  * The Rust client has the same rules; the scenarios in `shared/client/scenarios` hold both to them.
  */
 
-import type { Change, Conversation, ConversationSync, Cursor, LastMessage, Member, Message, Page } from "./model.ts";
+import type {
+  Change,
+  Conversation,
+  ConversationSync,
+  Cursor,
+  Group,
+  GroupChange,
+  GroupRole,
+  LastMessage,
+  Member,
+  Message,
+  Page,
+} from "./model.ts";
+import { Roster } from "./roster.ts";
 
 /** Hints above a gap that are kept; a client that misses more has to sync anyway. */
 export const HINTS_MAX = 1_000;
@@ -57,6 +70,10 @@ export interface ConversationState {
   readonly memberIds: readonly string[];
   /** The greatest seq that each member has marked as read, by user id. */
   readonly readSeqs: ReadonlyMap<string, number>;
+  /** What it is beyond a conversation, if it is a group; with what the user is in it. */
+  readonly group: Group | undefined;
+  /** The roles of the members that are known, by user id. */
+  readonly roles: ReadonlyMap<string, GroupRole>;
   readonly createdAt: number;
   readonly lastActivityAt: number;
   readonly lastMessage: LastMessage | undefined;
@@ -72,6 +89,8 @@ export interface ConversationState {
   readonly hasOlder: boolean;
   /** All known messages, by increasing seq. */
   readonly messages: readonly Message[];
+  /** How the group changed, as far as history was loaded, by increasing revision. */
+  readonly changes: readonly GroupChange[];
 }
 
 /** The line of a list as a device keeps it. */
@@ -93,6 +112,8 @@ export interface KeptTimeline {
   readonly hasOlder: boolean;
   readonly fromSeq: number;
   readonly messages: readonly Message[];
+  /** Absent in what was kept before there were groups. */
+  readonly changes?: readonly GroupChange[];
 }
 
 /** What a client knows of one conversation. */
@@ -101,7 +122,8 @@ export class Timeline {
   #userId: string;
   #kind: Conversation["kind"] = "unknown";
   #createdAt = 0;
-  #memberIds: readonly string[] = [];
+  readonly #roster = new Roster();
+  #group: Group | undefined;
   /** Members or not: news of a new member may come early. */
   #readSeqs: ReadonlyMap<string, number> = new Map();
   #phase: Phase = "closed";
@@ -117,6 +139,7 @@ export class Timeline {
   /** By seq, then by id: two messages with one seq, which no correct service hands out, are both seen. */
   #messages: readonly Message[] = [];
   #voids = new Set<number>();
+  #changes: readonly GroupChange[] = NO_CHANGES;
   /** Hints above a gap: revision → the revision before it. */
   #hints = new Map<number, number>();
   #lastMessage: LastMessage | undefined;
@@ -190,8 +213,10 @@ export class Timeline {
     this.#state ??= {
       conversationId: this.conversationId,
       kind: this.#kind,
-      memberIds: this.#memberIds,
+      memberIds: this.#roster.memberIds,
       readSeqs: this.#readSeqs,
+      group: this.#group && { ...this.#group, role: this.#roster.roles.get(this.#userId) },
+      roles: this.#roster.roles,
       createdAt: this.#createdAt,
       lastActivityAt: this.#lastActivityAt,
       lastMessage: this.#lastMessage,
@@ -201,6 +226,7 @@ export class Timeline {
       isWhole: this.isWhole,
       hasOlder: this.#hasOlder,
       messages: this.isLoaded ? this.#messages : NO_MESSAGES,
+      changes: this.isLoaded ? this.#changes : NO_CHANGES,
     };
     return this.#state;
   }
@@ -217,7 +243,11 @@ export class Timeline {
       conversation: {
         conversationId: this.conversationId,
         kind: this.#kind,
-        members: this.#memberIds.map((userId) => ({ userId, readSeq: readSeqOf(userId) })),
+        members: this.#roster.memberIds.map((userId) => {
+          const role = this.#roster.roles.get(userId);
+          return { userId, readSeq: readSeqOf(userId), ...(role && { role }) };
+        }),
+        ...(this.#group && { group: this.#group }),
         revision: this.#head,
         countedSeq: seq,
         unreadCount: unread,
@@ -257,6 +287,7 @@ export class Timeline {
       hasOlder: this.#hasOlder || isCut,
       fromSeq: isCut ? (messages[0]?.seq ?? 0) : this.#fromSeq,
       messages,
+      changes: isCut ? this.#changes.filter(({ afterSeq }) => afterSeq >= (messages[0]?.seq ?? 0)) : this.#changes,
     };
   }
 
@@ -278,6 +309,7 @@ export class Timeline {
     for (const message of kept.messages) {
       this.#takeMessage(message);
     }
+    this.#takeChanges(kept.changes ?? []);
     this.#advance();
     this.#changed();
   }
@@ -321,7 +353,7 @@ export class Timeline {
     if (conversation.lastMessage) {
       this.#takeLastMessage(conversation.lastMessage, 0);
     }
-    this.#takeMembers(conversation.members);
+    this.#takeMembers(conversation.members, conversation.group);
     this.takeCounts(this.#ownPosition(conversation.members), conversation.unreadCount, conversation.countedSeq);
   }
 
@@ -354,8 +386,31 @@ export class Timeline {
         this.#takeMessage(message);
       }
     }
+    if (this.#changes.some(({ afterSeq }) => afterSeq < this.#fromSeq)) {
+      this.#changes = this.#changes.filter(({ afterSeq }) => afterSeq >= this.#fromSeq);
+    }
+    this.#takeChanges(page.changes);
     this.#heard.clear();
     this.#changed();
+  }
+
+  /** Takes a change of the group that a live event tells of, with the revision before it. */
+  takePushedChange(
+    change: GroupChange,
+    group: Group | undefined,
+    members: readonly Member[],
+    previousRevision: number,
+  ): Step {
+    this.#roster.takeChange(change, members, group?.stateRevision ?? change.revision);
+    for (const member of members) {
+      this.#raiseReadSeq(member.userId, member.readSeq);
+    }
+    this.#takeGroup(group);
+    this.#takeChanges([change]);
+    if (this.#phase !== "closed" && (previousRevision > 0 || change.revision === 1)) {
+      this.#hints.set(change.revision, previousRevision);
+    }
+    return this.takePoke(change.revision);
   }
 
   /** Takes a message that a live event tells of, with the revision before it. */
@@ -439,7 +494,7 @@ export class Timeline {
     this.#epoch = cursor.epoch;
     this.#head = Math.max(this.#head, sync.revision);
     this.#cursorSeq = Math.max(this.#cursorSeq, sync.cursorSeq);
-    this.#takeMembers(sync.members);
+    this.#takeMembers(sync.members, sync.group);
     this.takeCounts(this.#ownPosition(sync.members), sync.unreadCount, sync.countedSeq);
     for (const change of sync.changes) {
       this.#takeChange(change);
@@ -453,6 +508,8 @@ export class Timeline {
   #takeChange(change: Change): void {
     if (change.kind === "message") {
       this.#takeMessage(change.message);
+    } else if (change.kind === "group") {
+      this.#takeChanges([change.change]);
     } else if (change.kind === "void") {
       this.#voids.add(change.revision);
     }
@@ -469,6 +526,8 @@ export class Timeline {
       this.#readSeq = 0;
       this.#markedSeq = 0;
       this.#readSeqs = new Map();
+      this.#roster.clear();
+      this.#group = undefined;
       this.#lastMessage = undefined;
       this.#lastStateRevision = 0;
     }
@@ -481,6 +540,7 @@ export class Timeline {
 
   #forget(): void {
     this.#messages = NO_MESSAGES;
+    this.#changes = NO_CHANGES;
     this.#voids.clear();
     this.#heard.clear();
     this.#hints.clear();
@@ -552,14 +612,29 @@ export class Timeline {
     }
   }
 
-  /** Lists tell of at most 100 members; none at all is nothing that was said about them. */
-  #takeMembers(members: readonly Member[]): void {
-    if (members.length > 0) {
-      const ids = members.map((member) => member.userId).sort();
-      if (ids.join("\n") !== this.#memberIds.join("\n")) {
-        this.#memberIds = ids;
+  #takeChanges(changes: readonly GroupChange[]): void {
+    if (this.#phase === "closed") {
+      return;
+    }
+    for (const change of changes) {
+      const place = lowerBound(this.#changes, (other) => other.revision < change.revision);
+      if (change.afterSeq >= this.#fromSeq && this.#changes[place]?.revision !== change.revision) {
+        this.#changes = this.#changes.toSpliced(place, 0, change);
       }
     }
+    this.#changed();
+  }
+
+  #takeGroup(group: Group | undefined): void {
+    if (group && group.stateRevision > (this.#group?.stateRevision ?? -1)) {
+      this.#group = group;
+      this.#changed();
+    }
+  }
+
+  #takeMembers(members: readonly Member[], group: Group | undefined): void {
+    this.#takeGroup(group);
+    this.#roster.takeList(members, group);
     for (const member of members) {
       this.#raiseReadSeq(member.userId, member.readSeq);
     }
@@ -659,6 +734,7 @@ export class Timeline {
 }
 
 const NO_MESSAGES: readonly Message[] = [];
+const NO_CHANGES: readonly GroupChange[] = [];
 
 /** What a list shows of a message. */
 export function lastMessageOf({ messageId, seq, senderId, sentAt, text }: Message): LastMessage {

@@ -10,7 +10,7 @@ import {
 } from "../src/generated/chat/v1/conversation_pb.ts";
 import { LiveEventSchema } from "../src/generated/chat/v1/live_pb.ts";
 import { ListMessagesResponseSchema, MessageSchema } from "../src/generated/chat/v1/message_pb.ts";
-import { toLiveEvent, toMessage, toPage, toSyncAnswer } from "../src/model.ts";
+import { type GroupRole, toLiveEvent, toMessage, toPage, toSyncAnswer } from "../src/model.ts";
 
 const FOLDER = new URL("../../../shared/client/scenarios/", import.meta.url);
 /** How much later each step is than the one before, in milliseconds. */
@@ -135,13 +135,27 @@ class Run {
     const { state } = timeline;
     const shown = state.messages.map((message) => `${message.seq}^${message.stateRevision}`);
     const positions = state.memberIds.map((member) => `${member}:${state.readSeqs.get(member) ?? 0}`);
+    const { group } = state;
+    const roles = state.memberIds.map((member) => `${member}:${roleNumber(state.roles.get(member))}`);
+    const changes = state.changes.map((change) => change.revision);
+    const aboutGroup = group
+      ? [
+          `group ${group.name}^${group.stateRevision}/${group.memberCount} role ${roleNumber(group.role)}`,
+          `roles ${roles.join(",")} changes [${changes.join(" ")}]`,
+        ]
+      : [];
     return [
       `${id} ${timeline.phase} cursor ${timeline.cursor.revision} head ${timeline.head} whole ${timeline.isWhole}`,
       `older ${state.hasOlder} from ${timeline.knownFrom} shows [${shown.join(" ")}] voids [${timeline.voids.join(" ")}]`,
       `last ${state.lastMessage?.seq ?? 0} unread ${state.unreadCount} read ${state.readSeq}`,
       `unsent ${timeline.unsentMark ?? 0} members ${positions.join(",")}`,
+      ...aboutGroup,
     ].join(" ");
   }
+}
+
+function roleNumber(role: GroupRole | undefined): number {
+  return role ? ["member", "admin", "owner"].indexOf(role) + 1 : 0;
 }
 
 test("there are scenarios", () => {
