@@ -1,15 +1,19 @@
 /** One conversation: what was said, and what is to be. */
 
-import { ChatError, type ConversationState, type History, type Message } from "chat-client";
+import { ChatError, type ConversationState, type GroupChange, type History, type Message } from "chat-client";
 import { useStore } from "chat-client/react";
 import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
 import { useAnnounce } from "./announcer.tsx";
 import { otherOf, useChat, useName } from "./chat.tsx";
 import { Composer } from "./composer.tsx";
+import { GroupAvatar, GroupDetails, may } from "./group.tsx";
 import { useI18n } from "./i18n.tsx";
 import { MessageList, type Shown } from "./message-list.tsx";
 import { Avatar, Empty, Icon, IconButton, Link, Name, Waiting } from "./parts.tsx";
 import { RemoveFriend } from "./people.tsx";
+
+/** A part of the history that is read, not followed, tells what was said alone. */
+const NO_CHANGES: readonly GroupChange[] = [];
 
 /** How long a conversation may be unknown before that is said, in milliseconds. */
 const UNKNOWN_FOR = 4_000;
@@ -27,7 +31,15 @@ export function ConversationScreen({ id, messageId }: { id: string; messageId: s
   }, []);
   const isReaching = useUnread(id, conversation);
   if (!conversation) {
-    return isLate && !isStale ? <Empty title={texts.notMember} /> : <Waiting rows={6} />;
+    return isLate && !isStale ? (
+      <Empty title={texts.notMember}>
+        <Link className="button" to={{ kind: "chats" }}>
+          {texts.backToChats}
+        </Link>
+      </Empty>
+    ) : (
+      <Waiting rows={6} />
+    );
   }
   if (isReaching) {
     return <Waiting rows={6} />;
@@ -47,16 +59,19 @@ function Open({
   other: string;
   messageId: string | undefined;
 }) {
-  const { texts } = useI18n();
+  const { texts, number } = useI18n();
   const { client } = useChat();
   const id = conversation.conversationId;
-  const name = useName(other);
+  const { group } = conversation;
+  const otherName = useName(other);
+  const name = group?.name ?? otherName;
   const [replyTo, setReplyTo] = useState<Message>();
   const [areDetailsOpen, setAreDetailsOpen] = useState(false);
   const { part, target, missing, leave, jump } = useJumps(conversation, messageId);
   const history = useSyncExternalStore(part?.subscribe ?? nothing, () => part?.getSnapshot());
   useAnnouncements(conversation);
-  const canWrite = useStore(client.friends()).some((friend) => friend.userId === other && friend.state === "accepted");
+  const isFriend = useStore(client.friends()).some((friend) => friend.userId === other && friend.state === "accepted");
+  const canWrite = group ? may(group, "sendMessages") : isFriend;
   const { isStale } = useStore(client.status);
 
   const shown: Shown = part
@@ -66,6 +81,7 @@ function Open({
         hasOlder: history?.hasOlder ?? false,
         hasNewer: history?.hasNewer ?? false,
         isLoaded: history !== undefined,
+        changes: NO_CHANGES,
       }
     : {
         messages: conversation.messages,
@@ -73,6 +89,7 @@ function Open({
         hasOlder: conversation.hasOlder,
         hasNewer: false,
         isLoaded: conversation.isLoaded,
+        changes: conversation.changes,
       };
   const loadOlder = useCallback(() => (part ? part.loadOlder() : client.loadOlder(id)), [part, client, id]);
   const loadNewer = useCallback(async () => {
@@ -87,9 +104,10 @@ function Open({
         <Link className="icon-button only-phone" to={{ kind: "chats" }} label={texts.back}>
           <Icon name="back" />
         </Link>
-        <Avatar userId={other} />
+        {group ? <GroupAvatar id={id} group={group} /> : <Avatar userId={other} />}
         <h1 className="header-name">
-          <Name userId={other} />
+          {group ? <bdi className="name">{group.name}</bdi> : <Name userId={other} />}
+          {group && <span className="header-count">{texts.members(number.format(group.memberCount))}</span>}
         </h1>
         <IconButton
           icon="info"
@@ -138,9 +156,16 @@ function Open({
           onSent={leave}
         />
       ) : (
-        <p className="cannot-write">{texts.cannotSend}</p>
+        <p className="cannot-write">{group ? texts.mayNotSend : texts.cannotSend}</p>
       )}
-      {areDetailsOpen && <Details other={other} isFriend={canWrite} onClose={() => setAreDetailsOpen(false)} />}
+      {areDetailsOpen && (
+        <Details
+          conversation={conversation}
+          other={other}
+          isFriend={isFriend}
+          onClose={() => setAreDetailsOpen(false)}
+        />
+      )}
     </div>
   );
 }
@@ -247,19 +272,36 @@ function useAnnouncements(conversation: ConversationState): void {
   );
 }
 
-function Details({ other, isFriend, onClose }: { other: string; isFriend: boolean; onClose: () => void }) {
+function Details({
+  conversation,
+  other,
+  isFriend,
+  onClose,
+}: {
+  conversation: ConversationState;
+  other: string;
+  isFriend: boolean;
+  onClose: () => void;
+}) {
   const { texts } = useI18n();
+  const { group } = conversation;
   return (
     <aside className="details" aria-label={texts.details}>
       <IconButton icon="close" label={texts.close} onClick={onClose} />
-      <Avatar userId={other} isLarge />
-      <h2>
-        <Name userId={other} />
-      </h2>
-      <p className="quiet">
-        <bdi>{other}</bdi>
-      </p>
-      {isFriend && <RemoveFriend userId={other} />}
+      {group ? (
+        <GroupDetails conversation={conversation} group={group} />
+      ) : (
+        <>
+          <Avatar userId={other} isLarge />
+          <h2>
+            <Name userId={other} />
+          </h2>
+          <p className="quiet">
+            <bdi>{other}</bdi>
+          </p>
+          {isFriend && <RemoveFriend userId={other} />}
+        </>
+      )}
     </aside>
   );
 }

@@ -7,12 +7,13 @@
  */
 
 import { useVirtualizer } from "@tanstack/react-virtual";
-import type { ConversationState, Message, Outgoing } from "chat-client";
+import type { ConversationState, GroupChange, Message, Outgoing } from "chat-client";
 import { useStore } from "chat-client/react";
 import { type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { useChat } from "./chat.tsx";
 import type { Target } from "./conversation.tsx";
 import { isSameDay } from "./days.ts";
+import { ChangeLine } from "./group-change.tsx";
 import { useI18n } from "./i18n.tsx";
 import { MessageRow, type RowKind } from "./message.tsx";
 import { Icon } from "./parts.tsx";
@@ -24,6 +25,8 @@ export interface Shown {
   readonly hasOlder: boolean;
   readonly hasNewer: boolean;
   readonly isLoaded: boolean;
+  /** How the group changed meanwhile, by increasing revision. */
+  readonly changes: readonly GroupChange[];
 }
 
 /** Messages of one sender within this time stand together, in milliseconds. */
@@ -42,6 +45,24 @@ function itemAt({ messages, outgoing }: Shown, index: number): Message | Outgoin
 function isMessage(item: Message | Outgoing): item is Message {
   return "seq" in item;
 }
+
+/** The changes that stand above a row, and below it where nothing follows that was said. */
+function changesAt(
+  { messages, changes }: Shown,
+  index: number,
+): { above: readonly GroupChange[]; below: readonly GroupChange[] } {
+  if (changes.length === 0 || index >= messages.length) {
+    return NO_CHANGES_AT;
+  }
+  const seq = messages[index]?.seq ?? 0;
+  const seqBefore = index > 0 ? (messages[index - 1]?.seq ?? 0) : -1;
+  const above = changes.filter(({ afterSeq }) => afterSeq >= seqBefore && afterSeq < seq);
+  const below = index === messages.length - 1 ? changes.filter(({ afterSeq }) => afterSeq >= seq) : NO_CHANGES;
+  return { above, below };
+}
+
+const NO_CHANGES: readonly GroupChange[] = [];
+const NO_CHANGES_AT = { above: NO_CHANGES, below: NO_CHANGES };
 
 function timeOf(item: Message | Outgoing): number {
   return isMessage(item) ? item.sentAt : item.createdAt;
@@ -205,7 +226,11 @@ export function MessageList({
 
   const isAtEnd = !hasNewer && virtualizer.isAtEnd(END_MARGIN);
   const { unreadCount } = conversation;
-  const otherReadSeq = conversation.readSeqs.get(other) ?? 0;
+  const readSeqs = conversation.memberIds.filter((member) => member !== userId);
+  // In a group: by all the others.
+  const otherReadSeq = conversation.group
+    ? Math.min(...readSeqs.map((member) => conversation.readSeqs.get(member) ?? 0))
+    : (conversation.readSeqs.get(other) ?? 0);
   return (
     <div className="messages">
       <div
@@ -213,7 +238,7 @@ export function MessageList({
         ref={scroller}
         role="log"
         aria-live="off"
-        aria-label={texts.messages(other)}
+        aria-label={texts.messages(conversation.group?.name ?? other)}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
         tabIndex={0}
         onKeyDown={moveFocus}
@@ -237,6 +262,14 @@ export function MessageList({
             )}
           </p>
         )}
+        {messages.length === 0 && shown.changes.length > 0 && (
+          <div className="changes">
+            <p className="beginning">{texts.beginningOfGroup}</p>
+            {shown.changes.map((change) => (
+              <ChangeLine key={change.revision} change={change} />
+            ))}
+          </div>
+        )}
         <div className="height" style={{ height: virtualizer.getTotalSize() }}>
           {rows.map((row) => {
             const item = itemAt(shown, row.index);
@@ -246,7 +279,7 @@ export function MessageList({
             const before = row.index > 0 ? itemAt(shown, row.index - 1) : undefined;
             const after = itemAt(shown, row.index + 1);
             const kind: RowKind = {
-              isDirect: conversation.kind === "direct",
+              isDirect: !conversation.group,
               isFirstOfAll: row.index === 0 && !hasOlder,
               isFirstOfDay: !before || !isSameDay(timeOf(before), timeOf(item)),
               isFirstOfGroup: !before || !belongTogether(before, item, userId),
@@ -263,7 +296,13 @@ export function MessageList({
                 className="row-place"
                 style={{ transform: `translateY(${row.start}px)` }}
               >
-                <MessageRow item={item} kind={kind} onReply={onReply} onJump={onJump} />
+                <MessageRow
+                  item={item}
+                  kind={kind}
+                  {...changesAt(shown, row.index)}
+                  onReply={onReply}
+                  onJump={onJump}
+                />
               </div>
             );
           })}

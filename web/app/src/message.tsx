@@ -1,10 +1,11 @@
 /** One message: what was said, or what is on its way. */
 
-import type { Message, Outgoing } from "chat-client";
+import type { GroupChange, Message, Outgoing } from "chat-client";
 import { Fragment, type KeyboardEvent, memo, useState } from "react";
 import { useAnnounce } from "./announcer.tsx";
 import { useChat, useName } from "./chat.tsx";
 import { isSameDay } from "./days.ts";
+import { ChangeLine } from "./group-change.tsx";
 import { useI18n } from "./i18n.tsx";
 import { Avatar, Icon, IconButton, type IconName, Name } from "./parts.tsx";
 import { pathOf } from "./router.ts";
@@ -25,6 +26,9 @@ export interface RowKind {
 interface RowProps {
   readonly item: Message | Outgoing;
   readonly kind: RowKind;
+  /** How the group changed before it, and since it. */
+  readonly above: readonly GroupChange[];
+  readonly below: readonly GroupChange[];
   readonly onReply: (message: Message) => void;
   readonly onJump: (messageId: string, seq?: number) => void;
 }
@@ -33,19 +37,29 @@ function isSame(before: RowProps, now: RowProps): boolean {
   const keys = Object.keys(now.kind) as (keyof RowKind)[];
   return (
     before.item === now.item &&
+    isSameChanges(before.above, now.above) &&
+    isSameChanges(before.below, now.below) &&
     before.onReply === now.onReply &&
     before.onJump === now.onJump &&
     keys.every((key) => before.kind[key] === now.kind[key])
   );
 }
 
-export const MessageRow = memo(function MessageRow({ item, kind, onReply, onJump }: RowProps) {
+/** Changes are the same for ever: what may be new is which of them stand here. */
+function isSameChanges(before: readonly GroupChange[], now: readonly GroupChange[]): boolean {
+  return before.length === now.length && before.every(({ revision }, place) => revision === now[place]?.revision);
+}
+
+export const MessageRow = memo(function MessageRow({ item, kind, above, below, onReply, onJump }: RowProps) {
   const { texts } = useI18n();
   const at = "seq" in item ? item.sentAt : item.createdAt;
   return (
     <>
-      {kind.isFirstOfAll && <p className="beginning">{texts.beginning}</p>}
+      {kind.isFirstOfAll && <p className="beginning">{kind.isDirect ? texts.beginning : texts.beginningOfGroup}</p>}
       {kind.isFirstOfDay && <Day at={at} />}
+      {above.map((change) => (
+        <ChangeLine key={change.revision} change={change} />
+      ))}
       {kind.isFirstUnread && (
         <p className="new-messages">
           <span>{texts.newMessages}</span>
@@ -56,6 +70,9 @@ export const MessageRow = memo(function MessageRow({ item, kind, onReply, onJump
       ) : (
         <OnItsWay outgoing={item} kind={kind} />
       )}
+      {below.map((change) => (
+        <ChangeLine key={change.revision} change={change} />
+      ))}
     </>
   );
 }, isSame);
@@ -76,7 +93,12 @@ function Day({ at }: { at: number }) {
   );
 }
 
-function Said({ message, kind, onReply, onJump }: Omit<RowProps, "item"> & { message: Message }) {
+function Said({
+  message,
+  kind,
+  onReply,
+  onJump,
+}: Pick<RowProps, "kind" | "onReply" | "onJump"> & { message: Message }) {
   const { texts, full, time } = useI18n();
   const { userId } = useChat();
   const name = useName(message.senderId);

@@ -92,20 +92,34 @@ const letters = new Intl.Segmenter();
 
 export function Avatar({ userId, isLarge = false }: { userId: string; isLarge?: boolean }) {
   const profile = useProfile(userId);
+  return <Picture id={userId} name={profile?.displayName ?? userId} url={profile?.avatarUrl ?? ""} isLarge={isLarge} />;
+}
+
+/** A picture, or a letter on a colour that stays. */
+export function Picture({
+  id,
+  name,
+  url,
+  isLarge = false,
+}: {
+  id: string;
+  name: string;
+  url: string;
+  isLarge?: boolean;
+}) {
   const [broken, setBroken] = useState<string>();
-  const name = profile?.displayName ?? userId;
-  const hue = [...userId].reduce((sum, letter) => (sum * 31 + (letter.codePointAt(0) ?? 0)) % 9973, 7) % HUES;
+  const hue = [...id].reduce((sum, letter) => (sum * 31 + (letter.codePointAt(0) ?? 0)) % 9973, 7) % HUES;
   const initial = letters.segment(name.trim())[Symbol.iterator]().next().value?.segment ?? "?";
   const className = `avatar hue-${hue}${isLarge ? " large" : ""}`;
-  if (profile?.avatarUrl && profile.avatarUrl !== broken) {
+  if (url && url !== broken) {
     return (
       <img
         className={className}
-        src={profile.avatarUrl}
+        src={url}
         alt=""
         referrerPolicy="no-referrer"
         loading="lazy"
-        onError={() => setBroken(profile.avatarUrl)}
+        onError={() => setBroken(url)}
       />
     );
   }

@@ -3,8 +3,9 @@
 import type { ConversationState } from "chat-client";
 import { useStore } from "chat-client/react";
 import { memo } from "react";
-import { otherOf, useChat } from "./chat.tsx";
+import { otherOf, useChat, useName } from "./chat.tsx";
 import { isSameDay } from "./days.ts";
+import { GroupAvatar, NewGroup } from "./group.tsx";
 import { useI18n } from "./i18n.tsx";
 import { Avatar, Empty, Link, Name, Waiting } from "./parts.tsx";
 import { go } from "./router.ts";
@@ -30,7 +31,10 @@ export function Chats({ openId }: { openId: string | undefined }) {
   const { isStale } = useStore(client.status);
   return (
     <>
-      <h1 className="side-title">{texts.chats}</h1>
+      <div className="side-top">
+        <h1 className="side-title">{texts.chats}</h1>
+        <NewGroup />
+      </div>
       {conversations.length > 0 ? (
         <ul className="list">
           {conversations.map((conversation) => (
@@ -57,23 +61,30 @@ export function Chats({ openId }: { openId: string | undefined }) {
 const Line = memo(function Line({ conversation, isOpen }: { conversation: ConversationState; isOpen: boolean }) {
   const { texts, number } = useI18n();
   const { userId } = useChat();
-  const { conversationId, lastMessage, unreadCount } = conversation;
+  const { conversationId, group, lastMessage, unreadCount } = conversation;
   const other = otherOf(conversation, userId);
   const to = { kind: "conversation", id: conversationId, messageId: undefined } as const;
   const count = unreadCount >= 1_000 ? `${number.format(999)}+` : number.format(unreadCount);
   const excerpt = lastMessage?.excerpt ?? "";
+  const speaker = useName(lastMessage?.senderId ?? userId);
+  let line = excerpt;
+  if (lastMessage?.senderId === userId) {
+    line = texts.youSaid(excerpt);
+  } else if (group && lastMessage) {
+    line = `\u2068${speaker}\u2069: ${excerpt}`;
+  }
   return (
     <li>
       <Link className={unreadCount > 0 ? "line unread" : "line"} to={to} aria-current={isOpen ? "true" : undefined}>
-        <Avatar userId={other} />
+        {group ? <GroupAvatar id={conversationId} group={group} /> : <Avatar userId={other} />}
         <span className="line-text">
           <span className="line-top">
-            <Name userId={other} />
+            {group ? <bdi className="name">{group.name}</bdi> : <Name userId={other} />}
             <Moment at={lastMessage?.sentAt ?? conversation.lastActivityAt} />
           </span>
           <span className="line-bottom">
             <span className="excerpt" dir="auto">
-              {lastMessage?.senderId === userId ? texts.youSaid(excerpt) : excerpt}
+              {line}
             </span>
             {unreadCount > 0 && (
               <span className="badge" role="img" aria-label={texts.unread(count)}>

@@ -11,19 +11,24 @@ import { Marks } from "./marks.ts";
 import {
   type Conversation,
   type Friend,
+  fromGroupRole,
+  fromGroupSettings,
+  type GroupSettings,
   type LastMessage,
   type LiveEvent,
+  type Member,
   type Message,
   type Page,
   type Profile,
   toConversation,
   toFriend,
+  toMember,
   toMessage,
 } from "./model.ts";
 import { Outbox, type OutboxListener } from "./outbox.ts";
 import { type PageListener, watchPage } from "./page.ts";
 import { Profiles } from "./profiles.ts";
-import { Service, type ServiceOptions } from "./service.ts";
+import { type CallOptions, Service, type ServiceOptions } from "./service.ts";
 import { Session } from "./session.ts";
 import { type Kept, MemoryStorage, type Outgoing, openStorage, type Storage } from "./storage.ts";
 import { Cell, type Store, tellAll } from "./store.ts";
@@ -71,6 +76,20 @@ export interface Messages {
 /** What a list shows of a message that has just come. */
 export interface NewMessage extends LastMessage {
   readonly conversationId: string;
+}
+
+/** What of a group may be set. */
+export interface GroupUpdate {
+  readonly name?: string;
+  readonly description?: string;
+  readonly avatarUrl?: string;
+  readonly settings?: GroupSettings;
+}
+
+/** A change of a group, and who could not be added: no friends of the user, or with too many conversations. */
+export interface GroupAdded {
+  readonly conversationId: string;
+  readonly notAddedUserIds: readonly string[];
 }
 
 /** Opened conversations that a client keeps up to date although nobody looks at them. */
@@ -273,6 +292,119 @@ export class ChatClient {
     const { conversationId } = answered(answer.conversation);
     this.open(conversationId);
     return conversationId;
+  }
+
+  /** Makes a group of the user and friends of theirs, and opens it. */
+  async createGroup(
+    userIds: readonly string[],
+    { name, description = "", avatarUrl = "", settings }: GroupUpdate & { readonly name: string },
+  ): Promise<GroupAdded> {
+    const request = {
+      requestId: crypto.randomUUID(),
+      name,
+      description,
+      avatarUrl,
+      userIds: [...userIds],
+      ...(settings && { settings: fromGroupSettings(settings) }),
+    };
+    const answer = await this.service.call((call) => this.service.groups.createGroup(request, call));
+    const { conversationId } = answered(answer.conversation);
+    this.open(conversationId);
+    return { conversationId, notAddedUserIds: answer.notAddedUserIds };
+  }
+
+  /** Sets what is named of a group, and nothing else. */
+  updateGroup(conversationId: string, { name, description, avatarUrl, settings }: GroupUpdate): Promise<void> {
+    const paths = [
+      ...(name === undefined ? [] : ["name"]),
+      ...(description === undefined ? [] : ["description"]),
+      ...(avatarUrl === undefined ? [] : ["avatar_url"]),
+      ...(settings === undefined ? [] : ["settings"]),
+    ];
+    const request = {
+      name: name ?? "",
+      description: description ?? "",
+      avatarUrl: avatarUrl ?? "",
+      ...(settings && { settings: fromGroupSettings(settings) }),
+      updateMask: { paths },
+    };
+    return this.#changeGroup(conversationId, (ids, call) =>
+      this.service.groups.updateGroup({ ...ids, ...request }, call),
+    );
+  }
+
+  /** Adds friends of the user to a group. */
+  async addGroupMembers(conversationId: string, userIds: readonly string[]): Promise<GroupAdded> {
+    let notAddedUserIds: readonly string[] = [];
+    await this.#changeGroup(conversationId, async (ids, call) => {
+      const answer = await this.service.groups.addGroupMembers({ ...ids, userIds: [...userIds] }, call);
+      notAddedUserIds = answer.notAddedUserIds;
+      return answer;
+    });
+    return { conversationId, notAddedUserIds };
+  }
+
+  /** Removes a member of a group whose role is lower than the user's. */
+  removeGroupMember(conversationId: string, userId: string): Promise<void> {
+    return this.#changeGroup(conversationId, (ids, call) =>
+      this.service.groups.removeGroupMember({ ...ids, userId }, call),
+    );
+  }
+
+  /** Makes a member of a group an admin, or an admin a member. */
+  setGroupMemberRole(conversationId: string, userId: string, role: "member" | "admin"): Promise<void> {
+    return this.#changeGroup(conversationId, (ids, call) =>
+      this.service.groups.setGroupMemberRole({ ...ids, userId, role: fromGroupRole(role) }, call),
+    );
+  }
+
+  /** Makes another member the owner of a group; the user is an admin then. */
+  transferGroupOwnership(conversationId: string, userId: string): Promise<void> {
+    return this.#changeGroup(conversationId, (ids, call) =>
+      this.service.groups.transferGroupOwnership({ ...ids, userId }, call),
+    );
+  }
+
+  /** Leaves a group. */
+  leaveGroup(conversationId: string): Promise<void> {
+    return this.#changeGroup(conversationId, async (ids, call) => {
+      await this.service.groups.leaveGroup(ids, call);
+      return {};
+    });
+  }
+
+  /** Deletes a group, for everybody. */
+  deleteGroup(conversationId: string): Promise<void> {
+    return this.#changeGroup(conversationId, async (ids, call) => {
+      await this.service.groups.deleteGroup(ids, call);
+      return {};
+    });
+  }
+
+  /** Reads a page of a group's members by user id, and where the next one begins. */
+  async listGroupMembers(
+    conversationId: string,
+    pageToken = "",
+  ): Promise<{ members: readonly Member[]; nextPageToken: string }> {
+    const request = { conversationId, pageSize: 100, pageToken };
+    const answer = await this.service.call((call) => this.service.groups.listGroupMembers(request, call));
+    return { members: answer.members.map(toMember), nextPageToken: answer.nextPageToken };
+  }
+
+  /** Makes a call that changes a group, under one id however often it is repeated, and takes what it answers at once. */
+  async #changeGroup(
+    conversationId: string,
+    change: (
+      ids: { conversationId: string; requestId: string },
+      call: CallOptions,
+    ) => Promise<{ conversation?: Parameters<typeof toConversation>[0] | undefined }>,
+  ): Promise<void> {
+    const ids = { conversationId, requestId: crypto.randomUUID() };
+    const { conversation } = await this.service.call((call) => change(ids, call));
+    if (conversation) {
+      this.#book.takeListed([toConversation(conversation)]);
+      this.#tell();
+    }
   }
 
   /** Asks a user to become a friend; who had asked already is one now. */

@@ -1,7 +1,15 @@
 /** A chat for the browser: friends, conversations and messages of a user, up to date, also offline. */
 
 export type { KeptConversation } from "./book.ts";
-export { ChatClient, type ChatClientOptions, type Messages, type NewMessage, type Status } from "./client.ts";
+export {
+  ChatClient,
+  type ChatClientOptions,
+  type GroupAdded,
+  type GroupUpdate,
+  type Messages,
+  type NewMessage,
+  type Status,
+} from "./client.ts";
 export { ChatError, type ErrorCode, type Violation } from "./errors.ts";
 export type { FollowOptions, PagePosition } from "./follower.ts";
 export type { History, HistoryState } from "./history.ts";
@@ -10,6 +18,12 @@ export type {
   Conversation,
   Friend,
   FriendshipState,
+  Group,
+  GroupAction,
+  GroupChange,
+  GroupPermission,
+  GroupRole,
+  GroupSettings,
   LastMessage,
   Member,
   Message,

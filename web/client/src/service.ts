@@ -5,6 +5,7 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { ChatError, gatewayError } from "./errors.ts";
 import { ConversationService } from "./generated/chat/v1/conversation_pb.ts";
 import { FriendService } from "./generated/chat/v1/friend_pb.ts";
+import { GroupService } from "./generated/chat/v1/group_service_pb.ts";
 import { LiveService } from "./generated/chat/v1/live_pb.ts";
 import { MessageService } from "./generated/chat/v1/message_pb.ts";
 import { UserService } from "./generated/chat/v1/user_pb.ts";
@@ -42,6 +43,7 @@ export interface CallOptions {
 export class Service {
   readonly conversations: Client<typeof ConversationService>;
   readonly friends: Client<typeof FriendService>;
+  readonly groups: Client<typeof GroupService>;
   readonly live: Client<typeof LiveService>;
   readonly messages: Client<typeof MessageService>;
   readonly users: Client<typeof UserService>;
@@ -53,6 +55,7 @@ export class Service {
     const transport = newTransport(options);
     this.conversations = createClient(ConversationService, transport);
     this.friends = createClient(FriendService, transport);
+    this.groups = createClient(GroupService, transport);
     this.live = createClient(LiveService, transport);
     this.messages = createClient(MessageService, transport);
     this.users = createClient(UserService, transport);

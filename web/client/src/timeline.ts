@@ -407,6 +407,7 @@ export class Timeline {
     }
     this.#takeGroup(group);
     this.#takeChanges([change]);
+    this.#changed();
     if (this.#phase !== "closed" && (previousRevision > 0 || change.revision === 1)) {
       this.#hints.set(change.revision, previousRevision);
     }
@@ -510,6 +511,7 @@ export class Timeline {
       this.#takeMessage(change.message);
     } else if (change.kind === "group") {
       this.#takeChanges([change.change]);
+      this.#changed();
     } else if (change.kind === "void") {
       this.#voids.add(change.revision);
     }
@@ -622,13 +624,11 @@ export class Timeline {
         this.#changes = this.#changes.toSpliced(place, 0, change);
       }
     }
-    this.#changed();
   }
 
   #takeGroup(group: Group | undefined): void {
     if (group && group.stateRevision > (this.#group?.stateRevision ?? -1)) {
       this.#group = group;
-      this.#changed();
     }
   }
 
