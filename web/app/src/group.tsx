@@ -93,7 +93,7 @@ export function NewGroup() {
       {isOpen && (
         <Dialog title={texts.newGroup} onClose={() => setIsOpen(false)}>
           <form
-            className="form"
+            className="profile-form"
             onSubmit={(event) => {
               event.preventDefault();
               run();
@@ -168,7 +168,7 @@ function Info({ conversation, group }: { conversation: ConversationState; group:
   const isChanged = name !== group.name || description.trim() !== group.description;
   return (
     <form
-      className="form"
+      className="profile-form"
       onSubmit={(event) => {
         event.preventDefault();
         run();
@@ -315,10 +315,14 @@ function AddMembers({ conversation }: { conversation: ConversationState }) {
 function Rights({ conversation, group }: { conversation: ConversationState; group: Group }) {
   const { texts } = useI18n();
   const { client } = useChat();
-  const { settings } = group;
-  const { run, isBusy, error } = useAction((changed: Partial<Group["settings"]>) =>
-    client.updateGroup(conversation.conversationId, { settings: { ...settings, ...changed } }),
-  );
+  // As the person wants it, until the service has answered.
+  const [wanted, setWanted] = useState<Group["settings"]>();
+  const settings = wanted ?? group.settings;
+  const { run, isBusy, error } = useAction((changed: Partial<Group["settings"]>) => {
+    const next = { ...settings, ...changed };
+    setWanted(next);
+    return client.updateGroup(conversation.conversationId, { settings: next }).finally(() => setWanted(undefined));
+  });
   const rights = [
     ["sendMessages", texts.maySend],
     ["addMembers", texts.mayAdd],

@@ -22,7 +22,8 @@ test("the client with the whole contract is small", async () => {
   const chunks = built.output.filter((file) => file.type === "chunk");
   const size = compressed(chunks.map((chunk) => chunk.code).join("\n"));
   expect(size).toBeGreaterThan(20);
-  expect(size).toBeLessThan(45);
+  // 41 before groups, which brought nine calls: each has its descriptors in the bundle.
+  expect(size).toBeLessThan(48);
 });
 
 test("the app's first load is small", () => {
