@@ -31,13 +31,13 @@ impl Operation for AddGroupMembers {
         let mut fields = Fields::default();
         let conversation = fields.take("conversation_id", request.conversation_id.parse());
         let request_id = fields.take("request_id", request.request_id.parse::<RequestId>());
-        if request.user_ids.is_empty() {
-            fields.take::<()>("user_ids", Err(Violation::new("must name whom to add")));
-        }
-        let users = parse::others(&mut fields, caller, &request.user_ids, GROUP_MEMBERS_PER_CALL_MAX);
-        let (conversation, request_id) = match fields.accept((conversation, request_id))? {
-            (Some(conversation), Some(request_id)) => (conversation, request_id),
-            _ => return Err(Fields::default().refuse()),
+        let users = if request.user_ids.is_empty() {
+            fields.take("user_ids", Err(Violation::new("must name whom to add")))
+        } else {
+            parse::others(&mut fields, caller, &request.user_ids, GROUP_MEMBERS_PER_CALL_MAX)
+        };
+        let (Some(conversation), Some(request_id), Some(users)) = (conversation, request_id, users) else {
+            return Err(fields.refuse());
         };
         let call = GroupCall {
             conversation,

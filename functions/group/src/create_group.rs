@@ -41,11 +41,10 @@ impl Operation for CreateGroup {
             Some(settings) => parse::settings(&mut fields, settings),
             None => Some(GroupSettings::default()),
         };
-        fields.accept(())?;
-        let (Some(request_id), Some(name), Some(description), Some(avatar_url), Some(settings)) =
-            (request_id, name, description, avatar_url, settings)
+        let (Some(request_id), Some(name), Some(description), Some(avatar_url), Some(users), Some(settings)) =
+            (request_id, name, description, avatar_url, users, settings)
         else {
-            return Err(Fields::default().refuse());
+            return Err(fields.refuse());
         };
         let group = NewGroup {
             candidate: ConversationId::generate(),

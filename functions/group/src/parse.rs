@@ -18,19 +18,20 @@ pub(crate) fn hash<R: Rpc + Message>(request: &R) -> [u8; 32] {
         .into()
 }
 
-/// Other users than the caller, each once, at most so many.
-pub(crate) fn others(fields: &mut Fields, caller: &Caller, user_ids: &[String], most: usize) -> Vec<UserId> {
+/// Other users than the caller, each once, at most so many. None when something is wrong with one of them.
+pub(crate) fn others(fields: &mut Fields, caller: &Caller, user_ids: &[String], most: usize) -> Option<Vec<UserId>> {
     let mut seen = HashSet::new();
     let distinct: Vec<&String> = user_ids.iter().filter(|user| seen.insert(*user)).collect();
     if distinct.len() > most {
         let problem = format!("has {} different entries; at most {most} are allowed", distinct.len());
         fields.take::<()>("user_ids", Err(Violation::new(problem)));
-        return Vec::new();
+        return None;
     }
-    distinct
-        .into_iter()
+    let users: Vec<UserId> = distinct
+        .iter()
         .filter_map(|user| fields.take("user_ids", caller.parse_other(user)))
-        .collect()
+        .collect();
+    (users.len() == distinct.len()).then_some(users)
 }
 
 /// How a group is to work.

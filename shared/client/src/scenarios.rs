@@ -262,10 +262,6 @@ impl Draw {
         json!({"userId": user, "readSeq": self.below(8).to_string(), "role": format!("GROUP_ROLE_{role}")})
     }
 
-    fn group(&mut self, members: usize, state_revision: i64) -> Value {
-        json!({"name": format!("name {state_revision}"), "memberCount": members, "stateRevision": state_revision.to_string()})
-    }
-
     fn group_change(&mut self, revision: i64) -> Value {
         let action = self.one(&[
             "RENAMED",
@@ -290,7 +286,7 @@ impl Draw {
         }
         let unnamed = usize::from(self.is(25));
         let state_revision = self.below(14);
-        about["group"] = self.group(members.len() + unnamed, state_revision);
+        about["group"] = group(members.len() + unnamed, state_revision);
         about["members"] = members.into();
     }
 
@@ -333,7 +329,7 @@ impl Draw {
             return json!({
                 "conversationId": id, "revision": revision.to_string(), "previousRevision": (revision - 1).to_string(),
                 "groupChanged": {
-                    "change": self.group_change(revision), "group": self.group(3, state_revision), "members": members,
+                    "change": self.group_change(revision), "group": group(3, state_revision), "members": members,
                 },
             });
         }
@@ -458,13 +454,18 @@ impl Draw {
     }
 }
 
+/// A group as of a revision.
+fn group(members: usize, state_revision: i64) -> Value {
+    json!({"name": format!("name {state_revision}"), "memberCount": members, "stateRevision": state_revision.to_string()})
+}
+
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios")
 }
 
 fn drawn(seed: u64) -> Value {
     // A direct conversation, or a group.
-    let main = if seed % 2 == 0 { "c1" } else { "c3" };
+    let main = if seed.is_multiple_of(2) { "c1" } else { "c3" };
     let mut draw = Draw(StdRng::seed_from_u64(seed), main);
     let mut steps = vec![
         json!({"do": "open", "conversation": main}),

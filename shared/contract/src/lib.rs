@@ -42,8 +42,10 @@ macro_rules! generated {
 #[expect(
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
+    clippy::cloned_instead_of_copied,
     clippy::doc_markdown,
     clippy::large_enum_variant,
+    clippy::uninlined_format_args,
     reason = "generated"
 )]
 pub mod v1 {

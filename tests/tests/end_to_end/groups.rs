@@ -11,6 +11,7 @@ use chat_client::contract::v1::{
     RemoveGroupMemberRequest, SendMessageRequest, SetGroupMemberRoleRequest, TransferGroupOwnershipRequest,
     UpdateGroupRequest,
 };
+use chat_client::timeline::Timeline;
 use chat_client::{CallError, ChatClient, Code, FollowOptions, Follower, History, State};
 use futures::future::join_all;
 use rand::rngs::StdRng;
@@ -450,7 +451,6 @@ fn follow(stack: &Stack, user: &str) -> Follower {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::disallowed_methods, reason = "whoever runs the test decides")]
 async fn random_calls_are_answered_and_lead_to_what_the_rules_say() {
     let seed = std::env::var(SEED)
         .ok()
@@ -578,7 +578,7 @@ async fn a_removed_member_is_told_and_reads_nothing_and_comes_back_to_what_is_ne
     let group = model.id.as_str();
     let ben = follow(&stack, "ben");
     ben.wait_until(PATIENCE, |state| {
-        state.conversation(group).is_some_and(|it| it.is_whole())
+        state.conversation(group).is_some_and(Timeline::is_whole)
     })
     .await
     .unwrap();
@@ -600,9 +600,7 @@ async fn a_removed_member_is_told_and_reads_nothing_and_comes_back_to_what_is_ne
     make(&stack, "ada", group, &Step::Add("ben"), "5").await.unwrap();
     make(&stack, "cleo", group, &Step::Say, "6").await.unwrap();
     let is_back = |state: &State| {
-        let texts = |it: &chat_client::timeline::Timeline| {
-            it.messages().map(|message| message.text.clone()).collect::<Vec<_>>()
-        };
+        let texts = |it: &Timeline| it.messages().map(|message| message.text.clone()).collect::<Vec<_>>();
         state
             .conversation(group)
             .is_some_and(|it| it.is_whole() && texts(it) == ["said by cleo"])

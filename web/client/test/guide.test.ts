@@ -59,8 +59,10 @@ test("the guide's examples run, one after the other", async () => {
     "INVALID_FIELDS",
     [expect.objectContaining({ field: "display_name" })],
   ]);
-  const [conversation] = await waitFor(ofBob.conversations(), (all) => all.length === 1);
-  expect(conversation).toBeDefined();
+  expect(shown).toContainEqual([["nobody"]]);
+  expect(shown).toContainEqual(["Trains", "admin", ["created", "roleChanged"]]);
+  const conversations = await waitFor(ofBob.conversations(), (all) => all.length === 2);
+  expect(conversations.map(({ kind }) => kind).sort()).toEqual(["direct", "group"]);
 });
 
 test("the README's example runs, and says hello", async () => {

@@ -126,9 +126,10 @@ async fn each_field_needs_its_permission() {
             request(&scene, &format!("{caller} {mask}").replace(' ', "-"), &[mask]),
         )
         .await;
-        match is_allowed {
-            true => assert!(updated.is_ok(), "{caller} {mask}"),
-            false => assert_refused(updated, Code::FailedPrecondition, "NOT_PERMITTED"),
+        if is_allowed {
+            assert!(updated.is_ok(), "{caller} {mask}");
+        } else {
+            assert_refused(updated, Code::FailedPrecondition, "NOT_PERMITTED");
         }
     }
     let both = update(&scene, "mia", request(&scene, "both", &["name", "settings"])).await;
