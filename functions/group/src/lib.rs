@@ -38,6 +38,8 @@ pub const FUNCTIONS: &[Function] = &[
 ];
 
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod deaths;
 #[cfg(test)]
 mod scene;

@@ -107,10 +107,18 @@ LANGUAGE sql IMMUTABLE AS $$
            '{}'::text[], '{}'::bigint[], '{}'::text[], p_wait_us
 $$;
 
+-- A call that changes nothing, and has cost a look under the lock: it is paid for. Last in a transaction.
+CREATE FUNCTION group_unchanged_charged(p_outcome text, p_conversation uuid, p_actor text, p_call_us bigint) RETURNS group_change
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM use_budget(p_actor, 'write', p_call_us);
+    RETURN group_unchanged(p_outcome, p_conversation);
+END $$;
+
 -- What every change of a group begins with: waits for its turn, locks, then looks who the actor is and whether they may. Null
 -- when they may; the conversation stays locked.
 CREATE FUNCTION enter_group(
-    p_conversation uuid, p_actor text, p_op bytea, p_content bytea, p_needs int, p_burst_us bigint
+    p_conversation uuid, p_actor text, p_op bytea, p_content bytea, p_needs int, p_call_us bigint, p_burst_us bigint
 ) RETURNS group_change
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -120,32 +128,35 @@ DECLARE
     v_member       members%ROWTYPE;
     v_position     int;
 BEGIN
-    -- A stranger neither waits for the lock nor holds it up; members are looked at again under it.
-    PERFORM FROM members m WHERE m.conversation_id = p_conversation AND m.user_id = p_actor;
+    -- A stranger neither waits for the lock nor holds it up, nor does who is no longer a member, unless they repeat a call;
+    -- members are looked at again under it.
+    PERFORM FROM members m
+    WHERE m.conversation_id = p_conversation AND m.user_id = p_actor
+      AND (m.ended_at IS NULL OR position(p_op IN m.recent) > 0);
     IF NOT FOUND THEN
         RETURN group_unchanged('missing');
     END IF;
     v_wait := budget_wait(p_actor, 'write', p_burst_us);
+    IF v_wait > 0 THEN
+        RETURN group_unchanged('limited', p_conversation, v_wait);
+    END IF;
     SELECT * INTO v_conversation FROM conversations c
     WHERE c.conversation_id = p_conversation AND c.kind = 'group' FOR NO KEY UPDATE;
     SELECT * INTO v_member FROM members m WHERE m.conversation_id = p_conversation AND m.user_id = p_actor FOR NO KEY UPDATE;
     v_position := position(p_op IN v_member.recent);
     IF v_position > 0 AND (v_position - 1) % c_recent_bytes = 0 THEN
         IF substring(v_member.recent FROM v_position + 8 FOR 8) = p_content THEN
-            RETURN group_unchanged('repeated', p_conversation);
+            RETURN group_unchanged_charged('repeated', p_conversation, p_actor, p_call_us);
         END IF;
         IF v_member.ended_at IS NULL AND v_conversation.deleted_at IS NULL THEN
-            RETURN group_unchanged('reused');
+            RETURN group_unchanged_charged('reused', p_conversation, p_actor, p_call_us);
         END IF;
     END IF;
     IF v_conversation.conversation_id IS NULL OR v_member.user_id IS NULL OR v_conversation.deleted_at IS NOT NULL OR v_member.ended_at IS NOT NULL THEN
-        RETURN group_unchanged('missing');
-    END IF;
-    IF v_wait > 0 THEN
-        RETURN group_unchanged('limited', p_conversation, v_wait);
+        RETURN group_unchanged_charged('missing', p_conversation, p_actor, p_call_us);
     END IF;
     IF NOT may(v_member.role, v_conversation.member_may, v_conversation.admin_may, p_needs) THEN
-        RETURN group_unchanged('not_permitted');
+        RETURN group_unchanged_charged('not_permitted', p_conversation, p_actor, p_call_us);
     END IF;
     RETURN NULL;
 END $$;
@@ -271,11 +282,11 @@ DECLARE
     v_users   text[];
     v_change  group_change;
 BEGIN
+    IF v_wait > 0 THEN
+        RETURN group_unchanged('limited', NULL, v_wait);
+    END IF;
     SELECT * INTO v_group FROM groups g WHERE g.creator_id = p_actor AND g.request_id = p_request;
     IF NOT FOUND THEN
-        IF v_wait > 0 THEN
-            RETURN group_unchanged('limited', NULL, v_wait);
-        END IF;
         BEGIN
             INSERT INTO conversations (conversation_id, kind, created_at, allocated_at, last_activity_at, member_may, admin_may)
             VALUES (p_candidate, 'group', v_now, v_now, v_now, p_member_may, p_admin_may);
@@ -307,15 +318,15 @@ BEGIN
             RETURN v_change;
         EXCEPTION
             WHEN SQLSTATE 'CH001' THEN
-                RETURN group_unchanged('conversation_limit');
+                RETURN group_unchanged_charged('conversation_limit', NULL, p_actor, p_call_us);
             WHEN SQLSTATE 'CH002' THEN
                 SELECT * INTO v_group FROM groups g WHERE g.creator_id = p_actor AND g.request_id = p_request;
         END;
     END IF;
     IF v_group.request_hash <> p_request_hash THEN
-        RETURN group_unchanged('reused');
+        RETURN group_unchanged_charged('reused', NULL, p_actor, p_call_us);
     END IF;
-    RETURN group_unchanged('repeated', v_group.conversation_id);
+    RETURN group_unchanged_charged('repeated', v_group.conversation_id, p_actor, p_call_us);
 END $$;
 
 -- Changes what a group shows or how it works; null leaves a field as it is.
@@ -325,7 +336,7 @@ CREATE FUNCTION update_group(
 ) RETURNS group_change
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    v_change group_change := enter_group(p_conversation, p_actor, p_op, p_content, p_needs, p_burst_us);
+    v_change group_change := enter_group(p_conversation, p_actor, p_op, p_content, p_needs, p_call_us, p_burst_us);
     v_before groups%ROWTYPE;
     v_others boolean;
 BEGIN
@@ -339,8 +350,7 @@ BEGIN
             coalesce(p_admin_may, c.admin_may))
     INTO v_others FROM conversations c WHERE c.conversation_id = p_conversation;
     IF NOT v_others AND coalesce(p_name, v_before.name) = v_before.name THEN
-        PERFORM use_budget(p_actor, 'write', p_call_us);
-        RETURN group_unchanged('ok', p_conversation);
+        RETURN group_unchanged_charged('ok', p_conversation, p_actor, p_call_us);
     END IF;
     UPDATE groups g SET
         name = coalesce(p_name, g.name), description = coalesce(p_description, g.description),
@@ -365,7 +375,7 @@ CREATE FUNCTION add_group_members(
 ) RETURNS group_change
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    v_change group_change := enter_group(p_conversation, p_actor, p_op, p_content, p_needs, p_burst_us);
+    v_change group_change := enter_group(p_conversation, p_actor, p_op, p_content, p_needs, p_call_us, p_burst_us);
     v_new    text[];
     v_users  text[];
     v_left   text[];
@@ -382,7 +392,7 @@ BEGIN
     IF (SELECT c.member_count FROM conversations c WHERE c.conversation_id = p_conversation) + cardinality(v_users)
        > p_members_max
     THEN
-        RETURN group_unchanged('full');
+        RETURN group_unchanged_charged('full', p_conversation, p_actor, p_call_us);
     END IF;
     v_users := begin_memberships(p_conversation, v_users, p_conversations_max);
     v_left := ARRAY(SELECT u FROM unnest(v_new) u WHERE NOT u = ANY (v_users) ORDER BY u COLLATE "C");
@@ -406,7 +416,7 @@ CREATE FUNCTION end_group_membership(
 ) RETURNS group_change
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    v_change    group_change := enter_group(p_conversation, p_actor, p_op, p_content, p_needs, p_burst_us);
+    v_change    group_change := enter_group(p_conversation, p_actor, p_op, p_content, p_needs, p_call_us, p_burst_us);
     v_role      text;
     v_revisions bigint[];
 BEGIN
@@ -416,16 +426,16 @@ BEGIN
     SELECT m.role INTO v_role FROM members m
     WHERE m.conversation_id = p_conversation AND m.user_id = p_user AND m.ended_at IS NULL;
     IF NOT FOUND THEN
-        RETURN group_unchanged('no_member');
+        RETURN group_unchanged_charged('no_member', p_conversation, p_actor, p_call_us);
     END IF;
     IF p_user = p_actor THEN
         IF v_role = 'owner' THEN
-            RETURN group_unchanged('owner');
+            RETURN group_unchanged_charged('owner', p_conversation, p_actor, p_call_us);
         END IF;
     ELSIF rank_of(v_role) >= (
         SELECT rank_of(m.role) FROM members m WHERE m.conversation_id = p_conversation AND m.user_id = p_actor)
     THEN
-        RETURN group_unchanged('not_permitted');
+        RETURN group_unchanged_charged('not_permitted', p_conversation, p_actor, p_call_us);
     END IF;
     v_revisions := end_memberships(p_conversation, ARRAY[p_user]);
     IF p_user = p_actor THEN
@@ -446,7 +456,7 @@ CREATE FUNCTION set_group_role(
 ) RETURNS group_change
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    v_change group_change := enter_group(p_conversation, p_actor, p_op, p_content, p_needs, p_burst_us);
+    v_change group_change := enter_group(p_conversation, p_actor, p_op, p_content, p_needs, p_call_us, p_burst_us);
     v_own    text;
     v_role   text;
 BEGIN
@@ -457,14 +467,13 @@ BEGIN
     SELECT m.role INTO v_role FROM members m
     WHERE m.conversation_id = p_conversation AND m.user_id = p_user AND m.ended_at IS NULL;
     IF NOT FOUND THEN
-        RETURN group_unchanged('no_member');
+        RETURN group_unchanged_charged('no_member', p_conversation, p_actor, p_call_us);
     END IF;
     IF rank_of(v_role) >= rank_of(v_own) OR p_role = 'owner' AND v_own <> 'owner' THEN
-        RETURN group_unchanged('not_permitted');
+        RETURN group_unchanged_charged('not_permitted', p_conversation, p_actor, p_call_us);
     END IF;
     IF v_role = p_role THEN
-        PERFORM use_budget(p_actor, 'write', p_call_us);
-        RETURN group_unchanged('ok', p_conversation);
+        RETURN group_unchanged_charged('ok', p_conversation, p_actor, p_call_us);
     END IF;
     PERFORM FROM members m WHERE m.conversation_id = p_conversation AND m.user_id IN (p_actor, p_user)
     ORDER BY m.user_id FOR NO KEY UPDATE;
@@ -486,7 +495,7 @@ CREATE FUNCTION delete_group(
 ) RETURNS group_change
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    v_change group_change := enter_group(p_conversation, p_actor, p_op, p_content, p_needs, p_burst_us);
+    v_change group_change := enter_group(p_conversation, p_actor, p_op, p_content, p_needs, p_call_us, p_burst_us);
     v_users  text[];
 BEGIN
     IF v_change.outcome IS NOT NULL THEN

@@ -10,6 +10,7 @@ mod gathering;
 mod groups;
 mod harness;
 mod many;
+mod matrix;
 mod races;
 mod sockets;
 mod story;

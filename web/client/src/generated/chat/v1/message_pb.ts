@@ -407,8 +407,9 @@ export type ListMessagesResponse = Message$1<"chat.v1.ListMessagesResponse"> & {
   hasMoreAfter: boolean;
 
   /**
-   * How the group changed within this page, by increasing revision: above its first message, or since the beginning where there
-   * is nothing before, and up to its last one, or to now where there is nothing after. At most the 100 newest.
+   * How the group changed, by increasing revision: what happened after the page's first message, or since the beginning where
+   * there is nothing before, until the next page's first one, or until now. So each change is on one page. At most the 100
+   * newest.
    *
    * @generated from field: repeated chat.v1.GroupChange group_changes = 4;
    */
