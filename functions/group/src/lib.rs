@@ -43,3 +43,5 @@ mod budgets;
 mod deaths;
 #[cfg(test)]
 mod scene;
+#[cfg(test)]
+mod table;

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chat_client::contract::FieldMask;
 use chat_client::contract::v1::list_messages_request::Position;
 use chat_client::contract::v1::{
-    AddGroupMembersRequest, CreateGroupRequest, DeleteGroupRequest, GetConversationRequest, GroupPermission, GroupRole,
-    GroupSettings, LeaveGroupRequest, ListGroupMembersRequest, ListMessagesRequest, ListMessagesResponse,
-    RemoveGroupMemberRequest, SendMessageRequest, SetGroupMemberRoleRequest, TransferGroupOwnershipRequest,
-    UpdateGroupRequest,
+    AddGroupMembersRequest, ConversationCursor, CreateGroupRequest, DeleteGroupRequest, GetConversationRequest,
+    GroupPermission, GroupRole, GroupSettings, LeaveGroupRequest, ListGroupMembersRequest, ListMessagesRequest,
+    ListMessagesResponse, RemoveGroupMemberRequest, SendMessageRequest, SetGroupMemberRoleRequest,
+    SyncConversationsRequest, TransferGroupOwnershipRequest, UpdateGroupRequest,
 };
 use chat_client::timeline::Timeline;
 use chat_client::{CallError, ChatClient, Code, FollowOptions, Follower, History, State};
@@ -614,5 +614,22 @@ async fn a_removed_member_is_told_and_reads_nothing_and_comes_back_to_what_is_ne
     );
     let changes: Vec<_> = timeline.group_changes().map(|change| change.revision).collect();
     assert_eq!(changes, [5], "they see how they came");
+    // A cursor from before they came back, made up, leads nowhere: no more than their window is told.
+    let cursor = timeline.cursor();
+    for revision in 0..cursor.revision {
+        let cursors = vec![ConversationCursor {
+            revision,
+            ..cursor.clone()
+        }];
+        let request = SyncConversationsRequest { cursors, feed: None };
+        let answer = stack.client("ben").call(request).await.unwrap();
+        let told: Vec<_> = answer.conversations[0]
+            .changes
+            .iter()
+            .map(|change| change.revision)
+            .collect();
+        assert!(told.iter().all(|told| *told >= 5), "from {revision}: {told:?}");
+        assert_eq!(answer.conversations[0].reset, revision < 4, "from {revision}");
+    }
     ben.stop().await;
 }

@@ -226,11 +226,10 @@ export function MessageList({
 
   const isAtEnd = !hasNewer && virtualizer.isAtEnd(END_MARGIN);
   const { unreadCount } = conversation;
-  const readSeqs = conversation.memberIds.filter((member) => member !== userId);
   // In a group: by all the others.
-  const otherReadSeq = conversation.group
-    ? Math.min(...readSeqs.map((member) => conversation.readSeqs.get(member) ?? 0))
-    : (conversation.readSeqs.get(other) ?? 0);
+  const others = conversation.group ? conversation.memberIds.filter((member) => member !== userId) : [other];
+  const otherReadSeqs = others.map((member) => conversation.readSeqs.get(member) ?? 0);
+  const otherReadSeq = otherReadSeqs.length > 0 ? Math.min(...otherReadSeqs) : 0;
   return (
     <div className="messages">
       <div

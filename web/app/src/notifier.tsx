@@ -27,7 +27,9 @@ export function Notifier() {
         if (isLookedAt || !notificationsAreOn()) {
           return;
         }
-        const name = client.profile(message.senderId).getSnapshot()?.displayName ?? message.senderId;
+        const sender = client.profile(message.senderId).getSnapshot()?.displayName ?? message.senderId;
+        const group = client.messages(message.conversationId).getSnapshot().conversation?.group;
+        const name = group ? `${sender} · ${group.name}` : sender;
         // Of several tabs, each tells; the system shows one of the same tag. Phones show those of service workers alone.
         const options = {
           body: message.excerpt,

@@ -1,6 +1,7 @@
 /** The calls of the contract, with the caller's token, deadlines and bounded repeats. */
 
-import { type Client, Code, ConnectError, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
+import type { DescMethodUnary, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { ChatError, gatewayError } from "./errors.ts";
 import { ConversationService } from "./generated/chat/v1/conversation_pb.ts";
@@ -39,26 +40,34 @@ export interface CallOptions {
   readonly timeoutMs: number;
 }
 
+/** The calls of one of the contract's services, by their names. */
+export type Calls<S extends DescService> = {
+  readonly [M in keyof S["method"]]: (
+    request: MessageInitShape<S["method"][M]["input"]>,
+    options: CallOptions,
+  ) => Promise<MessageShape<S["method"][M]["output"]>>;
+};
+
 /** All services of the contract. */
 export class Service {
-  readonly conversations: Client<typeof ConversationService>;
-  readonly friends: Client<typeof FriendService>;
-  readonly groups: Client<typeof GroupService>;
-  readonly live: Client<typeof LiveService>;
-  readonly messages: Client<typeof MessageService>;
-  readonly users: Client<typeof UserService>;
+  readonly conversations: Calls<typeof ConversationService>;
+  readonly friends: Calls<typeof FriendService>;
+  readonly groups: Calls<typeof GroupService>;
+  readonly live: Calls<typeof LiveService>;
+  readonly messages: Calls<typeof MessageService>;
+  readonly users: Calls<typeof UserService>;
   readonly #options: ServiceOptions;
   readonly #stopped = new AbortController();
 
   constructor(options: ServiceOptions) {
     this.#options = options;
     const transport = newTransport(options);
-    this.conversations = createClient(ConversationService, transport);
-    this.friends = createClient(FriendService, transport);
-    this.groups = createClient(GroupService, transport);
-    this.live = createClient(LiveService, transport);
-    this.messages = createClient(MessageService, transport);
-    this.users = createClient(UserService, transport);
+    this.conversations = callsOf(ConversationService, transport);
+    this.friends = callsOf(FriendService, transport);
+    this.groups = callsOf(GroupService, transport);
+    this.live = callsOf(LiveService, transport);
+    this.messages = callsOf(MessageService, transport);
+    this.users = callsOf(UserService, transport);
   }
 
   /** Ends what is under way; later calls fail at once. */
@@ -110,6 +119,16 @@ export class Service {
       throw new ConnectError("there is no token to call with", code, undefined, undefined, cause);
     }
   }
+}
+
+/** A service's calls. All of the contract's are unary, so that a client of streams as well would only weigh. */
+function callsOf<S extends DescService>(service: S, transport: Transport): Calls<S> {
+  const calls = service.methods.map((method) => [
+    method.localName,
+    async (request: MessageInitShape<typeof method.input>, { signal, timeoutMs, headers }: CallOptions) =>
+      (await transport.unary(method as DescMethodUnary, signal, timeoutMs, headers, request)).message,
+  ]);
+  return Object.fromEntries(calls) as Calls<S>;
 }
 
 /** A browser says that it aborted a call after its time: nobody asked for that. */

@@ -1,0 +1,53 @@
+//! That Postgres, which decides under the lock, has the table of rights that the rules have.
+
+use chat_domain::{GroupSettings, Permission, Permissions, Role};
+use chat_testing::Fixture;
+
+const ROLES: [Role; 3] = [Role::Member, Role::Admin, Role::Owner];
+
+#[tokio::test]
+async fn postgres_allows_what_the_table_allows() {
+    let fixture = Fixture::new().await;
+    let mut session = fixture.connect_postgres().await;
+    let none = Permissions::NONE;
+    let quiet = GroupSettings::new(none, none, false).unwrap();
+    let open = GroupSettings::new(Permissions::FOR_MEMBERS, Permissions::FOR_ADMINS, true).unwrap();
+    let own = [Permission::TransferOwnership, Permission::DeleteGroup];
+    for settings in [GroupSettings::default(), quiet, open] {
+        for (role, permission) in ROLES
+            .into_iter()
+            .flat_map(|role| Permission::GRANTABLE.into_iter().chain(own).map(move |it| (role, it)))
+        {
+            let may: bool = sqlx::query_scalar("SELECT may($1, $2, $3, $4)")
+                .bind(role.as_str())
+                .bind(settings.member_may.bits())
+                .bind(settings.admin_may.bits())
+                .bind(none.and(permission).bits())
+                .fetch_one(&mut session)
+                .await
+                .unwrap();
+            assert_eq!(
+                may,
+                settings.allows(role, permission),
+                "{role:?} {permission:?} {settings:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn postgres_ranks_roles_as_the_table_does() {
+    let fixture = Fixture::new().await;
+    let mut session = fixture.connect_postgres().await;
+    for one in ROLES {
+        for other in ROLES {
+            let is_higher: bool = sqlx::query_scalar("SELECT rank_of($1) > rank_of($2)")
+                .bind(one.as_str())
+                .bind(other.as_str())
+                .fetch_one(&mut session)
+                .await
+                .unwrap();
+            assert_eq!(is_higher, one > other, "{one:?} {other:?}");
+        }
+    }
+}
