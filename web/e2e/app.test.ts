@@ -31,6 +31,26 @@ async function soon(condition: () => Promise<void>): Promise<void> {
   await expect.poll(() => condition().then(() => "so", String), { timeout: 20_000, interval: 50 }).toBe("so");
 }
 
+/** What the device keeps of the conversations, as one text. */
+async function kept(page: Page): Promise<string> {
+  return page.evaluate(async () => {
+    const names = (await indexedDB.databases()).map(({ name }) => name ?? "");
+    const name = names.find((each) => each.startsWith("chat:")) ?? "";
+    return new Promise<string>((resolve, reject) => {
+      const opening = indexedDB.open(name);
+      opening.onerror = () => reject(opening.error);
+      opening.onsuccess = () => {
+        const reading = opening.result.transaction("conversations").objectStore("conversations").getAll();
+        reading.onerror = () => reject(reading.error);
+        reading.onsuccess = () => {
+          opening.result.close();
+          resolve(JSON.stringify(reading.result));
+        };
+      };
+    });
+  });
+}
+
 async function inaccessible(page: Page): Promise<string[]> {
   // axe looks at other frames through a page of its own, which needs script that the policy forbids; there are none.
   const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze();
@@ -113,6 +133,8 @@ test("what is written without a network is shown, kept through a reload, and sen
   await alice.page.evaluate(() => navigator.serviceWorker.ready);
   await alice.page.reload();
   await alice.message("before").waitFor();
+  // It is kept a moment after it is shown.
+  await soon(async () => expect(await kept(alice.page)).toContain("before"));
   await alice.context.setOffline(true);
   await alice.say("first, without");
   await alice.say("second, without");
