@@ -183,7 +183,7 @@ fn notices(done: &GroupDone, row: Option<&ConversationRow>) -> Vec<Notice> {
         let event = match (begins, row) {
             (false, _) => live_event::Event::MembershipEnded(MembershipEnded {}),
             (true, Some(row)) => live_event::Event::ConversationOpened(ConversationOpened {
-                conversation: Some(seen_by(feed, row)),
+                conversation: Some(seen_by(feed, row, done.entry.as_ref())),
             }),
             (true, None) => live_event::Event::Poke(Poke {}),
         };
@@ -216,9 +216,11 @@ fn group_changed(entry: &GroupEntry, row: &ConversationRow) -> GroupChanged {
 }
 
 /// The group as a new member sees it, to whom nothing is unread.
-fn seen_by(feed: &FeedPlace, row: &ConversationRow) -> Conversation {
+fn seen_by(feed: &FeedPlace, row: &ConversationRow, entry: Option<&GroupEntry>) -> Conversation {
     let mut conversation = chat_view::conversation(row.clone());
+    // What was said since, they count themselves.
     conversation.unread_count = 0;
+    conversation.counted_seq = entry.map_or(row.counted_seq, |entry| entry.after_seq);
     let own = row.members.iter().find(|member| member.user_id == feed.user);
     if let (Some(group), Some(role)) = (&mut conversation.group, own.and_then(|own| own.role)) {
         group.role = chat_view::role(role).into();

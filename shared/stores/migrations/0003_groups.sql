@@ -588,8 +588,6 @@ BEGIN
             ELSE ARRAY[p_actor] END;
     ELSE
         v_may_send := may(v_member.role, v_conversation.member_may, v_conversation.admin_may, c_send_messages);
-        member_ids := ARRAY(
-            SELECT m.user_id FROM members m WHERE m.conversation_id = p_conversation AND m.ended_at IS NULL ORDER BY 1);
     END IF;
 
     v_position := position(p_op IN v_member.recent);
@@ -600,6 +598,15 @@ BEGIN
             messages_after := revision - number_of(substring(v_known FROM 23 FOR 4));
             allocated_at := timestamptz 'epoch' + number_of(substring(v_known FROM 27 FOR 6)) * interval '1 millisecond';
         END IF;
+    END IF;
+
+    IF v_conversation.kind = 'group' THEN
+        -- Who has come since it got its place is told nothing of it.
+        member_ids := ARRAY(
+            SELECT m.user_id FROM members m
+            WHERE m.conversation_id = p_conversation AND m.ended_at IS NULL
+              AND (append.revision IS NULL OR m.joined_revision < append.revision)
+            ORDER BY 1);
     END IF;
 
     IF NOT v_may_send THEN

@@ -676,7 +676,7 @@ impl Postgres {
     }
 
     /// Reads whom a call of `user` that tells others again what it wrote has to tell, and takes it out of their budget. Who is
-    /// not a member is charged nothing.
+    /// not a member is charged nothing. In a group, others may have come since who are not to see it: the user alone is told.
     pub async fn charge_writer(
         &self,
         conversation: ConversationId,
@@ -688,7 +688,8 @@ impl Postgres {
                 sqlx::query_as(
                     "SELECT charge($2, 'write', $3, $4), m.visible_from_seq,
                          coalesce(m.visible_from_revision, 0),
-                         told(c.conversation_id, c.low_user_id, c.high_user_id, m.user_id)
+                         CASE c.kind WHEN 'group' THEN ARRAY[m.user_id]
+                             ELSE told(c.conversation_id, c.low_user_id, c.high_user_id, m.user_id) END
                      FROM members m JOIN conversations c USING (conversation_id)
                      WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL",
                 )
