@@ -96,6 +96,10 @@ fn by_conversation(previews: Vec<PreviewEntry>) -> BTreeMap<ConversationId, Prev
 
 /// Whether the list's order knows of another newest message than the timeline.
 fn is_stale(row: &ListedRow, previews: &BTreeMap<ConversationId, PreviewEntry>) -> bool {
+    if row.newest_seq > 0 && !row.conversation.window.shows(row.newest_seq) {
+        // The newest was said before they came, and is not theirs to look at.
+        return false;
+    }
     let preview = previews.get(&id(row));
     let said_at = match preview {
         Some(preview) => Some(preview.allocated_at),

@@ -113,6 +113,7 @@ impl Plan {
                     message_count: conversation.counted_seq,
                     closed_revision: row.closed_revision,
                     closed_seq: row.closed_seq,
+                    is_group: conversation.group.is_some(),
                     allocated_at: row.allocated_at,
                     last_activity_at: conversation.last_activity_at,
                     created_at: conversation.created_at,
@@ -169,6 +170,8 @@ fn started_over(step: Step, closed: Option<Closed>, epoch: i64) -> ConversationS
         through, is_done: true, ..
     }) = closed
     {
+        // Nobody goes on from before they came, so nobody is sent there, however far it is closed.
+        let through = through.max(step.row.conversation.window.edge_revision());
         return ConversationSync {
             reset: true,
             ..synced(step, through, Vec::new(), epoch)

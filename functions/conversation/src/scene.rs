@@ -4,12 +4,12 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use chat_contract::v1::{Conversation, ConversationCursor, ListConversationsRequest};
-use chat_domain::{ConversationId, MessageId};
+use chat_domain::{AvatarUrl, ConversationId, GroupDescription, GroupName, GroupSettings, MessageId, UserId};
 use chat_operation::Settings;
 use chat_operation::{Answer, Code, Failure, FromSettings};
 use chat_sealing::Sealer;
 use chat_stores::mongo::{Entry, Inserted, MessageEntry, RevisionRange, Timeline};
-use chat_stores::postgres::{Append, Appended, Outcome, Place, Postgres, SealState};
+use chat_stores::postgres::{Append, Appended, GroupCall, GroupChanged, NewGroup, Outcome, Place, Postgres, SealState};
 use chat_testing::{FaultProxy, Fixture, WAIT_MAX, call, user};
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Connection, PgConnection};
@@ -114,6 +114,46 @@ impl Stores {
             .unwrap()
             .remove(&conversation)
             .unwrap_or_default()
+    }
+
+    /// Makes a group of its owner and their friends, and leaves its entry to whoever closes places.
+    pub(crate) async fn make_group(&self, owner: &str, users: &[&str], shows_history: bool) -> ConversationId {
+        let users: Vec<UserId> = users.iter().map(|&id| user(id)).collect();
+        let group = NewGroup {
+            candidate: ConversationId::generate(),
+            creator: &user(owner),
+            request: &"made".parse().unwrap(),
+            request_hash: &[1; 32],
+            name: &GroupName::parse("Trains").unwrap(),
+            description: &GroupDescription::parse("").unwrap(),
+            avatar_url: &AvatarUrl::parse("").unwrap(),
+            settings: GroupSettings {
+                shows_history,
+                ..GroupSettings::default()
+            },
+            users: &users,
+        };
+        match self.postgres.create_group(&group).await.unwrap().unwrap() {
+            GroupChanged::Done(done) => done.conversation,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Adds a friend of the owner to a group, and leaves its entry to whoever closes places.
+    pub(crate) async fn add_to_group(&self, group: ConversationId, owner: &str, added: &str) {
+        let call = GroupCall {
+            conversation: group,
+            actor: &user(owner),
+            request_hash: &[2; 32],
+            content_hash: &[2; 32],
+        };
+        let added = self
+            .postgres
+            .add_group_members(call, &[user(added)])
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(matches!(added, GroupChanged::Done(done) if done.entry.is_some()));
     }
 
     pub(crate) async fn seal_state(&self, conversation: ConversationId) -> SealState {

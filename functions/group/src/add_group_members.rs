@@ -46,7 +46,7 @@ impl Operation for AddGroupMembers {
             content_hash: &parse::hash(&request),
         };
         let added = self.postgres.add_group_members(call, &users).await??;
-        let changed = complete(&self.postgres, &self.timeline, &caller.user, added).await?;
+        let changed = complete(&self.postgres, &self.timeline, &caller.user, &users, added).await?;
         changed.show(|conversation, not_added_user_ids| AddGroupMembersResponse {
             conversation: Some(conversation),
             not_added_user_ids,

@@ -6,9 +6,11 @@ use chat_contract::v1::{
 };
 use chat_domain::{CONVERSATIONS_MAX, ConversationId, GROUP_MEMBERS_MAX, UserId};
 use chat_operation::{Answer, Failure, Notice};
+use chat_sealing::{Filled, Sealer};
 use chat_stores::mongo::Timeline;
-use chat_stores::postgres::{self, ConversationRow, FeedPlace, GroupDone, Postgres};
+use chat_stores::postgres::{self, ConversationRow, FeedPlace, GroupAudience, GroupDone, Postgres};
 use chat_stores::{GroupAction, GroupEntry, StoreError};
+use chrono::{DateTime, Utc};
 
 /// What a change has led to.
 #[derive(Debug)]
@@ -51,16 +53,23 @@ impl Changed {
     }
 }
 
-/// Completes a change that Postgres has decided. One call of each store, side by side.
+/// How many entries of the outbox a repeated call writes, at most: a group has one, or those of a few calls that died.
+const PENDING_MAX: i64 = 100;
+
+/// Completes a change that Postgres has decided, and that is about these users, whose memberships it begins or ends. One call
+/// of each store, side by side.
 pub(crate) async fn complete(
     postgres: &Postgres,
     timeline: &Timeline,
     caller: &UserId,
+    about: &[UserId],
     changed: postgres::GroupChanged,
 ) -> Result<Changed, Failure> {
     match changed {
         postgres::GroupChanged::Done(done) => Ok(announce(postgres, timeline, caller, *done).await?),
-        postgres::GroupChanged::Repeated(conversation) => Ok(repeat(postgres, timeline, caller, conversation).await?),
+        postgres::GroupChanged::Repeated(conversation) => {
+            Ok(repeat(postgres, timeline, caller, about, conversation).await?)
+        }
         postgres::GroupChanged::NotFound => Err(Failure::conversation_not_found()),
         postgres::GroupChanged::NotPermitted => Err(Failure::not_permitted()),
         postgres::GroupChanged::Reused => Err(Failure::already_exists(
@@ -102,12 +111,21 @@ async fn announce(
         .and_then(|member| member.parse().ok())
         .filter(|_| !is_member);
     let reader = reader.as_ref().unwrap_or(caller);
-    let (row, ()) = tokio::try_join!(
+    let sealer = Sealer::new(postgres, timeline);
+    let (row, filled) = tokio::try_join!(
         postgres.lookup_conversation(done.conversation, reader),
-        timeline.fill(done.entry.as_slice(), &[]),
+        sealer.fill(done.entry.as_slice(), &[]),
     )?;
+    let row = match filled {
+        Filled::InPlace => row,
+        Filled::Moved => postgres.lookup_conversation(done.conversation, reader).await?,
+    };
     let row = row.map(|row| row.conversation);
-    let notices = notices(&done, row.as_ref());
+    let notices = match (&row, filled) {
+        (Some(row), Filled::InPlace) => notices(&done, row),
+        // What it looks like now, nobody here may see, or it stands elsewhere: they look for themselves.
+        _ => pokes(&Listeners::of(&done), done.conversation, done.at),
+    };
     Ok(Changed {
         conversation: row.filter(|_| is_member).map(chat_view::conversation),
         not_added: done.left_out,
@@ -116,54 +134,130 @@ async fn announce(
     })
 }
 
-/// Completes what an earlier call may have left undone when it died: entries that have a place and are not in the timeline. The
-/// members are told to look.
+/// Completes what an earlier call may have left undone when it died: entries that have a place and are not in the timeline.
+/// Whoever the call was about and all members are told again, those who are in the group to look.
 async fn repeat(
     postgres: &Postgres,
     timeline: &Timeline,
     caller: &UserId,
+    about: &[UserId],
     conversation: ConversationId,
 ) -> Result<Changed, StoreError> {
-    let pending = postgres.list_pending(conversation).await?;
-    let (row, ()) = tokio::try_join!(
-        postgres.lookup_conversation(conversation, caller),
-        timeline.fill(&pending, &[]),
+    let (pending, audience) = tokio::try_join!(
+        postgres.list_pending(conversation, i64::MAX, PENDING_MAX),
+        postgres.lookup_audience(conversation, about),
     )?;
-    let row = row.map(|row| row.conversation);
-    let poke = row.as_ref().map(|row| Notice {
-        recipients: row
-            .members
-            .iter()
-            .filter_map(|member| member.user_id.parse().ok())
-            .collect(),
-        event: LiveEvent {
-            conversation_id: conversation.to_string(),
-            revision: row.revision,
-            event: Some(live_event::Event::Poke(Poke {})),
-            ..LiveEvent::default()
-        },
-        occurred_at: row.last_activity_at,
-    });
+    let sealer = Sealer::new(postgres, timeline);
+    sealer.fill(&pending, &[]).await?;
+    let row = postgres.lookup_conversation(conversation, caller).await?;
+    let is_member = |user: &&UserId| audience.members.iter().any(|member| member == user.as_str());
+    let not_added = about.iter().filter(|user| !is_member(user));
     Ok(Changed {
-        conversation: row.map(chat_view::conversation),
-        not_added: Vec::new(),
-        notices: poke.into_iter().collect(),
+        conversation: row.map(|row| chat_view::conversation(row.conversation)),
+        not_added: not_added.map(ToString::to_string).collect(),
+        notices: pokes(&Listeners::again(&audience), conversation, audience.at),
         seal: (!pending.is_empty()).then_some(conversation),
     })
 }
 
-/// What is told of a change: to those whose membership came or went, that; to the other members, the change.
-fn notices(done: &GroupDone, row: Option<&ConversationRow>) -> Vec<Notice> {
+/// Who is told of a change without what it says.
+struct Listeners<'a> {
+    revision: i64,
+    members: &'a [String],
+    came: &'a [FeedPlace],
+    went: &'a [FeedPlace],
+}
+
+impl<'a> Listeners<'a> {
+    fn of(done: &'a GroupDone) -> Self {
+        let (came, went): (&[FeedPlace], &[FeedPlace]) = if begins(done) {
+            (&done.feeds, &[])
+        } else {
+            (&[], &done.feeds)
+        };
+        Self {
+            revision: done.entry.as_ref().map_or(0, |entry| entry.revision),
+            members: &done.told,
+            came,
+            went,
+        }
+    }
+
+    fn again(audience: &'a GroupAudience) -> Self {
+        Self {
+            revision: audience.revision,
+            members: &audience.members,
+            came: &audience.came,
+            went: &audience.went,
+        }
+    }
+}
+
+/// Whether memberships begin with a change, if any come or go.
+fn begins(done: &GroupDone) -> bool {
+    done.entry
+        .as_ref()
+        .is_some_and(|entry| matches!(entry.action, GroupAction::Created | GroupAction::MembersAdded))
+}
+
+/// Tells members to look, those who came to look at their feed, and those who went that they did.
+fn pokes(listeners: &Listeners<'_>, conversation: ConversationId, at: Option<DateTime<Utc>>) -> Vec<Notice> {
+    let Some(occurred_at) = at else { return Vec::new() };
+    let conversation_id = conversation.to_string();
+    let members: Vec<UserId> = listeners.members.iter().filter_map(|it| it.parse().ok()).collect();
+    let look = (!members.is_empty() && listeners.revision > 0).then(|| Notice {
+        recipients: members,
+        event: LiveEvent {
+            conversation_id: conversation_id.clone(),
+            revision: listeners.revision,
+            event: Some(live_event::Event::Poke(Poke {})),
+            ..LiveEvent::default()
+        },
+        occurred_at,
+    });
+    let feed = |event: live_event::Event| {
+        let conversation_id = &conversation_id;
+        move |place: &FeedPlace| told_by_feed(place, conversation_id, event.clone(), occurred_at)
+    };
+    let came = listeners.came.iter().filter_map(feed(live_event::Event::Poke(Poke {})));
+    let went = listeners.went.iter();
+    let went = went.filter_map(feed(live_event::Event::MembershipEnded(MembershipEnded {})));
+    look.into_iter().chain(came).chain(went).collect()
+}
+
+fn told_by_feed(
+    place: &FeedPlace,
+    conversation_id: &str,
+    event: live_event::Event,
+    occurred_at: DateTime<Utc>,
+) -> Option<Notice> {
+    Some(Notice {
+        recipients: vec![place.user.parse().ok()?],
+        event: LiveEvent {
+            conversation_id: conversation_id.to_owned(),
+            event: Some(event),
+            feed_revision: place.revision,
+            ..LiveEvent::default()
+        },
+        occurred_at,
+    })
+}
+
+/// What is told of a change: to those whose membership came or went, that; to the other members, the change. The group is shown
+/// as it is after the change, perhaps long after: to nobody who is no member by then.
+fn notices(done: &GroupDone, row: &ConversationRow) -> Vec<Notice> {
     let conversation_id = done.conversation.to_string();
     let Some(occurred_at) = done.at else { return Vec::new() };
-    let begins = done
-        .entry
-        .as_ref()
-        .is_some_and(|entry| matches!(entry.action, GroupAction::Created | GroupAction::MembersAdded));
+    let is_member = |user: &str| row.members.iter().any(|member| member.user_id == user);
     let mut notices = Vec::new();
-    if let (Some(entry), Some(row)) = (&done.entry, row) {
-        let concerned = |user: &str| done.feeds.iter().any(|feed| feed.user == user);
-        let others = done.told.iter().filter(|member| !concerned(member));
+    if let Some(entry) = &done.entry {
+        let is_about = |user: &str| done.feeds.iter().any(|feed| feed.user == user);
+        // Who has come again since then sees nothing of before.
+        let was_member = |user: &str| {
+            let mut members = row.members.iter();
+            members.any(|member| member.user_id == user && member.joined_revision < entry.revision)
+        };
+        let others = done.told.iter().filter(|user| !is_about(user) && was_member(user));
         let others: Vec<UserId> = others.filter_map(|member| member.parse().ok()).collect();
         if !others.is_empty() {
             notices.push(Notice {
@@ -179,24 +273,18 @@ fn notices(done: &GroupDone, row: Option<&ConversationRow>) -> Vec<Notice> {
             });
         }
     }
+    let begins = begins(done);
     notices.extend(done.feeds.iter().filter_map(|feed| {
-        let event = match (begins, row) {
-            (false, _) => live_event::Event::MembershipEnded(MembershipEnded {}),
-            (true, Some(row)) => live_event::Event::ConversationOpened(ConversationOpened {
+        let event = if !begins {
+            live_event::Event::MembershipEnded(MembershipEnded {})
+        } else if is_member(&feed.user) {
+            live_event::Event::ConversationOpened(ConversationOpened {
                 conversation: Some(seen_by(feed, row, done.entry.as_ref())),
-            }),
-            (true, None) => live_event::Event::Poke(Poke {}),
+            })
+        } else {
+            live_event::Event::Poke(Poke {})
         };
-        Some(Notice {
-            recipients: vec![feed.user.parse().ok()?],
-            event: LiveEvent {
-                conversation_id: conversation_id.clone(),
-                event: Some(event),
-                feed_revision: feed.revision,
-                ..LiveEvent::default()
-            },
-            occurred_at,
-        })
+        told_by_feed(feed, &conversation_id, event, occurred_at)
     }));
     notices
 }

@@ -58,7 +58,7 @@ impl Operation for CreateGroup {
             users: &users,
         };
         let created = self.postgres.create_group(&group).await??;
-        let changed = complete(&self.postgres, &self.timeline, &caller.user, created).await?;
+        let changed = complete(&self.postgres, &self.timeline, &caller.user, &users, created).await?;
         changed.show(|conversation, not_added_user_ids| CreateGroupResponse {
             conversation: Some(conversation),
             not_added_user_ids,

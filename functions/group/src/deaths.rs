@@ -1,12 +1,16 @@
 //! Callers that die, and others that meet what they left, on real databases.
 
 use chat_contract::FieldMask;
-use chat_contract::v1::{AddGroupMembersRequest, GroupAction, UpdateGroupRequest};
+use chat_contract::v1::{AddGroupMembersRequest, GroupAction, GroupPermission, GroupRole, UpdateGroupRequest};
+use chat_domain::MessageId;
+use chat_operation::Code;
 use chat_sealing::Sealer;
 use chat_stores::GroupAction as Action;
+use chat_stores::mongo::{Inserted, MessageEntry};
 use chat_testing::{Filter, call};
+use chrono::DateTime;
 
-use crate::scene::{Scene, Told, to, told};
+use crate::scene::{Scene, Told, settings, to, told};
 use crate::{AddGroupMembers, UpdateGroup};
 
 fn rename(scene: &Scene, request_id: &str, name: &str) -> UpdateGroupRequest {
@@ -19,6 +23,13 @@ fn rename(scene: &Scene, request_id: &str, name: &str) -> UpdateGroupRequest {
         }),
         ..UpdateGroupRequest::default()
     }
+}
+
+/// What stands at each place: what was done to the group, or nothing of that.
+async fn actions(scene: &Scene) -> Vec<(i64, Option<Action>)> {
+    let held = scene.timeline().await.into_iter();
+    held.map(|(revision, change)| (revision, change.map(|change| change.action)))
+        .collect()
 }
 
 /// A change that Postgres has, and whose caller died before its entry came to the timeline.
@@ -90,4 +101,164 @@ async fn an_answer_that_was_lost_is_given_to_the_repeat() {
     assert_eq!(scene.timeline().await.len(), 3);
     let change = scene.timeline().await.remove(&3).flatten().unwrap();
     assert_eq!(chat_view::group_change(change).action(), GroupAction::MembersAdded);
+}
+
+#[tokio::test]
+async fn a_change_whose_place_was_closed_gets_another_one() {
+    let scene = Scene::new().await;
+    leave_a_hole(&scene).await;
+    // As a function does that knows nothing of the outbox.
+    scene.mongo().close(&[(scene.group, 3)]).await.unwrap();
+    let operation: UpdateGroup = scene.fixture.operation();
+    let again = call(&operation, "olga", rename(&scene, "dead", "Boats")).await.unwrap();
+    assert_eq!(again.response.conversation.unwrap().revision, 4);
+    assert_eq!(actions(&scene).await[2..], [(3, None), (4, Some(Action::Renamed))]);
+    scene.seal().await;
+    assert_eq!(scene.pending().await, 0);
+}
+
+#[tokio::test]
+async fn whoever_seals_looks_at_what_stands_in_the_place_of_a_change() {
+    let scene = Scene::new().await;
+    leave_a_hole(&scene).await;
+    scene.mongo().close(&[(scene.group, 3)]).await.unwrap();
+    scene.seal().await;
+    assert_eq!(actions(&scene).await[2..], [(3, None), (4, Some(Action::Renamed))]);
+    scene.seal().await;
+    assert_eq!(scene.pending().await, 0);
+    assert_eq!(scene.seen_by("mia").await.unwrap().revision, 4);
+}
+
+#[tokio::test]
+async fn a_change_after_the_sequencer_went_back_stands_above_what_it_had_forgotten() {
+    let scene = Scene::new().await;
+    // Postgres has forgotten a message, and that history was hidden from who comes now.
+    let hidden = settings(&[GroupPermission::SendMessages], &[GroupPermission::AddMembers], false);
+    let operation: UpdateGroup = scene.fixture.operation();
+    let hide = UpdateGroupRequest {
+        settings: Some(hidden),
+        update_mask: Some(FieldMask {
+            paths: vec!["settings".to_owned()],
+        }),
+        ..rename(&scene, "hide", "")
+    };
+    call(&operation, "olga", hide).await.unwrap();
+    let forgotten = MessageEntry {
+        message: MessageId::generate(),
+        conversation: scene.group,
+        revision: 4,
+        seq: 1,
+        sender: chat_testing::user("mia"),
+        op: "forgotten".parse().unwrap(),
+        op_hash: [0; 32],
+        text: "forgotten".to_owned(),
+        reply_to: None,
+        allocated_at: DateTime::UNIX_EPOCH,
+        state_revision: 4,
+    };
+    assert_eq!(scene.mongo().add(&forgotten).await.unwrap(), Inserted::Written);
+    let added = scene.add("olga", &["nina"], "add").await.unwrap();
+    assert_eq!(added.response.conversation.unwrap().revision, 5);
+    assert_eq!(actions(&scene).await[3..], [(4, None), (5, Some(Action::MembersAdded))]);
+    assert_eq!(
+        told(&added.notices),
+        [
+            to(&["adam", "max", "mia", "nina", "olga"], Told::Poked(4)),
+            to(&["nina"], Told::Poked(0))
+        ]
+    );
+    let (postgres, nina) = (scene.postgres(), chat_testing::user("nina"));
+    let membership = postgres.lookup_membership(scene.group, &nina).await.unwrap();
+    let window = membership.unwrap().window;
+    assert!(!window.shows(1), "they came after it was said");
+    assert!(window.shows(2));
+    // What follows stands above that.
+    let renamed = call(&operation, "olga", rename(&scene, "later", "Boats"))
+        .await
+        .unwrap();
+    assert_eq!(renamed.response.conversation.unwrap().revision, 6);
+}
+
+#[tokio::test]
+async fn repeats_tell_everybody_again_whom_the_first_call_may_not_have_told() {
+    let scene = Scene::new().await;
+    scene.add("olga", &["nina"], "add").await.unwrap();
+    let added = scene.add("olga", &["nina"], "add").await.unwrap();
+    assert_eq!(
+        told(&added.notices),
+        [
+            to(&["adam", "max", "mia", "nina", "olga"], Told::Poked(3)),
+            to(&["nina"], Told::Poked(0))
+        ]
+    );
+    scene.remove("olga", "nina", "remove").await.unwrap();
+    let removed = scene.remove("olga", "nina", "remove").await.unwrap();
+    assert_eq!(
+        told(&removed.notices),
+        [
+            to(&["adam", "max", "mia", "olga"], Told::Poked(4)),
+            to(&["nina"], Told::Ended)
+        ]
+    );
+    scene.leave("max", "leave").await.unwrap();
+    let left = scene.leave("max", "leave").await.unwrap();
+    assert_eq!(
+        told(&left.notices),
+        [to(&["adam", "mia", "olga"], Told::Poked(5)), to(&["max"], Told::Ended)]
+    );
+    scene.delete("olga", "delete").await.unwrap();
+    let deleted = scene.delete("olga", "delete").await.unwrap();
+    let ended = ["adam", "mia", "olga"].map(|user| to(&[user], Told::Ended));
+    assert_eq!(told(&deleted.notices), ended, "and not who was no member by then");
+}
+
+#[tokio::test]
+async fn a_repeat_does_nothing_more_also_when_the_first_call_changed_nothing() {
+    let scene = Scene::new().await;
+    scene.set_role("olga", "mia", GroupRole::Member, "same").await.unwrap();
+    scene.set_role("olga", "mia", GroupRole::Admin, "raise").await.unwrap();
+    scene.set_role("olga", "mia", GroupRole::Member, "same").await.unwrap();
+    scene.add("olga", &["mia"], "there").await.unwrap();
+    scene.remove("olga", "mia", "remove").await.unwrap();
+    let again = scene.add("olga", &["mia"], "there").await.unwrap();
+    assert_eq!(again.response.not_added_user_ids, ["mia"], "they are no member now");
+    assert!(scene.seen_by("mia").await.is_none());
+}
+
+#[tokio::test]
+async fn who_was_removed_between_a_change_and_the_look_at_the_group_is_not_told_what_it_is() {
+    let scene = Scene::new().await;
+    let proxies = scene.fixture.with_proxies().await;
+    let operation: UpdateGroup = proxies.operation();
+    // The change is made by the first statement; the group is looked at by the second.
+    let held = proxies.postgres.hold(Filter::operation("newest_counted("));
+    let request = rename(&scene, "rename", "Boats");
+    let calling = tokio::spawn(async move { call(&operation, "adam", request).await });
+    held.caught().await;
+    scene.remove("olga", "mia", "remove").await.unwrap();
+    held.release();
+    let renamed = calling.await.unwrap().unwrap();
+    assert_eq!(
+        told(&renamed.notices),
+        [to(&["adam", "max", "olga"], Told::Changed(GroupAction::Renamed, 3))]
+    );
+}
+
+#[tokio::test]
+async fn who_was_removed_right_after_they_made_a_change_has_the_others_told_of_it() {
+    let scene = Scene::new().await;
+    let proxies = scene.fixture.with_proxies().await;
+    let operation: UpdateGroup = proxies.operation();
+    let held = proxies.postgres.hold(Filter::operation("newest_counted("));
+    let request = rename(&scene, "rename", "Boats");
+    let calling = tokio::spawn(async move { call(&operation, "adam", request).await });
+    held.caught().await;
+    scene.remove("olga", "adam", "remove").await.unwrap();
+    held.release();
+    let failure = calling.await.unwrap().expect_err("they are no member any more");
+    assert_eq!(failure.code(), Code::NotFound);
+    assert_eq!(
+        told(failure.notices()),
+        [to(&["adam", "max", "mia", "olga"], Told::Poked(3))]
+    );
 }

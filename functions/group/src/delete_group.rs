@@ -41,7 +41,7 @@ impl Operation for DeleteGroup {
             content_hash: &parse::hash(&request),
         };
         let deleted = self.postgres.delete_group(call).await??;
-        let changed = complete(&self.postgres, &self.timeline, &caller.user, deleted).await?;
+        let changed = complete(&self.postgres, &self.timeline, &caller.user, &[], deleted).await?;
         Ok(changed.answer(DeleteGroupResponse {}))
     }
 

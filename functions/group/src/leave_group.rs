@@ -41,7 +41,14 @@ impl Operation for LeaveGroup {
             content_hash: &parse::hash(&request),
         };
         let left = self.postgres.leave_group(call).await??;
-        let changed = complete(&self.postgres, &self.timeline, &caller.user, left).await?;
+        let changed = complete(
+            &self.postgres,
+            &self.timeline,
+            &caller.user,
+            std::slice::from_ref(&caller.user),
+            left,
+        )
+        .await?;
         Ok(changed.answer(LeaveGroupResponse {}))
     }
 

@@ -42,7 +42,7 @@ impl Operation for RemoveGroupMember {
             content_hash: &parse::hash(&request),
         };
         let removed = self.postgres.remove_group_member(call, &user).await??;
-        let changed = complete(&self.postgres, &self.timeline, &caller.user, removed).await?;
+        let changed = complete(&self.postgres, &self.timeline, &caller.user, &[user], removed).await?;
         changed.show(|conversation, _| RemoveGroupMemberResponse {
             conversation: Some(conversation),
         })

@@ -156,7 +156,11 @@ impl Scene {
 
     /// How many entries wait in the outbox.
     pub(crate) async fn pending(&self) -> usize {
-        self.postgres().list_pending(self.group).await.unwrap().len()
+        self.postgres()
+            .list_pending(self.group, i64::MAX, 100)
+            .await
+            .unwrap()
+            .len()
     }
 
     /// Seals the group, as an operation does after its answer.

@@ -44,7 +44,7 @@ impl Operation for SetGroupMemberRole {
             content_hash: &parse::hash(&request),
         };
         let set = self.postgres.set_group_role(call, &user, role).await??;
-        let changed = complete(&self.postgres, &self.timeline, &caller.user, set).await?;
+        let changed = complete(&self.postgres, &self.timeline, &caller.user, &[], set).await?;
         changed.show(|conversation, _| SetGroupMemberRoleResponse {
             conversation: Some(conversation),
         })

@@ -42,7 +42,7 @@ impl Operation for TransferGroupOwnership {
             content_hash: &parse::hash(&request),
         };
         let transferred = self.postgres.set_group_role(call, &user, Role::Owner).await??;
-        let changed = complete(&self.postgres, &self.timeline, &caller.user, transferred).await?;
+        let changed = complete(&self.postgres, &self.timeline, &caller.user, &[], transferred).await?;
         changed.show(|conversation, _| TransferGroupOwnershipResponse {
             conversation: Some(conversation),
         })

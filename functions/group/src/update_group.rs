@@ -42,7 +42,7 @@ impl Operation for UpdateGroup {
             content_hash: &parse::hash(&request),
         };
         let updated = self.postgres.update_group(call, &update).await??;
-        let changed = complete(&self.postgres, &self.timeline, &caller.user, updated).await?;
+        let changed = complete(&self.postgres, &self.timeline, &caller.user, &[], updated).await?;
         changed.show(|conversation, _| UpdateGroupResponse {
             conversation: Some(conversation),
         })

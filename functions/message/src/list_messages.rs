@@ -58,7 +58,7 @@ impl Operation for ListMessages {
         let changes = shown.stretch(conversation, &membership, through);
         let (quoted, changes) = tokio::try_join!(
             self.timeline.list_previews(&elsewhere),
-            self.list_changes(&membership, changes)
+            self.list_changes(&membership, changes, page.consistency)
         )?;
         Ok(ListMessagesResponse {
             messages: chat_view::messages(shown.messages, &quoted, membership.window),
@@ -94,12 +94,13 @@ impl ListMessages {
         &self,
         membership: &Membership,
         stretch: GroupStretch,
+        consistency: Consistency,
     ) -> Result<Vec<GroupEntry>, StoreError> {
         if !membership.is_group {
             return Ok(Vec::new());
         }
         self.timeline
-            .list_group_changes(stretch, GROUP_CHANGES_PER_PAGE_MAX)
+            .list_group_changes(stretch, GROUP_CHANGES_PER_PAGE_MAX, consistency)
             .await
     }
 
@@ -250,16 +251,19 @@ struct Shown {
     has_more_after: bool,
     /// The next message's seq, or the one that the page was to end below.
     next_seq: Option<i64>,
+    /// The seq that the page goes up from; what happened after that message may have come since its page was read.
+    goes_on_from: Option<i64>,
 }
 
 impl Shown {
     /// The changes of the group that belong to the page: each stands below the message after which it happened, whose page
-    /// it is on.
+    /// it is on. Those below the message from which a client goes up come once more.
     fn stretch(&self, conversation: ConversationId, membership: &Membership, through: Option<i64>) -> GroupStretch {
         let first = self.messages.first().filter(|_| self.has_more_before);
+        let from_seq = self.goes_on_from.or(first.map(|first| first.seq));
         GroupStretch {
             conversation,
-            from_seq: first.map_or(0, |first| first.seq),
+            from_seq: from_seq.unwrap_or(0),
             below_seq: self.next_seq.unwrap_or(i64::MAX),
             after: membership.window.edge_revision(),
             through: through.unwrap_or(membership.revision),
@@ -403,6 +407,10 @@ impl Page {
             has_more_before,
             has_more_after: next_seq.is_some() || through.is_some(),
             next_seq,
+            goes_on_from: match self.above {
+                Some((HistoryRange::After(seq), _)) if !self.leads_down => Some(seq),
+                _ => None,
+            },
         }
     }
 }

@@ -19,9 +19,9 @@ use chat_domain::{
     ConversationId, RESTART_PLACES_AT_ONCE_MAX, RESTART_PLACES_MAX, RESTART_PLACES_READ_MAX, SEAL_EVERY,
     SEAL_PLACES_MAX, VOIDS_MAX,
 };
-use chat_stores::StoreError;
 use chat_stores::mongo::{PlaceEntry, SeqRange, Timeline};
 use chat_stores::postgres::{LastSaid, Postgres, SealState, Sealed};
+use chat_stores::{GroupEntry, StoreError};
 
 use tokio::time::Instant;
 
@@ -32,6 +32,8 @@ pub use walk::{Placed, Stretch, Walk};
 const UNCOUNTED_MAX: i64 = 65_536;
 /// For how long one call begins to count further places.
 const COUNTING_DURATION_MAX: Duration = Duration::from_millis(700);
+/// How often changes that found their places taken get others, within one call.
+const LIFTS_MAX: usize = 4;
 /// Progress of less than this is not worth a write of its own.
 const KEPT_STEP: i64 = 1_000;
 
@@ -68,6 +70,15 @@ pub struct Sealer<'a> {
     timeline: &'a Timeline,
 }
 
+/// What became of changes of groups that were to be written in their places.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Filled {
+    /// All stand there, or are on their way.
+    InPlace,
+    /// Something else stood there: they have moved above it, or somebody else has moved them.
+    Moved,
+}
+
 /// How far a conversation is closed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Closed {
@@ -98,7 +109,37 @@ impl<'a> Sealer<'a> {
             .map(|change| (change.conversation, change.revision))
             .collect();
         let voids: Vec<(ConversationId, i64)> = places.iter().filter(|place| !kept.contains(place)).copied().collect();
-        self.timeline.fill(&changes, &voids).await
+        self.fill(&changes, &voids).await?;
+        Ok(())
+    }
+
+    /// Writes changes of groups where they belong, and closes other places for good. A change in whose place something else
+    /// stands gets another one: the sequencer went back, or a version of this service that knows nothing of groups has
+    /// closed the place.
+    pub async fn fill(&self, changes: &[GroupEntry], voids: &[(ConversationId, i64)]) -> Result<Filled, StoreError> {
+        let mut filled = Filled::InPlace;
+        let mut displaced = self.timeline.fill(changes, voids).await?;
+        for _ in 0..LIFTS_MAX {
+            if displaced.is_empty() {
+                return Ok(filled);
+            }
+            filled = Filled::Moved;
+            let mut lifted = Vec::with_capacity(displaced.len());
+            for change in displaced {
+                let conversation = change.conversation;
+                let heads = self.timeline.lookup_heads(conversation).await?;
+                tracing::error!(
+                    conversation_id = %conversation, revision = change.revision, head = heads.revision,
+                    "the place of a change of a group is taken: it gets another one"
+                );
+                let floors = (heads.revision, heads.seq);
+                lifted.extend(self.postgres.lift_change(conversation, change.revision, floors).await?);
+            }
+            displaced = self.timeline.fill(&lifted, &[]).await?;
+        }
+        // Whoever seals goes on.
+        tracing::warn!(changes = displaced.len(), "changes of groups found no place");
+        Ok(filled)
     }
 
     /// Seals these conversations one after the other. What fails is logged: another call seals.
@@ -247,7 +288,20 @@ impl<'a> Sealer<'a> {
             allocated_at: state.allocated_at,
             now: state.now,
         };
-        let mut walk = self.walk(conversation, &stretch).await?;
+        let pending = async {
+            if !state.is_group {
+                return Ok(Vec::new());
+            }
+            self.postgres
+                .list_pending(conversation, stretch.through, places_max)
+                .await
+        };
+        let (mut walk, pending) = tokio::try_join!(self.walk(conversation, &stretch), pending)?;
+        if !pending.is_empty() {
+            // The rows go with the seal: that what they hold stands in its place is to be seen before.
+            self.fill(&pending, &[]).await?;
+            walk = self.walk(conversation, &stretch).await?;
+        }
         if !walk.abandoned.is_empty() {
             let places: Vec<(ConversationId, i64)> = walk
                 .abandoned

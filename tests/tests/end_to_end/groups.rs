@@ -633,3 +633,32 @@ async fn a_removed_member_is_told_and_reads_nothing_and_comes_back_to_what_is_ne
     }
     ben.stop().await;
 }
+
+#[tokio::test]
+async fn a_change_after_the_last_message_of_a_page_is_on_the_page_that_goes_on_from_there() {
+    let stack = Stack::start().await;
+    for friend in ["ben", "cleo"] {
+        stack.fixture.befriend("ada", friend).await;
+    }
+    let model = create(&stack, 0).await;
+    let group = model.id.as_str();
+    let client = stack.client("ben");
+    let above = async |seq| {
+        let request = ListMessagesRequest {
+            conversation_id: group.to_owned(),
+            position: Some(Position::AfterSeq(seq)),
+            ..ListMessagesRequest::default()
+        };
+        let page = client.call(request).await.unwrap();
+        let seqs: Vec<_> = page.messages.iter().map(|message| message.seq).collect();
+        let changes: Vec<_> = page.group_changes.iter().map(|change| change.revision).collect();
+        (seqs, changes)
+    };
+    make(&stack, "ada", group, &Step::Say, "1").await.unwrap();
+    assert_eq!(above(0).await, (vec![1], vec![1]));
+    make(&stack, "ada", group, &Step::Remove("cleo"), "2").await.unwrap();
+    assert_eq!(above(1).await, (vec![], vec![3]));
+    make(&stack, "ada", group, &Step::Say, "3").await.unwrap();
+    assert_eq!(above(1).await, (vec![2], vec![3]));
+    assert_eq!(above(2).await, (vec![], vec![]));
+}

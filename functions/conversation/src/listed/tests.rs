@@ -487,3 +487,22 @@ async fn a_conversation_of_200_unsealed_places_with_gaps_counts_exactly() {
     assert_eq!(listed[0].last_message.as_ref().unwrap().seq, 200);
     assert_eq!(seal, [conversation]);
 }
+
+#[tokio::test]
+async fn a_group_whose_newest_message_is_hidden_is_as_it_should_be() {
+    let fixture = Fixture::new().await;
+    let stores = Stores::new(fixture.settings());
+    for friend in ["alice", "nina"] {
+        fixture.befriend("olga", friend).await;
+    }
+    let group = stores.make_group("olga", &["alice"], false).await;
+    stores.say(group, "olga", "hidden", "hidden").await;
+    stores.add_to_group(group, "olga", "nina").await;
+    stores.sealer().seal(group).await.unwrap();
+    let operation: ListConversations = fixture.operation();
+    for reader in ["alice", "nina"] {
+        let (listed, seal) = list(&operation, reader).await;
+        assert_eq!(seal, [], "nothing is to be sealed for {reader}");
+        assert_eq!(listed[0].last_message.is_some(), reader == "alice");
+    }
+}

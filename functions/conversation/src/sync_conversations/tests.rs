@@ -1,6 +1,7 @@
 //! What a sync shows, closes and hands out, on real databases.
 
 mod feed;
+mod groups;
 mod restart;
 
 use chat_contract::v1::{ConversationCursor, ConversationSync, FeedCursor, change};

@@ -61,10 +61,14 @@ async fn a_repeat_adds_nobody_who_has_left_since() {
     scene.add("olga", &["nina"], "1").await.unwrap();
     scene.leave("nina", "1").await.unwrap();
     let again = scene.add("olga", &["nina"], "1").await.unwrap();
+    assert_eq!(again.response.not_added_user_ids, ["nina"], "they are not in it");
     assert!(scene.seen_by("nina").await.is_none());
     assert_eq!(
         told(&again.notices),
-        [to(&["adam", "max", "mia", "olga"], Told::Poked(4))]
+        [
+            to(&["adam", "max", "mia", "olga"], Told::Poked(4)),
+            to(&["nina"], Told::Ended)
+        ]
     );
     assert_refused(
         scene.add("olga", &["sam"], "1").await,

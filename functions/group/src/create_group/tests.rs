@@ -99,7 +99,16 @@ async fn a_repeat_answers_the_first_group_as_it_is_now() {
         scene.roles("olga").await,
         "who was removed stays removed"
     );
-    assert_eq!(told(&again.notices), [to(&["adam", "mia", "olga"], Told::Poked(3))]);
+    assert_eq!(
+        told(&again.notices),
+        [
+            to(&["adam"], Told::Poked(0)),
+            to(&["adam", "mia", "olga"], Told::Poked(3)),
+            to(&["max"], Told::Ended),
+            to(&["mia"], Told::Poked(0)),
+        ],
+        "the first may have told nobody"
+    );
     let groups: i64 = sqlx::query_scalar("SELECT count(*) FROM groups")
         .fetch_one(&mut scene.fixture.connect_postgres().await)
         .await

@@ -48,10 +48,11 @@ async fn it_is_not_there_for_anybody_any_more_and_all_are_told() {
 }
 
 #[tokio::test]
-async fn a_repeat_is_answered() {
+async fn a_repeat_is_answered_and_tells_as_the_first_did() {
     let scene = Scene::new().await;
-    scene.delete("olga", "1").await.unwrap();
-    assert_eq!(scene.delete("olga", "1").await.unwrap().notices, []);
+    let first = scene.delete("olga", "1").await.unwrap();
+    let again = scene.delete("olga", "1").await.unwrap();
+    assert_eq!(told(&again.notices), told(&first.notices));
 }
 
 #[tokio::test]

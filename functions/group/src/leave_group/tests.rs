@@ -35,7 +35,10 @@ async fn who_leaves_is_gone_and_the_others_are_told() {
 async fn a_repeat_is_answered_and_does_not_end_what_began_after_it() {
     let scene = Scene::new().await;
     scene.leave("mia", "1").await.unwrap();
-    assert_eq!(scene.leave("mia", "1").await.unwrap().notices, []);
+    assert_eq!(
+        told(&scene.leave("mia", "1").await.unwrap().notices),
+        [to(&["adam", "max", "olga"], Told::Poked(3)), to(&["mia"], Told::Ended)]
+    );
     scene.add("olga", &["mia"], "1").await.unwrap();
     scene.leave("mia", "1").await.unwrap();
     assert!(scene.seen_by("mia").await.is_some());

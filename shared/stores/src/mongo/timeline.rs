@@ -150,6 +150,16 @@ pub enum Consistency {
     Linearizable,
 }
 
+impl Consistency {
+    /// What to ask the server for; None is what all reads ask for.
+    fn read_concern(self) -> Option<ReadConcern> {
+        match self {
+            Self::Majority => None,
+            Self::Linearizable => Some(ReadConcern::linearizable()),
+        }
+    }
+}
+
 /// Which messages of a conversation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum HistoryRange {
@@ -244,13 +254,19 @@ impl Timeline {
     /// Closes places for good. Those that are already taken stay as they are. Only for places of messages: whoever does not
     /// know what belongs there asks the sealer.
     pub async fn close(&self, places: &[(ConversationId, i64)]) -> Result<(), StoreError> {
-        self.fill(&[], places).await
+        self.fill(&[], places).await?;
+        Ok(())
     }
 
     /// Writes changes of groups where they belong, and closes other places for good. What is already taken stays as it is.
-    pub async fn fill(&self, changes: &[GroupEntry], voids: &[(ConversationId, i64)]) -> Result<(), StoreError> {
+    /// Answers the changes in whose places something else stands.
+    pub async fn fill(
+        &self,
+        changes: &[GroupEntry],
+        voids: &[(ConversationId, i64)],
+    ) -> Result<Vec<GroupEntry>, StoreError> {
         if changes.is_empty() && voids.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let collection = self.collection().await?;
         let voids = voids
@@ -269,12 +285,33 @@ impl Timeline {
                 .ordered(false)
                 .write_concern(write_concern);
             match written.await {
-                Ok(_) => Ok(()),
-                Err(error) if is_duplicate(&error) => Ok(()),
+                Ok(_) => Ok(Inserted::Written),
+                Err(error) if is_duplicate(&error) => Ok(Inserted::Taken),
                 Err(error) => Err(error),
             }
         };
-        within("fill places", closed).await
+        match within("fill places", closed).await? {
+            Inserted::Written => Ok(Vec::new()),
+            Inserted::Taken => self.displaced(changes).await,
+        }
+    }
+
+    /// Those of these changes in whose places something else stands. One that is not there yet as far as a majority knows is
+    /// on its way: its place was taken by another writer of the same.
+    async fn displaced(&self, changes: &[GroupEntry]) -> Result<Vec<GroupEntry>, StoreError> {
+        let places = changes.iter().map(|change| RevisionRange {
+            conversation: change.conversation,
+            after: change.revision - 1,
+            through: change.revision,
+        });
+        let standing = self.list_revisions(&places.collect::<Vec<_>>()).await?;
+        let is_displaced = |change: &&GroupEntry| {
+            let there = standing.get(&change.conversation).into_iter().flatten();
+            there
+                .filter(|entry| entry.revision == change.revision)
+                .any(|entry| !matches!(&entry.kind, EntryKind::Group(there) if **there == **change))
+        };
+        Ok(changes.iter().filter(is_displaced).cloned().collect())
     }
 
     /// Reads the message that an operation wrote, by linearizable read: what it answers is there by majority.
@@ -381,10 +418,7 @@ impl Timeline {
         let options = FindOptions::builder()
             .sort(doc! { "seq": direction })
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-            .read_concern(match consistency {
-                Consistency::Majority => None,
-                Consistency::Linearizable => Some(ReadConcern::linearizable()),
-            })
+            .read_concern(consistency.read_concern())
             .build();
         let entries = self.find_all(ACTION, filter, options, Entry::read).await?;
         let mut messages: Vec<MessageEntry> = entries.into_iter().filter_map(message).collect();
@@ -414,7 +448,12 @@ impl Timeline {
     }
 
     /// Reads how a group changed while its newest seq was in a range, by increasing revision: the newest ones, at most so many.
-    pub async fn list_group_changes(&self, stretch: GroupStretch, limit: usize) -> Result<Vec<GroupEntry>, StoreError> {
+    pub async fn list_group_changes(
+        &self,
+        stretch: GroupStretch,
+        limit: usize,
+        consistency: Consistency,
+    ) -> Result<Vec<GroupEntry>, StoreError> {
         const ACTION: &str = "list changes of a group";
         let filter = doc! {
             "conversation_id": to_bson_uuid(stretch.conversation.uuid()),
@@ -424,6 +463,7 @@ impl Timeline {
         let options = FindOptions::builder()
             .sort(doc! { "group.after_seq": -1, "revision": -1 })
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+            .read_concern(consistency.read_concern())
             .hint(by_name(GROUP_INDEX))
             .build();
         let found = self.find_all(ACTION, filter, options, Entry::read).await?;

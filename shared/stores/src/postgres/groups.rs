@@ -16,9 +16,6 @@ use super::conversations::role_of;
 use super::{MemberRow, Postgres, STORE, unknown_outcome};
 use crate::{GroupAction, GroupEntry, StoreError, StoreErrorKind};
 
-/// Entries of a group's outbox that are read at once, at most. It has one, or those of a few calls that died.
-const PENDING_MAX: i64 = 100;
-
 /// What a user does to a group: the call that is told from a repeat by its id, and from another use of the id by its content.
 #[derive(Clone, Copy, Debug)]
 pub struct GroupCall<'a> {
@@ -117,6 +114,21 @@ pub struct GroupDone {
     pub at: Option<DateTime<Utc>>,
 }
 
+/// Who is to hear of a call on a group that was made before.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct GroupAudience {
+    /// The newest revision.
+    pub revision: i64,
+    /// The database's clock; None without anybody.
+    pub at: Option<DateTime<Utc>>,
+    /// The members now.
+    pub members: Vec<String>,
+    /// Whom the call is about and who are members.
+    pub came: Vec<FeedPlace>,
+    /// Whom the call is about, or its deletion, and who are no members any more.
+    pub went: Vec<FeedPlace>,
+}
+
 /// A page of members.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct MembersPage {
@@ -163,6 +175,16 @@ struct RawMember {
     read_seq: Option<i64>,
     joined_revision: Option<i64>,
     role: Option<String>,
+}
+
+#[derive(FromRow)]
+struct RawListener {
+    revision: i64,
+    at: DateTime<Utc>,
+    user_id: String,
+    feed_revision: Option<i64>,
+    is_member: bool,
+    is_about: bool,
 }
 
 impl RawChange {
@@ -494,17 +516,87 @@ impl Postgres {
         Ok(Some(MembersPage { members, next }))
     }
 
-    /// Reads the entries of a conversation that are not known to be in the timeline, by revision.
-    pub async fn list_pending(&self, conversation: ConversationId) -> Result<Vec<GroupEntry>, StoreError> {
+    /// Reads the entries of a conversation that are not known to be in the timeline, up to a revision, by revision: the first
+    /// ones, at most `limit`.
+    pub async fn list_pending(
+        &self,
+        conversation: ConversationId,
+        through: i64,
+        limit: i64,
+    ) -> Result<Vec<GroupEntry>, StoreError> {
         const ACTION: &str = "read the outbox of a group";
         let rows: Vec<RawOutbox> = self
             .fetch_all(ACTION, || {
-                sqlx::query_as("SELECT * FROM outbox WHERE conversation_id = $1 ORDER BY revision LIMIT $2")
-                    .bind(conversation.uuid())
-                    .bind(PENDING_MAX)
+                sqlx::query_as(
+                    "SELECT * FROM outbox WHERE conversation_id = $1 AND revision <= $2 ORDER BY revision LIMIT $3",
+                )
+                .bind(conversation.uuid())
+                .bind(through)
+                .bind(limit)
             })
             .await?;
         entries(ACTION, rows)
+    }
+
+    /// Gives a change another place, since something else stands in the one that it has: above everything, also above these
+    /// greatest revision and seq, which the timeline was found to hold. None: somebody else has.
+    pub async fn lift_change(
+        &self,
+        conversation: ConversationId,
+        revision: i64,
+        floors: (i64, i64),
+    ) -> Result<Option<GroupEntry>, StoreError> {
+        const ACTION: &str = "give a change of a group another place";
+        let rows: Vec<RawOutbox> = self
+            .fetch_all(ACTION, || {
+                sqlx::query_as("SELECT * FROM lift_change($1, $2, $3, $4)")
+                    .bind(conversation.uuid())
+                    .bind(revision)
+                    .bind(floors.0)
+                    .bind(floors.1)
+            })
+            .await?;
+        Ok(entries(ACTION, rows)?.pop())
+    }
+
+    /// Reads who is to hear of a call on a group that was made before: its members, and those whom the call is about, with
+    /// those whom its deletion took out.
+    pub async fn lookup_audience(
+        &self,
+        conversation: ConversationId,
+        about: &[UserId],
+    ) -> Result<GroupAudience, StoreError> {
+        let rows: Vec<RawListener> = self
+            .fetch_all("read who is to hear of a call on a group", || {
+                sqlx::query_as(
+                    "SELECT c.revision, clock_timestamp() AS at, m.user_id, m.feed_revision, m.ended_at IS NULL AS is_member,
+                            m.user_id = ANY ($2) OR m.ended_at = c.deleted_at IS TRUE AS is_about
+                     FROM conversations c JOIN members m USING (conversation_id)
+                     WHERE conversation_id = $1 AND (m.ended_at IS NULL OR m.user_id = ANY ($2) OR m.ended_at = c.deleted_at)
+                     ORDER BY m.user_id",
+                )
+                .bind(conversation.uuid())
+                .bind(strings(about))
+            })
+            .await?;
+        let mut audience = GroupAudience {
+            revision: rows.first().map_or(0, |row| row.revision),
+            at: rows.first().map(|row| row.at),
+            ..GroupAudience::default()
+        };
+        for row in rows {
+            let feed = row.feed_revision.filter(|_| row.is_about).map(|revision| FeedPlace {
+                user: row.user_id.clone(),
+                revision,
+            });
+            if row.is_member {
+                audience.members.push(row.user_id);
+                audience.came.extend(feed);
+            } else {
+                audience.went.extend(feed);
+            }
+        }
+        Ok(audience)
     }
 
     /// Reads which of these places have an entry that is not known to be in the timeline. Whoever knows of a place by a head

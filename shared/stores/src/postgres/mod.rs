@@ -30,7 +30,7 @@ pub use conversations::{
     ListedRow, MemberRow, Membership, Missing, Opened, OpenedDirect, Outcome, Place, ReadPosition, Refusal,
 };
 pub use feed::{FeedChange, FeedHead, FeedRow, SYNC, SyncRow, SyncState};
-pub use groups::{FeedPlace, GroupCall, GroupChanged, GroupDone, GroupUpdate, MembersPage, NewGroup};
+pub use groups::{FeedPlace, GroupAudience, GroupCall, GroupChanged, GroupDone, GroupUpdate, MembersPage, NewGroup};
 pub use people::{Friend, FriendAnswered, FriendRequested, Friendship, FriendshipState, ProfileRow, ProfileUpdate};
 pub use roles::role_url;
 pub use sealing::{LastSaid, SealState, Sealed};

@@ -18,6 +18,8 @@ pub struct SealState {
     pub closed_revision: i64,
     /// Every seq up to this one either is a stored message's or is known to be none's.
     pub closed_seq: i64,
+    /// Whether changes of its own may wait in the outbox.
+    pub is_group: bool,
     /// When the newest revision was handed out.
     pub allocated_at: DateTime<Utc>,
     /// When something was last said, as lists sort by.
@@ -55,8 +57,8 @@ impl Postgres {
     pub async fn lookup_seal(&self, conversation: ConversationId) -> Result<Option<SealState>, StoreError> {
         self.fetch_optional("look up a seal", || {
             sqlx::query_as(
-                "SELECT revision, message_count, closed_revision, closed_seq, allocated_at, last_activity_at, created_at,
-                        clock_timestamp() AS now
+                "SELECT revision, message_count, closed_revision, closed_seq, kind = 'group' AS is_group, allocated_at, last_activity_at,
+                        created_at, clock_timestamp() AS now
                  FROM conversations WHERE conversation_id = $1",
             )
             .bind(conversation.uuid())

@@ -1,0 +1,287 @@
+-- Calls on groups are remembered apart from messages, also those that changed nothing; and a change whose place something else
+-- has taken gets another one.
+
+-- A member's newest calls on a group, each as 8 bytes of its id and 8 of its content. Null in a direct conversation.
+ALTER TABLE members ADD COLUMN calls bytea;
+
+-- Remembers a call of a member, whose row is locked.
+CREATE FUNCTION remember_call(p_conversation uuid, p_actor text, p_op bytea, p_content bytea) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    c_calls_max  CONSTANT int := 16;
+    c_call_bytes CONSTANT int := 16;
+BEGIN
+    UPDATE members m SET calls = substring(p_op || p_content || coalesce(m.calls, '') FROM 1 FOR c_calls_max * c_call_bytes)
+    WHERE m.conversation_id = p_conversation AND m.user_id = p_actor;
+END $$;
+
+-- A call that finds all as it asks for: that is remembered, so that it does nothing either when it is repeated later. Last in a
+-- transaction.
+CREATE FUNCTION group_as_asked(p_conversation uuid, p_actor text, p_op bytea, p_content bytea, p_call_us bigint)
+RETURNS group_change
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM remember_call(p_conversation, p_actor, p_op, p_content);
+    RETURN group_unchanged_charged('ok', p_conversation, p_actor, p_call_us);
+END $$;
+
+-- What every change of a group begins with: waits for its turn, locks, then looks who the actor is and whether they may. Null
+-- when they may; the conversation stays locked.
+CREATE OR REPLACE FUNCTION enter_group(
+    p_conversation uuid, p_actor text, p_op bytea, p_content bytea, p_needs int, p_call_us bigint, p_burst_us bigint
+) RETURNS group_change
+LANGUAGE plpgsql AS $$
+DECLARE
+    c_call_bytes   CONSTANT int := 16;
+    v_wait         bigint;
+    v_conversation conversations%ROWTYPE;
+    v_member       members%ROWTYPE;
+    v_position     int;
+BEGIN
+    -- A stranger neither waits for the lock nor holds it up, nor does who is no longer a member, unless they repeat a call;
+    -- members are looked at again under it.
+    PERFORM FROM members m
+    WHERE m.conversation_id = p_conversation AND m.user_id = p_actor
+      AND (m.ended_at IS NULL OR position(p_op IN m.calls) > 0);
+    IF NOT FOUND THEN
+        RETURN group_unchanged('missing');
+    END IF;
+    v_wait := budget_wait(p_actor, 'write', p_burst_us);
+    IF v_wait > 0 THEN
+        RETURN group_unchanged('limited', p_conversation, v_wait);
+    END IF;
+    SELECT * INTO v_conversation FROM conversations c
+    WHERE c.conversation_id = p_conversation AND c.kind = 'group' FOR NO KEY UPDATE;
+    SELECT * INTO v_member FROM members m WHERE m.conversation_id = p_conversation AND m.user_id = p_actor FOR NO KEY UPDATE;
+    v_position := position(p_op IN v_member.calls);
+    IF v_position > 0 AND (v_position - 1) % c_call_bytes = 0 THEN
+        IF substring(v_member.calls FROM v_position + 8 FOR 8) = p_content THEN
+            RETURN group_unchanged_charged('repeated', p_conversation, p_actor, p_call_us);
+        END IF;
+        IF v_member.ended_at IS NULL AND v_conversation.deleted_at IS NULL THEN
+            RETURN group_unchanged_charged('reused', p_conversation, p_actor, p_call_us);
+        END IF;
+    END IF;
+    IF v_conversation.conversation_id IS NULL OR v_member.user_id IS NULL OR v_conversation.deleted_at IS NOT NULL
+       OR v_member.ended_at IS NOT NULL
+    THEN
+        RETURN group_unchanged_charged('missing', p_conversation, p_actor, p_call_us);
+    END IF;
+    IF NOT may(v_member.role, v_conversation.member_may, v_conversation.admin_may, p_needs) THEN
+        RETURN group_unchanged_charged('not_permitted', p_conversation, p_actor, p_call_us);
+    END IF;
+    RETURN NULL;
+END $$;
+
+-- Gives a change of a group, which is locked, its place: the next revision, an entry for the timeline, and a memory of the
+-- actor's call. The members are read as they are now, so this comes last.
+CREATE OR REPLACE FUNCTION place_change(
+    p_conversation uuid, p_actor text, p_op bytea, p_content bytea, p_action text, p_users text[], p_name text, p_role text
+) RETURNS group_change
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_change group_change := group_unchanged('ok', p_conversation);
+BEGIN
+    UPDATE conversations c SET
+        revision = c.revision + 1,
+        allocated_at = greatest(c.allocated_at, date_trunc('milliseconds', clock_timestamp()))
+    WHERE c.conversation_id = p_conversation
+    RETURNING c.revision, c.message_count, c.allocated_at INTO v_change.revision, v_change.after_seq, v_change.allocated_at;
+    v_change.user_ids := p_users;
+    v_change.name := p_name;
+    v_change.role := p_role;
+    v_change.told := told(p_conversation, NULL, NULL, p_actor);
+    UPDATE groups g SET state_revision = v_change.revision WHERE g.conversation_id = p_conversation;
+    UPDATE conversations c SET member_count = cardinality(v_change.told) WHERE c.conversation_id = p_conversation;
+    INSERT INTO outbox (conversation_id, revision, after_seq, actor_id, action, user_ids, name, role, allocated_at)
+    VALUES (p_conversation, v_change.revision, v_change.after_seq, p_actor, p_action, p_users, p_name, p_role,
+            v_change.allocated_at);
+    PERFORM remember_call(p_conversation, p_actor, p_op, p_content);
+    RETURN v_change;
+END $$;
+
+-- Gives a change another place, above everything: something else stands in the one that it had. That happens after the
+-- sequencer went back, when p_floor_revision and p_floor_seq, which the timeline holds, are above what it had handed out; and
+-- where a function that knows nothing of the outbox closed the place. No row: somebody else was faster.
+CREATE FUNCTION lift_change(p_conversation uuid, p_revision bigint, p_floor_revision bigint, p_floor_seq bigint)
+RETURNS SETOF outbox
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    v_before conversations%ROWTYPE;
+    v_now    conversations%ROWTYPE;
+BEGIN
+    SELECT * INTO v_before FROM conversations c WHERE c.conversation_id = p_conversation FOR NO KEY UPDATE;
+    PERFORM FROM outbox o WHERE o.conversation_id = p_conversation AND o.revision = p_revision;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    UPDATE conversations c SET
+        revision      = greatest(c.revision, p_floor_revision) + 1,
+        message_count = greatest(c.message_count, p_floor_seq),
+        allocated_at  = greatest(c.allocated_at, date_trunc('milliseconds', clock_timestamp()))
+    WHERE c.conversation_id = p_conversation RETURNING * INTO v_now;
+    UPDATE groups g SET state_revision = v_now.revision WHERE g.conversation_id = p_conversation;
+    IF p_floor_revision > v_before.revision OR p_floor_seq > v_before.message_count THEN
+        -- Who came with it came after what this sequencer had forgotten: that is no more unread to them than it was, and not
+        -- theirs to see if history is hidden.
+        UPDATE members m SET
+            caught_up_seq         = greatest(m.caught_up_seq, p_floor_seq),
+            visible_from_seq      = CASE WHEN m.visible_from_revision > 0
+                THEN greatest(m.visible_from_seq, p_floor_seq) ELSE m.visible_from_seq END,
+            visible_from_revision = CASE WHEN m.visible_from_revision > 0
+                THEN greatest(m.visible_from_revision, p_floor_revision) ELSE m.visible_from_revision END
+        WHERE m.conversation_id = p_conversation AND m.joined_revision = p_revision AND m.ended_at IS NULL;
+    END IF;
+    RETURN QUERY UPDATE outbox o SET
+        revision = v_now.revision, after_seq = v_now.message_count, allocated_at = v_now.allocated_at
+    WHERE o.conversation_id = p_conversation AND o.revision = p_revision RETURNING o.*;
+END $$;
+
+-- Changes what a group shows or how it works; null leaves a field as it is.
+CREATE OR REPLACE FUNCTION update_group(
+    p_conversation uuid, p_actor text, p_op bytea, p_content bytea, p_needs int, p_name text, p_description text,
+    p_avatar_url text, p_shows_history boolean, p_member_may int, p_admin_may int, p_call_us bigint, p_burst_us bigint
+) RETURNS group_change
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    v_change group_change := enter_group(p_conversation, p_actor, p_op, p_content, p_needs, p_call_us, p_burst_us);
+    v_before groups%ROWTYPE;
+    v_others boolean;
+BEGIN
+    IF v_change.outcome IS NOT NULL THEN
+        RETURN v_change;
+    END IF;
+    SELECT * INTO v_before FROM groups g WHERE g.conversation_id = p_conversation;
+    SELECT (v_before.description, v_before.avatar_url, v_before.shows_history, c.member_may, c.admin_may) IS DISTINCT FROM
+           (coalesce(p_description, v_before.description), coalesce(p_avatar_url, v_before.avatar_url),
+            coalesce(p_shows_history, v_before.shows_history), coalesce(p_member_may, c.member_may),
+            coalesce(p_admin_may, c.admin_may))
+    INTO v_others FROM conversations c WHERE c.conversation_id = p_conversation;
+    IF NOT v_others AND coalesce(p_name, v_before.name) = v_before.name THEN
+        RETURN group_as_asked(p_conversation, p_actor, p_op, p_content, p_call_us);
+    END IF;
+    UPDATE groups g SET
+        name = coalesce(p_name, g.name), description = coalesce(p_description, g.description),
+        avatar_url = coalesce(p_avatar_url, g.avatar_url), shows_history = coalesce(p_shows_history, g.shows_history)
+    WHERE g.conversation_id = p_conversation;
+    UPDATE conversations c SET
+        member_may = coalesce(p_member_may, c.member_may), admin_may = coalesce(p_admin_may, c.admin_may)
+    WHERE c.conversation_id = p_conversation;
+    IF coalesce(p_name, v_before.name) <> v_before.name THEN
+        v_change := place_change(p_conversation, p_actor, p_op, p_content, 'renamed', '{}', p_name, '');
+    ELSE
+        v_change := place_change(p_conversation, p_actor, p_op, p_content, 'updated', '{}', '', '');
+    END IF;
+    PERFORM use_budget(p_actor, 'write', p_call_us);
+    RETURN v_change;
+END $$;
+
+-- Adds those of these users who are the actor's friends and no members yet.
+CREATE OR REPLACE FUNCTION add_group_members(
+    p_conversation uuid, p_actor text, p_op bytea, p_content bytea, p_needs int, p_users text[], p_members_max int,
+    p_conversations_max int, p_call_us bigint, p_burst_us bigint
+) RETURNS group_change
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    v_change group_change := enter_group(p_conversation, p_actor, p_op, p_content, p_needs, p_call_us, p_burst_us);
+    v_new    text[];
+    v_users  text[];
+    v_left   text[];
+BEGIN
+    IF v_change.outcome IS NOT NULL THEN
+        RETURN v_change;
+    END IF;
+    v_new := ARRAY(
+        SELECT u FROM unnest(p_users) u
+        WHERE NOT EXISTS (
+            SELECT FROM members m WHERE m.conversation_id = p_conversation AND m.user_id = u AND m.ended_at IS NULL)
+        ORDER BY u COLLATE "C");
+    v_users := friends_among(p_actor, v_new);
+    IF (SELECT c.member_count FROM conversations c WHERE c.conversation_id = p_conversation) + cardinality(v_users)
+       > p_members_max
+    THEN
+        RETURN group_unchanged_charged('full', p_conversation, p_actor, p_call_us);
+    END IF;
+    v_users := begin_memberships(p_conversation, v_users, p_conversations_max);
+    v_left := ARRAY(SELECT u FROM unnest(v_new) u WHERE NOT u = ANY (v_users) ORDER BY u COLLATE "C");
+    IF cardinality(v_users) = 0 THEN
+        v_change := group_unchanged('ok', p_conversation);
+        PERFORM remember_call(p_conversation, p_actor, p_op, p_content);
+    ELSE
+        v_change := place_change(p_conversation, p_actor, p_op, p_content, 'members_added', v_users, '', '');
+        v_change.feed_users := v_users;
+        v_change.feed_revisions := ARRAY(
+            SELECT m.feed_revision FROM members m
+            WHERE m.conversation_id = p_conversation AND m.user_id = ANY (v_users) ORDER BY m.user_id);
+    END IF;
+    v_change.left_out := v_left;
+    PERFORM use_budget(p_actor, 'write', p_call_us);
+    RETURN v_change;
+END $$;
+
+-- Gives a member a role: 'member' or 'admin'; or 'owner', by the owner alone, who is an admin then.
+CREATE OR REPLACE FUNCTION set_group_role(
+    p_conversation uuid, p_actor text, p_op bytea, p_content bytea, p_needs int, p_user text, p_role text, p_call_us bigint,
+    p_burst_us bigint
+) RETURNS group_change
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    v_change group_change := enter_group(p_conversation, p_actor, p_op, p_content, p_needs, p_call_us, p_burst_us);
+    v_own    text;
+    v_role   text;
+BEGIN
+    IF v_change.outcome IS NOT NULL THEN
+        RETURN v_change;
+    END IF;
+    SELECT m.role INTO v_own FROM members m WHERE m.conversation_id = p_conversation AND m.user_id = p_actor;
+    SELECT m.role INTO v_role FROM members m
+    WHERE m.conversation_id = p_conversation AND m.user_id = p_user AND m.ended_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN group_unchanged_charged('no_member', p_conversation, p_actor, p_call_us);
+    END IF;
+    IF rank_of(v_role) >= rank_of(v_own) OR p_role = 'owner' AND v_own <> 'owner' THEN
+        RETURN group_unchanged_charged('not_permitted', p_conversation, p_actor, p_call_us);
+    END IF;
+    IF v_role = p_role THEN
+        RETURN group_as_asked(p_conversation, p_actor, p_op, p_content, p_call_us);
+    END IF;
+    PERFORM FROM members m WHERE m.conversation_id = p_conversation AND m.user_id IN (p_actor, p_user)
+    ORDER BY m.user_id FOR NO KEY UPDATE;
+    UPDATE members m SET role = p_role WHERE m.conversation_id = p_conversation AND m.user_id = p_user;
+    IF p_role = 'owner' THEN
+        UPDATE members m SET role = 'admin' WHERE m.conversation_id = p_conversation AND m.user_id = p_actor;
+        v_change := place_change(
+            p_conversation, p_actor, p_op, p_content, 'ownership_transferred', ARRAY[p_user], '', p_role);
+    ELSE
+        v_change := place_change(p_conversation, p_actor, p_op, p_content, 'role_changed', ARRAY[p_user], '', p_role);
+    END IF;
+    PERFORM use_budget(p_actor, 'write', p_call_us);
+    RETURN v_change;
+END $$;
+
+-- Deletes a group: from here on it is not there for any call. Its places stay, and what they hold.
+CREATE OR REPLACE FUNCTION delete_group(
+    p_conversation uuid, p_actor text, p_op bytea, p_content bytea, p_needs int, p_call_us bigint, p_burst_us bigint
+) RETURNS group_change
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    v_change group_change := enter_group(p_conversation, p_actor, p_op, p_content, p_needs, p_call_us, p_burst_us);
+    v_users  text[];
+BEGIN
+    IF v_change.outcome IS NOT NULL THEN
+        RETURN v_change;
+    END IF;
+    v_users := told(p_conversation, NULL, NULL, p_actor);
+    v_change := group_unchanged('ok', p_conversation);
+    v_change.feed_users := v_users;
+    v_change.feed_revisions := end_memberships(p_conversation, v_users);
+    -- With the memberships, to the microsecond: a repeat tells those by it whom the deletion took out.
+    UPDATE conversations c SET
+        deleted_at = (SELECT m.ended_at FROM members m WHERE m.conversation_id = p_conversation AND m.user_id = p_actor),
+        member_count = 0
+    WHERE c.conversation_id = p_conversation
+    RETURNING date_trunc('milliseconds', c.deleted_at) INTO v_change.allocated_at;
+    PERFORM remember_call(p_conversation, p_actor, p_op, p_content);
+    PERFORM use_budget(p_actor, 'write', p_call_us);
+    RETURN v_change;
+END $$;
