@@ -155,6 +155,7 @@ pub struct Load {
     pub conversation_id: Arc<str>,
     /// The cursor that a sync gave: what the newest page must show.
     pub cursor: ConversationCursor,
+    since: Moment,
 }
 
 /// How much history is loaded of which conversations, at first and when one starts over.
@@ -469,7 +470,9 @@ impl Book {
         }
         if let Some(sync) = &answer.feed {
             let cursor = asked.request.feed.unwrap_or_default();
-            self.feed.begins(asked.since, &cursor, sync);
+            if self.feed.begins(asked.since, &cursor, sync) {
+                self.forget_former_life();
+            }
             for change in &sync.changes {
                 match &change.change {
                     Some(feed_change::Change::Friend(friend)) => self.list_friend(friend, change.revision),
@@ -501,6 +504,15 @@ impl Book {
         }
         self.weigh();
         is_complete
+    }
+
+    /// The databases went back to an earlier state: what was counted and numbered before cannot be compared with what comes.
+    /// Opened conversations start over by themselves.
+    fn forget_former_life(&mut self) {
+        let ids: Vec<_> = self.state.conversations.keys().cloned().collect();
+        for id in ids {
+            self.change(&id, Timeline::forget_former_life);
+        }
     }
 
     fn take_conversation_sync(&mut self, asked: &ConversationCursor, sync: &ConversationSync, now: Instant) {
@@ -595,6 +607,7 @@ impl Book {
                 next = Some(Load {
                     conversation_id,
                     cursor,
+                    since: self.feed.now(),
                 });
             }
         }
@@ -622,8 +635,12 @@ impl Book {
                     }
                 });
             }
-            (Some(timeline), None) if is_asked(timeline) => self.remove_conversation(id),
-            // Started over meanwhile, and passed over while this was on its way.
+            (Some(timeline), None)
+                if is_asked(timeline) && self.feed.loses(load.since, &Key::Membership(id.into())) =>
+            {
+                self.remove_conversation(id);
+            }
+            // Started over meanwhile, or gained again, and passed over while this was on its way.
             (Some(timeline), _) if timeline.phase() == Phase::Paging => {
                 self.plan.to_load.push_back(load.conversation_id.clone());
             }

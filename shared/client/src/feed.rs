@@ -121,9 +121,13 @@ impl Feed {
         if self.is_behind() { Step::Gap } else { Step::Whole }
     }
 
-    /// Takes the head of an answer that was asked for at `since` from a cursor: what follows are its changes.
-    pub(crate) fn begins(&mut self, since: Moment, asked: &FeedCursor, sync: &FeedSync) {
+    /// Takes the head of an answer that was asked for at `since` from a cursor: what follows are its changes. Answers whether
+    /// they are of another life of the databases.
+    pub(crate) fn begins(&mut self, since: Moment, asked: &FeedCursor, sync: &FeedSync) -> bool {
         let cursor = sync.cursor.unwrap_or_default();
+        let is_another_life = sync.reset && self.cursor.epoch != 0 && self.cursor.epoch != cursor.epoch;
+        // What it tells is heard now: after whatever is still to be answered was asked.
+        self.now += 1;
         // Who knows nothing, since there was nothing, is told all that there is as well, and not what has ended by then.
         let is_listing = sync.reset || (asked.revision == 0 && self.listing.is_over);
         self.passed = if is_listing { 0 } else { self.cursor.revision };
@@ -144,6 +148,7 @@ impl Feed {
             self.cursor = cursor;
         }
         self.head = self.head.max(sync.revision).max(self.cursor.revision);
+        is_another_life
     }
 
     /// Takes a change of the answer. Answers whether it is news.

@@ -601,17 +601,31 @@ impl Timeline {
             (cursor.joined_revision, cursor.epoch),
         );
         if before != now && before != (0, 0) {
-            // Another membership, or another life of the databases: what was read then is not read now.
-            (self.read_seq, self.marked_seq) = (0, 0);
-            let about = Arc::make_mut(&mut self.about);
-            about.read_positions.clear();
-            about.members.clear();
-            (about.group, about.listed_at) = (None, 0);
-            self.last_message = None;
+            // Another membership, or another life of the databases.
+            self.forget_numbers();
         }
         self.counted = Counted::NOTHING;
         self.phase = Phase::Starting;
         (self.known_from, self.cursor, self.head) = (cursor.revision, cursor.revision, cursor.revision);
+    }
+
+    /// Another life of the databases begins. What has a cursor finds out by itself, and starts over.
+    pub(crate) fn forget_former_life(&mut self) {
+        if self.phase == Phase::Closed {
+            self.forget_numbers();
+            (self.counted, self.head) = (Counted::NOTHING, 0);
+            self.heard = RedBlackTreeSetSync::default();
+        }
+    }
+
+    /// Forgets what is told from older news by its number: what was read then is not read now.
+    fn forget_numbers(&mut self) {
+        (self.read_seq, self.marked_seq) = (0, 0);
+        let about = Arc::make_mut(&mut self.about);
+        about.read_positions.clear();
+        about.members.clear();
+        (about.group, about.listed_at) = (None, 0);
+        self.last_message = None;
     }
 
     fn forget(&mut self) {

@@ -33,6 +33,7 @@ export interface Asked {
 export interface Load {
   readonly conversationId: string;
   readonly cursor: Cursor;
+  readonly since: Moment;
 }
 
 /** A conversation's line as a device keeps it, with its history if that was loaded. */
@@ -350,7 +351,9 @@ export class Book {
     this.#sync.feedIsIncomplete = answer.feed?.incomplete ?? false;
     if (answer.feed) {
       const { feed } = answer;
-      this.#feed.begins(asked.since, asked.request.feed, feed);
+      if (this.#feed.begins(asked.since, asked.request.feed, feed)) {
+        this.#forgetFormerLife();
+      }
       for (const change of feed.changes) {
         if (change.kind === "friend") {
           const { friend } = change;
@@ -435,6 +438,18 @@ export class Book {
     return this.#wanted.delete(id) && this.open(id);
   }
 
+  /**
+   * The databases went back to an earlier state: what was counted and numbered before cannot be compared with what comes.
+   * Opened conversations start over by themselves.
+   */
+  #forgetFormerLife(): void {
+    for (const id of this.#timelines.keys()) {
+      this.#change(id, (timeline) => {
+        timeline.forgetFormerLife();
+      });
+    }
+  }
+
   #removeConversation(id: string): void {
     // Closed first, so that it leaves the plan.
     this.#change(id, (timeline) => {
@@ -449,14 +464,18 @@ export class Book {
     for (const [conversationId, timeline] of this.#timelines) {
       if (timeline.phase === "paging" && !this.#loading.has(conversationId)) {
         this.#loading.add(conversationId);
-        return { conversationId, cursor: { ...timeline.cursor, revision: timeline.knownFrom } };
+        return {
+          conversationId,
+          cursor: { ...timeline.cursor, revision: timeline.knownFrom },
+          since: this.#feed.now,
+        };
       }
     }
     return undefined;
   }
 
   /** Takes the newest page that was loaded; none if the conversation is not there any more. */
-  takeHistory({ conversationId: id, cursor: then }: Load, page: Page | undefined): void {
+  takeHistory({ conversationId: id, cursor: then, since }: Load, page: Page | undefined): void {
     this.#loading.delete(id);
     const timeline = this.#timelines.get(id);
     if (timeline?.phase !== "paging") {
@@ -468,7 +487,10 @@ export class Book {
       return;
     }
     if (!page) {
-      this.#removeConversation(id);
+      // Gained again while this was on its way, it is loaded once more.
+      if (this.#feed.loses(since, `membership:${id}`)) {
+        this.#removeConversation(id);
+      }
       return;
     }
     this.#fresh.add(id);

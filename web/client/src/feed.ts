@@ -97,9 +97,15 @@ export class Feed {
     return this.isBehind ? "gap" : "whole";
   }
 
-  /** Takes the head of an answer that was asked for at `since` from a cursor: what follows are its changes. */
-  begins(since: Moment, asked: FeedCursor, sync: FeedSync): void {
+  /**
+   * Takes the head of an answer that was asked for at `since` from a cursor: what follows are its changes. Answers whether
+   * they are of another life of the databases.
+   */
+  begins(since: Moment, asked: FeedCursor, sync: FeedSync): boolean {
     const { cursor } = sync;
+    const isAnotherLife = sync.reset && this.#cursor.epoch !== 0 && this.#cursor.epoch !== cursor.epoch;
+    // What it tells is heard now: after whatever is still to be answered was asked.
+    this.#now += 1;
     // Who knows nothing, since there was nothing, is told all that there is as well, and not what has ended by then.
     const isListing = sync.reset || (asked.revision === 0 && this.#listing.isOver);
     this.#passed = isListing ? 0 : this.#cursor.revision;
@@ -120,6 +126,7 @@ export class Feed {
       this.#cursor = cursor;
     }
     this.#head = Math.max(this.#head, sync.revision, this.#cursor.revision);
+    return isAnotherLife;
   }
 
   /** Takes a change of the answer. Answers whether it is news. */

@@ -524,20 +524,36 @@ export class Timeline {
     const isAnother = this.#joinedRevision !== cursor.joinedRevision || this.#epoch !== cursor.epoch;
     const isFirst = this.#joinedRevision === 0 && this.#epoch === 0;
     if (isAnother && !isFirst) {
-      // Another membership, or another life of the databases: what was read then is not read now.
-      this.#readSeq = 0;
-      this.#markedSeq = 0;
-      this.#readSeqs = new Map();
-      this.#roster.clear();
-      this.#group = undefined;
-      this.#lastMessage = undefined;
-      this.#lastStateRevision = 0;
+      // Another membership, or another life of the databases.
+      this.#forgetNumbers();
     }
     this.#counted = NOTHING_COUNTED;
     this.#phase = "starting";
     this.#knownFrom = cursor.revision;
     this.#cursor = cursor.revision;
     this.#head = cursor.revision;
+  }
+
+  /** Another life of the databases begins. What has a cursor finds out by itself, and starts over. */
+  forgetFormerLife(): void {
+    if (this.#phase === "closed") {
+      this.#forgetNumbers();
+      this.#counted = NOTHING_COUNTED;
+      this.#head = 0;
+      this.#heard.clear();
+      this.#changed();
+    }
+  }
+
+  /** Forgets what is told from older news by its number: what was read then is not read now. */
+  #forgetNumbers(): void {
+    this.#readSeq = 0;
+    this.#markedSeq = 0;
+    this.#readSeqs = new Map();
+    this.#roster.clear();
+    this.#group = undefined;
+    this.#lastMessage = undefined;
+    this.#lastStateRevision = 0;
   }
 
   #forget(): void {

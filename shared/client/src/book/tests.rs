@@ -1,4 +1,4 @@
-use chat_contract::v1::{ConversationOpened, FeedChange, FeedCursor, FeedSync, Poke, Pong};
+use chat_contract::v1::{ConversationOpened, FeedChange, FeedCursor, FeedSync, Group, Poke, Pong};
 
 use super::*;
 use crate::model::{ALICE, BOB, members, message};
@@ -342,4 +342,69 @@ fn what_nobody_holds_is_not_copied_at_all() {
     book.take_event(pushed(7, 3));
     assert_ne!(place(&book), before);
     assert_eq!(held.conversation(&id(7)).unwrap().cursor_revision(), 2);
+}
+
+#[test]
+fn a_load_that_finds_nothing_removes_no_membership_that_came_after_it_was_asked_for() {
+    let mut book = Book::new(History::OnDemand);
+    sync(&mut book, 1, |_| 1);
+    book.open(&id(0));
+    sync(&mut book, 1, |_| 1);
+    let load = book.next_load().unwrap();
+    // Gone when the load came to the service, and back by now, of which the client heard the latter alone.
+    book.take_event(opened(0, 3));
+    book.take_history(&load, None);
+    assert!(book.state().conversation(&id(0)).is_some());
+    let again = book.next_load().expect("it is loaded once more");
+    book.take_history(&again, None);
+    assert!(
+        book.state().conversation(&id(0)).is_none(),
+        "it is not there, as far as anybody knows"
+    );
+}
+
+#[test]
+fn what_a_closed_group_was_in_a_former_life_of_the_databases_is_forgotten() {
+    let group = |name: &str, state_revision: i64| Conversation {
+        group: Some(Group {
+            name: name.to_owned(),
+            state_revision,
+            member_count: 2,
+            ..Group::default()
+        }),
+        ..conversation(0, state_revision)
+    };
+    let listing = |epoch: i64, conversation: Conversation| SyncConversationsResponse {
+        feed: Some(FeedSync {
+            cursor: Some(FeedCursor {
+                revision: 1,
+                epoch,
+                ..FeedCursor::default()
+            }),
+            changes: vec![FeedChange {
+                revision: 1,
+                change: Some(feed_change::Change::Membership(Membership {
+                    state: MembershipState::Active.into(),
+                    conversation: Some(conversation),
+                })),
+            }],
+            reset: true,
+            revision: 1,
+            ..FeedSync::default()
+        }),
+        ..SyncConversationsResponse::default()
+    };
+    let mut book = Book::new(History::OnDemand);
+    let name = |book: &Book| book.state().conversation(&id(0)).unwrap().group().unwrap().name;
+    for (epoch, said, state_revision, shown) in [
+        (1, "Boats", 9, "Boats"),
+        (1, "stale", 8, "Boats"),
+        (2, "Trains", 3, "Trains"),
+    ] {
+        book.begin_sync();
+        let now = Instant::now();
+        let asked = book.next_call(now).unwrap();
+        book.take_answer(&asked, &listing(epoch, group(said, state_revision)), now);
+        assert_eq!(name(&book), shown);
+    }
 }
