@@ -13,6 +13,9 @@ use chrono::{DateTime, Utc};
 /// What an entry weighs beside its text, at most about: ids, times, and the quote of what it replies to.
 const ENTRY_BYTES: usize = 1_024;
 
+/// What a member weighs beside their id, as JSON: names, positions, the role.
+const MEMBER_BYTES: usize = 100;
+
 /// How long a client waits for a gap that was abandoned and still could not be closed.
 const CLOSING_RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -152,6 +155,10 @@ impl Plan {
         let epoch = self.epoch;
         let answer = |step: Step| {
             let id = step.row.conversation.conversation;
+            let Some(left) = bytes_left.checked_sub(weight_of_members(&step.row)) else {
+                return asked_again(step, epoch);
+            };
+            bytes_left = left;
             match step.stretch {
                 Some(stretch) => {
                     let walk = walks.remove(&id).unwrap_or_else(|| stretch.walk(Vec::new()));
@@ -177,8 +184,15 @@ fn started_over(step: Step, closed: Option<Closed>, epoch: i64) -> ConversationS
             ..synced(step, through, Vec::new(), epoch)
         };
     }
-    // There is more to make sure of than one call may: the client asks again as it did.
+    // There is more to make sure of than one call may.
+    asked_again(step, epoch)
+}
+
+/// The answer for a conversation of which this call can say no more: the client asks again as it did.
+fn asked_again(mut step: Step, epoch: i64) -> ConversationSync {
     let asked = step.asked;
+    step.row.conversation.members.clear();
+    step.row.conversation.group = None;
     let cursor = ConversationCursor {
         conversation_id: asked.conversation.to_string(),
         joined_revision: asked.joined_revision,
@@ -225,11 +239,21 @@ fn continued(
     }
 }
 
-/// The bytes of an entry in an answer, at most about. As JSON within the JSON that a function answers, a quote, a backslash
-/// or a control character takes four.
-fn weight(entry: &Entry) -> usize {
+/// The bytes of a text in an answer, at most about. As JSON within the JSON that a function answers, a quote, a backslash or a
+/// control character takes four.
+fn bytes(text: &str) -> usize {
     let is_escaped = |byte: &&u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-    let bytes = |text: &str| text.len() + 3 * text.as_bytes().iter().filter(is_escaped).count();
+    text.len() + 3 * text.as_bytes().iter().filter(is_escaped).count()
+}
+
+/// The bytes of what an answer says of a conversation's members, at most about.
+fn weight_of_members(row: &SyncRow) -> usize {
+    let members = row.conversation.members.iter();
+    members.map(|member| MEMBER_BYTES + bytes(&member.user_id)).sum()
+}
+
+/// The bytes of an entry in an answer, at most about.
+fn weight(entry: &Entry) -> usize {
     let said = match &entry.kind {
         EntryKind::Message(message) => bytes(&message.text),
         EntryKind::Group(change) => {

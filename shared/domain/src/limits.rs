@@ -82,7 +82,7 @@ pub const UNREAD_COUNT_MAX: i64 = 1_000;
 pub const SYNC_CURSORS_MAX: usize = 200;
 /// Changes in one sync over all its conversations, at most.
 pub const SYNC_CHANGES_MAX: usize = 500;
-/// Bytes of message text in one sync, about, at most: well below what Lambda answers.
+/// Bytes of message text and of members in one sync, about, at most: well below what Lambda answers.
 pub const SYNC_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// A client that is further behind than this many revisions starts over.
 pub const SYNC_BACKLOG_MAX: i64 = 1_000;
