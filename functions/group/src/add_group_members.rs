@@ -3,18 +3,15 @@
 use chat_contract::v1::{AddGroupMembersRequest, AddGroupMembersResponse};
 use chat_domain::{ConversationId, GROUP_MEMBERS_PER_CALL_MAX, RequestId, Violation};
 use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
-use chat_sealing::Sealer;
-use chat_stores::mongo::Timeline;
-use chat_stores::postgres::{GroupCall, Postgres};
+use chat_stores::postgres::GroupCall;
 
-use crate::change::complete;
+use crate::change::Groups;
 use crate::parse;
 
 /// The RPC `AddGroupMembers`.
 #[derive(Debug, FromSettings)]
 pub struct AddGroupMembers {
-    postgres: Postgres,
-    timeline: Timeline,
+    groups: Groups,
 }
 
 impl Operation for AddGroupMembers {
@@ -45,8 +42,8 @@ impl Operation for AddGroupMembers {
             request_hash: &request_id.hash(),
             content_hash: &parse::hash(&request),
         };
-        let added = self.postgres.add_group_members(call, &users).await??;
-        let changed = complete(&self.postgres, &self.timeline, &caller.user, &users, added).await?;
+        let added = self.groups.postgres.add_group_members(call, &users).await??;
+        let changed = self.groups.complete(&caller.user, &users, added).await?;
         changed.show(|conversation, not_added_user_ids| AddGroupMembersResponse {
             conversation: Some(conversation),
             not_added_user_ids,
@@ -54,9 +51,7 @@ impl Operation for AddGroupMembers {
     }
 
     async fn seal(&self, conversations: Vec<ConversationId>) {
-        Sealer::new(&self.postgres, &self.timeline)
-            .seal_all(&conversations)
-            .await;
+        self.groups.seal(&conversations).await;
     }
 }
 

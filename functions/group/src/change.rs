@@ -2,10 +2,11 @@
 //! the caller is shown the group as it now is.
 
 use chat_contract::v1::{
-    Conversation, ConversationOpened, Group, GroupChanged, GroupRole, LiveEvent, MembershipEnded, Poke, live_event,
+    Conversation, ConversationOpened, Group, GroupChanged, GroupRole, LiveEvent, MembershipEndReason, MembershipEnded,
+    Poke, live_event,
 };
 use chat_domain::{CONVERSATIONS_MAX, ConversationId, GROUP_MEMBERS_MAX, UserId};
-use chat_operation::{Answer, Failure, Notice};
+use chat_operation::{Answer, Failure, FromSettings, Notice};
 use chat_sealing::{Filled, Sealer};
 use chat_stores::mongo::Timeline;
 use chat_stores::postgres::{self, ConversationRow, FeedPlace, GroupAudience, GroupDone, Postgres};
@@ -56,108 +57,126 @@ impl Changed {
 /// How many entries of the outbox a repeated call writes, at most: a group has one, or those of a few calls that died.
 const PENDING_MAX: i64 = 100;
 
-/// Completes a change that Postgres has decided, and that is about these users, whose memberships it begins or ends. One call
-/// of each store, side by side.
-pub(crate) async fn complete(
-    postgres: &Postgres,
-    timeline: &Timeline,
-    caller: &UserId,
-    about: &[UserId],
-    changed: postgres::GroupChanged,
-) -> Result<Changed, Failure> {
-    match changed {
-        postgres::GroupChanged::Done(done) => Ok(announce(postgres, timeline, caller, *done).await?),
-        postgres::GroupChanged::Repeated(conversation) => {
-            Ok(repeat(postgres, timeline, caller, about, conversation).await?)
+/// What changes groups.
+#[derive(Debug, FromSettings)]
+pub(crate) struct Groups {
+    pub(crate) postgres: Postgres,
+    timeline: Timeline,
+}
+
+impl Groups {
+    /// Completes a change that Postgres has decided, and that is about these users, whose memberships it begins or ends. One
+    /// call of each store, side by side.
+    pub(crate) async fn complete(
+        &self,
+        caller: &UserId,
+        about: &[UserId],
+        changed: postgres::GroupChanged,
+    ) -> Result<Changed, Failure> {
+        match changed {
+            postgres::GroupChanged::Done(done) => Ok(self.announce(caller, *done).await?),
+            postgres::GroupChanged::Repeated(conversation) => Ok(self.repeat(caller, about, conversation).await?),
+            refused => Err(refusal(&refused)),
         }
-        postgres::GroupChanged::NotFound => Err(Failure::conversation_not_found()),
-        postgres::GroupChanged::NotPermitted => Err(Failure::not_permitted()),
-        postgres::GroupChanged::Reused => Err(Failure::already_exists(
-            "REQUEST_ID_REUSED",
-            "you have used this request_id for something else; choose a new one",
-        )),
-        postgres::GroupChanged::NoMember => Err(Failure::not_found(
-            "MEMBER_NOT_FOUND",
-            "the user is not a member of this group",
-        )),
-        postgres::GroupChanged::Owner => Err(Failure::failed_precondition(
-            "OWNER_CANNOT_LEAVE",
-            "you own this group: make another member its owner first, or delete it",
-        )),
-        postgres::GroupChanged::Full => Err(Failure::resource_exhausted(
-            "GROUP_FULL",
-            format!("the group would have more than {GROUP_MEMBERS_MAX} members"),
-        )
-        .with_metadata("limit", GROUP_MEMBERS_MAX.to_string())),
-        postgres::GroupChanged::TooManyConversations => Err(Failure::resource_exhausted(
-            "CONVERSATION_LIMIT",
-            format!("you have {CONVERSATIONS_MAX} conversations, the most that are allowed"),
-        )
-        .with_metadata("limit", CONVERSATIONS_MAX.to_string())),
+    }
+
+    /// Seals groups, as whoever changed one does after the answer: that empties its outbox.
+    pub(crate) async fn seal(&self, groups: &[ConversationId]) {
+        self.sealer().seal_all(groups).await;
+    }
+
+    fn sealer(&self) -> Sealer<'_> {
+        Sealer::new(&self.postgres, &self.timeline)
+    }
+
+    async fn announce(&self, caller: &UserId, done: GroupDone) -> Result<Changed, StoreError> {
+        // Who has left sees nothing; what the others are told is what any of them sees.
+        let is_member = done.told.is_empty() || done.told.iter().any(|member| member == caller.as_str());
+        let reader = done
+            .told
+            .first()
+            .and_then(|member| member.parse().ok())
+            .filter(|_| !is_member);
+        let reader = reader.as_ref().unwrap_or(caller);
+        let (postgres, sealer) = (&self.postgres, self.sealer());
+        let (row, filled) = tokio::try_join!(
+            postgres.lookup_conversation(done.conversation, reader),
+            sealer.fill(done.entry.as_slice(), &[]),
+        )?;
+        let row = match filled {
+            Filled::InPlace => row,
+            Filled::Moved => postgres.lookup_conversation(done.conversation, reader).await?,
+        };
+        let row = row.map(|row| row.conversation);
+        let notices = match (&row, filled) {
+            (Some(row), Filled::InPlace) => notices(&done, row),
+            // What it looks like now, nobody here may see, or it stands elsewhere: they look for themselves.
+            _ => pokes(&Listeners::of(&done), done.conversation, done.at),
+        };
+        Ok(Changed {
+            conversation: row.filter(|_| is_member).map(chat_view::conversation),
+            not_added: done.left_out,
+            notices,
+            seal: done.entry.map(|entry| entry.conversation),
+        })
+    }
+
+    /// Completes what an earlier call may have left undone when it died: entries that have a place and are not in the timeline.
+    /// Whoever the call was about and all members are told again, those who are in the group to look.
+    async fn repeat(
+        &self,
+        caller: &UserId,
+        about: &[UserId],
+        conversation: ConversationId,
+    ) -> Result<Changed, StoreError> {
+        let postgres = &self.postgres;
+        let (pending, audience) = tokio::try_join!(
+            postgres.list_pending(conversation, i64::MAX, PENDING_MAX),
+            postgres.lookup_audience(conversation, about),
+        )?;
+        self.sealer().fill(&pending, &[]).await?;
+        let row = postgres.lookup_conversation(conversation, caller).await?;
+        let is_member = |user: &&UserId| audience.members.iter().any(|member| member == user.as_str());
+        let not_added = about.iter().filter(|user| !is_member(user));
+        Ok(Changed {
+            conversation: row.map(|row| chat_view::conversation(row.conversation)),
+            not_added: not_added.map(ToString::to_string).collect(),
+            notices: pokes(&Listeners::again(&audience), conversation, audience.at),
+            seal: (!pending.is_empty()).then_some(conversation),
+        })
     }
 }
 
-async fn announce(
-    postgres: &Postgres,
-    timeline: &Timeline,
-    caller: &UserId,
-    done: GroupDone,
-) -> Result<Changed, StoreError> {
-    // Who has left sees nothing; what the others are told is what any of them sees.
-    let is_member = done.told.is_empty() || done.told.iter().any(|member| member == caller.as_str());
-    let reader = done
-        .told
-        .first()
-        .and_then(|member| member.parse().ok())
-        .filter(|_| !is_member);
-    let reader = reader.as_ref().unwrap_or(caller);
-    let sealer = Sealer::new(postgres, timeline);
-    let (row, filled) = tokio::try_join!(
-        postgres.lookup_conversation(done.conversation, reader),
-        sealer.fill(done.entry.as_slice(), &[]),
-    )?;
-    let row = match filled {
-        Filled::InPlace => row,
-        Filled::Moved => postgres.lookup_conversation(done.conversation, reader).await?,
-    };
-    let row = row.map(|row| row.conversation);
-    let notices = match (&row, filled) {
-        (Some(row), Filled::InPlace) => notices(&done, row),
-        // What it looks like now, nobody here may see, or it stands elsewhere: they look for themselves.
-        _ => pokes(&Listeners::of(&done), done.conversation, done.at),
-    };
-    Ok(Changed {
-        conversation: row.filter(|_| is_member).map(chat_view::conversation),
-        not_added: done.left_out,
-        notices,
-        seal: done.entry.map(|entry| entry.conversation),
-    })
-}
-
-/// Completes what an earlier call may have left undone when it died: entries that have a place and are not in the timeline.
-/// Whoever the call was about and all members are told again, those who are in the group to look.
-async fn repeat(
-    postgres: &Postgres,
-    timeline: &Timeline,
-    caller: &UserId,
-    about: &[UserId],
-    conversation: ConversationId,
-) -> Result<Changed, StoreError> {
-    let (pending, audience) = tokio::try_join!(
-        postgres.list_pending(conversation, i64::MAX, PENDING_MAX),
-        postgres.lookup_audience(conversation, about),
-    )?;
-    let sealer = Sealer::new(postgres, timeline);
-    sealer.fill(&pending, &[]).await?;
-    let row = postgres.lookup_conversation(conversation, caller).await?;
-    let is_member = |user: &&UserId| audience.members.iter().any(|member| member == user.as_str());
-    let not_added = about.iter().filter(|user| !is_member(user));
-    Ok(Changed {
-        conversation: row.map(|row| chat_view::conversation(row.conversation)),
-        not_added: not_added.map(ToString::to_string).collect(),
-        notices: pokes(&Listeners::again(&audience), conversation, audience.at),
-        seal: (!pending.is_empty()).then_some(conversation),
-    })
+/// How a call is refused that Postgres did not do.
+fn refusal(changed: &postgres::GroupChanged) -> Failure {
+    match changed {
+        // Neither is refused.
+        postgres::GroupChanged::Done(_) | postgres::GroupChanged::Repeated(_) | postgres::GroupChanged::NotFound => {
+            Failure::conversation_not_found()
+        }
+        postgres::GroupChanged::NotPermitted => Failure::not_permitted(),
+        postgres::GroupChanged::Reused => Failure::already_exists(
+            "REQUEST_ID_REUSED",
+            "you have used this request_id for something else; choose a new one",
+        ),
+        postgres::GroupChanged::NoMember => {
+            Failure::not_found("MEMBER_NOT_FOUND", "the user is not a member of this group")
+        }
+        postgres::GroupChanged::Owner => Failure::failed_precondition(
+            "OWNER_CANNOT_LEAVE",
+            "you own this group: make another member its owner first, or delete it",
+        ),
+        postgres::GroupChanged::Full => Failure::resource_exhausted(
+            "GROUP_FULL",
+            format!("the group would have more than {GROUP_MEMBERS_MAX} members"),
+        )
+        .with_metadata("limit", GROUP_MEMBERS_MAX.to_string()),
+        postgres::GroupChanged::TooManyConversations => Failure::resource_exhausted(
+            "CONVERSATION_LIMIT",
+            format!("you have {CONVERSATIONS_MAX} conversations, the most that are allowed"),
+        )
+        .with_metadata("limit", CONVERSATIONS_MAX.to_string()),
+    }
 }
 
 /// Who is told of a change without what it says.
@@ -195,9 +214,12 @@ impl<'a> Listeners<'a> {
 
 /// Whether memberships begin with a change, if any come or go.
 fn begins(done: &GroupDone) -> bool {
-    done.entry
-        .as_ref()
-        .is_some_and(|entry| matches!(entry.action, GroupAction::Created | GroupAction::MembersAdded))
+    done.entry.as_ref().is_some_and(|entry| {
+        matches!(
+            entry.action,
+            GroupAction::Created | GroupAction::MembersAdded | GroupAction::MemberJoined
+        )
+    })
 }
 
 /// Tells members to look, those who came to look at their feed, and those who went that they did.
@@ -221,8 +243,22 @@ fn pokes(listeners: &Listeners<'_>, conversation: ConversationId, at: Option<Dat
     };
     let came = listeners.came.iter().filter_map(feed(live_event::Event::Poke(Poke {})));
     let went = listeners.went.iter();
-    let went = went.filter_map(feed(live_event::Event::MembershipEnded(MembershipEnded {})));
+    let went = went.filter_map(feed(ended(MembershipEndReason::Unspecified)));
     look.into_iter().chain(came).chain(went).collect()
+}
+
+fn ended(reason: MembershipEndReason) -> live_event::Event {
+    live_event::Event::MembershipEnded(MembershipEnded { reason: reason.into() })
+}
+
+/// Why the memberships ended that a change has ended.
+fn end_reason(done: &GroupDone) -> MembershipEndReason {
+    match done.entry.as_ref().map(|entry| entry.action) {
+        None => MembershipEndReason::GroupDeleted,
+        Some(GroupAction::MemberLeft) => MembershipEndReason::Left,
+        Some(GroupAction::MemberRemoved) => MembershipEndReason::Removed,
+        Some(_) => MembershipEndReason::Unspecified,
+    }
 }
 
 fn told_by_feed(
@@ -276,7 +312,7 @@ fn notices(done: &GroupDone, row: &ConversationRow) -> Vec<Notice> {
     let begins = begins(done);
     notices.extend(done.feeds.iter().filter_map(|feed| {
         let event = if !begins {
-            live_event::Event::MembershipEnded(MembershipEnded {})
+            ended(end_reason(done))
         } else if is_member(&feed.user) {
             live_event::Event::ConversationOpened(ConversationOpened {
                 conversation: Some(seen_by(feed, row, done.entry.as_ref())),

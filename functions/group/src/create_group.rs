@@ -3,11 +3,9 @@
 use chat_contract::v1::{CreateGroupRequest, CreateGroupResponse};
 use chat_domain::{AvatarUrl, ConversationId, GROUP_MEMBERS_MAX, GroupDescription, GroupName, GroupSettings};
 use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
-use chat_sealing::Sealer;
-use chat_stores::mongo::Timeline;
-use chat_stores::postgres::{NewGroup, Postgres};
+use chat_stores::postgres::NewGroup;
 
-use crate::change::complete;
+use crate::change::Groups;
 use crate::parse;
 
 /// First members besides the caller, at most.
@@ -16,8 +14,7 @@ const OTHERS_MAX: usize = GROUP_MEMBERS_MAX as usize - 1;
 /// The RPC `CreateGroup`.
 #[derive(Debug, FromSettings)]
 pub struct CreateGroup {
-    postgres: Postgres,
-    timeline: Timeline,
+    groups: Groups,
 }
 
 impl Operation for CreateGroup {
@@ -57,8 +54,8 @@ impl Operation for CreateGroup {
             settings,
             users: &users,
         };
-        let created = self.postgres.create_group(&group).await??;
-        let changed = complete(&self.postgres, &self.timeline, &caller.user, &users, created).await?;
+        let created = self.groups.postgres.create_group(&group).await??;
+        let changed = self.groups.complete(&caller.user, &users, created).await?;
         changed.show(|conversation, not_added_user_ids| CreateGroupResponse {
             conversation: Some(conversation),
             not_added_user_ids,
@@ -66,9 +63,7 @@ impl Operation for CreateGroup {
     }
 
     async fn seal(&self, conversations: Vec<ConversationId>) {
-        Sealer::new(&self.postgres, &self.timeline)
-            .seal_all(&conversations)
-            .await;
+        self.groups.seal(&conversations).await;
     }
 }
 

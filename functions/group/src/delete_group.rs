@@ -3,18 +3,15 @@
 use chat_contract::v1::{DeleteGroupRequest, DeleteGroupResponse};
 use chat_domain::{ConversationId, RequestId};
 use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
-use chat_sealing::Sealer;
-use chat_stores::mongo::Timeline;
-use chat_stores::postgres::{GroupCall, Postgres};
+use chat_stores::postgres::GroupCall;
 
-use crate::change::complete;
+use crate::change::Groups;
 use crate::parse;
 
 /// The RPC `DeleteGroup`.
 #[derive(Debug, FromSettings)]
 pub struct DeleteGroup {
-    postgres: Postgres,
-    timeline: Timeline,
+    groups: Groups,
 }
 
 impl Operation for DeleteGroup {
@@ -40,15 +37,13 @@ impl Operation for DeleteGroup {
             request_hash: &request_id.hash(),
             content_hash: &parse::hash(&request),
         };
-        let deleted = self.postgres.delete_group(call).await??;
-        let changed = complete(&self.postgres, &self.timeline, &caller.user, &[], deleted).await?;
+        let deleted = self.groups.postgres.delete_group(call).await??;
+        let changed = self.groups.complete(&caller.user, &[], deleted).await?;
         Ok(changed.answer(DeleteGroupResponse {}))
     }
 
     async fn seal(&self, conversations: Vec<ConversationId>) {
-        Sealer::new(&self.postgres, &self.timeline)
-            .seal_all(&conversations)
-            .await;
+        self.groups.seal(&conversations).await;
     }
 }
 

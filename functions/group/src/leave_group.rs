@@ -3,18 +3,15 @@
 use chat_contract::v1::{LeaveGroupRequest, LeaveGroupResponse};
 use chat_domain::{ConversationId, RequestId};
 use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
-use chat_sealing::Sealer;
-use chat_stores::mongo::Timeline;
-use chat_stores::postgres::{GroupCall, Postgres};
+use chat_stores::postgres::GroupCall;
 
-use crate::change::complete;
+use crate::change::Groups;
 use crate::parse;
 
 /// The RPC `LeaveGroup`.
 #[derive(Debug, FromSettings)]
 pub struct LeaveGroup {
-    postgres: Postgres,
-    timeline: Timeline,
+    groups: Groups,
 }
 
 impl Operation for LeaveGroup {
@@ -40,22 +37,14 @@ impl Operation for LeaveGroup {
             request_hash: &request_id.hash(),
             content_hash: &parse::hash(&request),
         };
-        let left = self.postgres.leave_group(call).await??;
-        let changed = complete(
-            &self.postgres,
-            &self.timeline,
-            &caller.user,
-            std::slice::from_ref(&caller.user),
-            left,
-        )
-        .await?;
+        let left = self.groups.postgres.leave_group(call).await??;
+        let about = std::slice::from_ref(&caller.user);
+        let changed = self.groups.complete(&caller.user, about, left).await?;
         Ok(changed.answer(LeaveGroupResponse {}))
     }
 
     async fn seal(&self, conversations: Vec<ConversationId>) {
-        Sealer::new(&self.postgres, &self.timeline)
-            .seal_all(&conversations)
-            .await;
+        self.groups.seal(&conversations).await;
     }
 }
 

@@ -36,10 +36,24 @@ pub(crate) fn others(fields: &mut Fields, caller: &Caller, user_ids: &[String], 
 
 /// How a group is to work.
 pub(crate) fn settings(fields: &mut Fields, settings: &v1::GroupSettings) -> Option<GroupSettings> {
-    let member_may = fields.take("settings.member_permissions", permissions(&settings.member_permissions))?;
-    let admin_may = fields.take("settings.admin_permissions", permissions(&settings.admin_permissions))?;
-    let parsed = GroupSettings::new(member_may, admin_may, settings.shows_history);
-    fields.take("settings", parsed)
+    let (member_may, admin_may) = (for_members(fields, settings), for_admins(fields, settings));
+    Some(GroupSettings {
+        member_may: member_may?,
+        admin_may: admin_may?,
+        shows_history: settings.shows_history,
+    })
+}
+
+/// What every member is to be allowed.
+pub(crate) fn for_members(fields: &mut Fields, settings: &v1::GroupSettings) -> Option<Permissions> {
+    let parsed = permissions(&settings.member_permissions).and_then(GroupSettings::for_members);
+    fields.take("settings.member_permissions", parsed)
+}
+
+/// What admins are to be allowed besides.
+pub(crate) fn for_admins(fields: &mut Fields, settings: &v1::GroupSettings) -> Option<Permissions> {
+    let parsed = permissions(&settings.admin_permissions).and_then(GroupSettings::for_admins);
+    fields.take("settings.admin_permissions", parsed)
 }
 
 fn permissions(values: &[i32]) -> Result<Permissions, Violation> {
@@ -51,6 +65,7 @@ fn permissions(values: &[i32]) -> Result<Permissions, Violation> {
             Ok(v1::GroupPermission::RemoveMembers) => Permission::RemoveMembers,
             Ok(v1::GroupPermission::ManageRoles) => Permission::ManageRoles,
             Ok(v1::GroupPermission::ChangeSettings) => Permission::ChangeSettings,
+            Ok(v1::GroupPermission::ManageInvites) => Permission::ManageInvites,
             Ok(v1::GroupPermission::Unspecified) | Err(_) => {
                 return Err(Violation::new(format!(
                     "has {value}, which is no permission of this version"

@@ -3,18 +3,15 @@
 use chat_contract::v1::{RemoveGroupMemberRequest, RemoveGroupMemberResponse};
 use chat_domain::{ConversationId, RequestId};
 use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
-use chat_sealing::Sealer;
-use chat_stores::mongo::Timeline;
-use chat_stores::postgres::{GroupCall, Postgres};
+use chat_stores::postgres::GroupCall;
 
-use crate::change::complete;
+use crate::change::Groups;
 use crate::parse;
 
 /// The RPC `RemoveGroupMember`.
 #[derive(Debug, FromSettings)]
 pub struct RemoveGroupMember {
-    postgres: Postgres,
-    timeline: Timeline,
+    groups: Groups,
 }
 
 impl Operation for RemoveGroupMember {
@@ -41,17 +38,15 @@ impl Operation for RemoveGroupMember {
             request_hash: &request_id.hash(),
             content_hash: &parse::hash(&request),
         };
-        let removed = self.postgres.remove_group_member(call, &user).await??;
-        let changed = complete(&self.postgres, &self.timeline, &caller.user, &[user], removed).await?;
+        let removed = self.groups.postgres.remove_group_member(call, &user).await??;
+        let changed = self.groups.complete(&caller.user, &[user], removed).await?;
         changed.show(|conversation, _| RemoveGroupMemberResponse {
             conversation: Some(conversation),
         })
     }
 
     async fn seal(&self, conversations: Vec<ConversationId>) {
-        Sealer::new(&self.postgres, &self.timeline)
-            .seal_all(&conversations)
-            .await;
+        self.groups.seal(&conversations).await;
     }
 }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use chat_contract::v1::{
-    AddGroupMembersRequest, Conversation, CreateGroupRequest, DeleteGroupRequest, GroupAction, GroupPermission,
-    GroupRole, GroupSettings, LeaveGroupRequest, RemoveGroupMemberRequest, SetGroupMemberRoleRequest,
-    TransferGroupOwnershipRequest, live_event,
+    AddGroupMembersRequest, AnswerJoinRequestRequest, Conversation, CreateGroupInviteRequest, CreateGroupRequest,
+    DeleteGroupRequest, GetGroupInviteRequest, GroupAction, GroupInvite, GroupPermission, GroupRole, GroupSettings,
+    JoinGroupRequest, LeaveGroupRequest, ListJoinRequestsRequest, RemoveGroupMemberRequest, RevokeGroupInviteRequest,
+    SetGroupMemberRoleRequest, TransferGroupOwnershipRequest, live_event,
 };
 use chat_domain::ConversationId;
 use chat_operation::{Code, Failure, FromSettings, Notice, Settings};
@@ -16,8 +17,8 @@ use chat_stores::postgres::Postgres;
 use chat_testing::{Called, Fixture, call};
 
 use crate::{
-    AddGroupMembers, CreateGroup, DeleteGroup, LeaveGroup, RemoveGroupMember, SetGroupMemberRole,
-    TransferGroupOwnership,
+    AddGroupMembers, AnswerJoinRequest, CreateGroup, CreateGroupInvite, DeleteGroup, GetGroupInvite, JoinGroup,
+    LeaveGroup, ListJoinRequests, RemoveGroupMember, RevokeGroupInvite, SetGroupMemberRole, TransferGroupOwnership,
 };
 
 /// A group of the owner `olga`, the admin `adam`, and the members `mia` and `max`. All of them, and `nina`, who is not in it, are
@@ -121,6 +122,83 @@ impl Scene {
         call(&self.fixture.operation::<DeleteGroup>(), caller, request).await
     }
 
+    pub(crate) async fn invite_as(&self, caller: &str, request: CreateGroupInviteRequest) -> Called<CreateGroupInvite> {
+        call(&self.fixture.operation::<CreateGroupInvite>(), caller, request).await
+    }
+
+    /// An invite of the owner, that is like this request but for what names it.
+    pub(crate) async fn invite(&self, request_id: &str, request: CreateGroupInviteRequest) -> GroupInvite {
+        let request = CreateGroupInviteRequest {
+            conversation_id: self.group.to_string(),
+            request_id: request_id.to_owned(),
+            ..request
+        };
+        self.invite_as("olga", request).await.unwrap().response.invite.unwrap()
+    }
+
+    pub(crate) async fn revoke(&self, caller: &str, invite: &GroupInvite) -> Called<RevokeGroupInvite> {
+        let request = RevokeGroupInviteRequest {
+            conversation_id: self.group.to_string(),
+            invite_id: invite.invite_id.clone(),
+        };
+        call(&self.fixture.operation::<RevokeGroupInvite>(), caller, request).await
+    }
+
+    pub(crate) async fn join(&self, caller: &str, invite: &GroupInvite, request_id: &str) -> Called<JoinGroup> {
+        let request = JoinGroupRequest {
+            token: invite.token.clone(),
+            request_id: request_id.to_owned(),
+        };
+        call(&self.fixture.operation::<JoinGroup>(), caller, request).await
+    }
+
+    pub(crate) async fn preview(&self, caller: &str, invite: &GroupInvite) -> Called<GetGroupInvite> {
+        let request = GetGroupInviteRequest {
+            token: invite.token.clone(),
+        };
+        call(&self.fixture.operation::<GetGroupInvite>(), caller, request).await
+    }
+
+    pub(crate) async fn answer(
+        &self,
+        caller: &str,
+        user: &str,
+        approve: bool,
+        request_id: &str,
+    ) -> Called<AnswerJoinRequest> {
+        let request = AnswerJoinRequestRequest {
+            conversation_id: self.group.to_string(),
+            user_id: user.to_owned(),
+            request_id: request_id.to_owned(),
+            approve,
+        };
+        call(&self.fixture.operation::<AnswerJoinRequest>(), caller, request).await
+    }
+
+    /// Who asks to join, as the owner sees it.
+    pub(crate) async fn asking(&self) -> Vec<String> {
+        let request = ListJoinRequestsRequest {
+            conversation_id: self.group.to_string(),
+            ..ListJoinRequestsRequest::default()
+        };
+        let listed = call(&self.fixture.operation::<ListJoinRequests>(), "olga", request).await;
+        let requests = listed.unwrap().response.join_requests.into_iter();
+        requests.map(|asking| asking.user_id).collect()
+    }
+
+    /// Has a user be in as many conversations as one may be in, past the operations.
+    pub(crate) async fn fill_conversations_of(&self, user: &str) {
+        sqlx::query(
+            "INSERT INTO feeds (user_id, conversation_count) VALUES ($1, $2)
+                     ON CONFLICT (user_id) DO UPDATE SET conversation_count = EXCLUDED.conversation_count",
+        )
+        .bind(user)
+        .bind(chat_domain::CONVERSATIONS_MAX)
+        .execute(&mut self.fixture.connect_postgres().await)
+        .await
+        .unwrap();
+    }
+
     /// The group as a member sees it; None when it is not there for them.
     pub(crate) async fn seen_by(&self, user: &str) -> Option<Conversation> {
         let row = self
@@ -208,6 +286,8 @@ pub(crate) enum Told {
     Ended,
     /// To look, up to a revision.
     Poked(i64),
+    /// This user asks to join.
+    Asked(String),
 }
 
 /// What these users are told by each notice, by the first of them.
@@ -249,6 +329,7 @@ fn happening(notice: &Notice) -> Told {
             Told::Ended
         }
         live_event::Event::Poke(_) => Told::Poked(event.revision),
+        live_event::Event::JoinRequested(asked) => Told::Asked(asked.user_id.clone()),
         other => panic!("{other:?}"),
     }
 }

@@ -3,18 +3,15 @@
 use chat_contract::v1::{GroupRole, SetGroupMemberRoleRequest, SetGroupMemberRoleResponse};
 use chat_domain::{ConversationId, RequestId, Role, Violation};
 use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
-use chat_sealing::Sealer;
-use chat_stores::mongo::Timeline;
-use chat_stores::postgres::{GroupCall, Postgres};
+use chat_stores::postgres::GroupCall;
 
-use crate::change::complete;
+use crate::change::Groups;
 use crate::parse;
 
 /// The RPC `SetGroupMemberRole`.
 #[derive(Debug, FromSettings)]
 pub struct SetGroupMemberRole {
-    postgres: Postgres,
-    timeline: Timeline,
+    groups: Groups,
 }
 
 impl Operation for SetGroupMemberRole {
@@ -43,17 +40,15 @@ impl Operation for SetGroupMemberRole {
             request_hash: &request_id.hash(),
             content_hash: &parse::hash(&request),
         };
-        let set = self.postgres.set_group_role(call, &user, role).await??;
-        let changed = complete(&self.postgres, &self.timeline, &caller.user, &[], set).await?;
+        let set = self.groups.postgres.set_group_role(call, &user, role).await??;
+        let changed = self.groups.complete(&caller.user, &[], set).await?;
         changed.show(|conversation, _| SetGroupMemberRoleResponse {
             conversation: Some(conversation),
         })
     }
 
     async fn seal(&self, conversations: Vec<ConversationId>) {
-        Sealer::new(&self.postgres, &self.timeline)
-            .seal_all(&conversations)
-            .await;
+        self.groups.seal(&conversations).await;
     }
 }
 

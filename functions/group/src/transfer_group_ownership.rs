@@ -3,18 +3,15 @@
 use chat_contract::v1::{TransferGroupOwnershipRequest, TransferGroupOwnershipResponse};
 use chat_domain::{ConversationId, RequestId, Role};
 use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
-use chat_sealing::Sealer;
-use chat_stores::mongo::Timeline;
-use chat_stores::postgres::{GroupCall, Postgres};
+use chat_stores::postgres::GroupCall;
 
-use crate::change::complete;
+use crate::change::Groups;
 use crate::parse;
 
 /// The RPC `TransferGroupOwnership`.
 #[derive(Debug, FromSettings)]
 pub struct TransferGroupOwnership {
-    postgres: Postgres,
-    timeline: Timeline,
+    groups: Groups,
 }
 
 impl Operation for TransferGroupOwnership {
@@ -41,17 +38,15 @@ impl Operation for TransferGroupOwnership {
             request_hash: &request_id.hash(),
             content_hash: &parse::hash(&request),
         };
-        let transferred = self.postgres.set_group_role(call, &user, Role::Owner).await??;
-        let changed = complete(&self.postgres, &self.timeline, &caller.user, &[], transferred).await?;
+        let transferred = self.groups.postgres.set_group_role(call, &user, Role::Owner).await??;
+        let changed = self.groups.complete(&caller.user, &[], transferred).await?;
         changed.show(|conversation, _| TransferGroupOwnershipResponse {
             conversation: Some(conversation),
         })
     }
 
     async fn seal(&self, conversations: Vec<ConversationId>) {
-        Sealer::new(&self.postgres, &self.timeline)
-            .seal_all(&conversations)
-            .await;
+        self.groups.seal(&conversations).await;
     }
 }
 

@@ -46,6 +46,8 @@ pub enum Permission {
     ManageRoles,
     /// To change the settings.
     ChangeSettings,
+    /// To make, see and revoke invites, and to answer who asks to join.
+    ManageInvites,
     /// To make another member the owner. The owner's alone.
     TransferOwnership,
     /// To delete the group. The owner's alone.
@@ -54,13 +56,14 @@ pub enum Permission {
 
 impl Permission {
     /// All that can be allowed to others than the owner.
-    pub const GRANTABLE: [Self; 6] = [
+    pub const GRANTABLE: [Self; 7] = [
         Self::SendMessages,
         Self::AddMembers,
         Self::EditInfo,
         Self::RemoveMembers,
         Self::ManageRoles,
         Self::ChangeSettings,
+        Self::ManageInvites,
     ];
 
     const fn bit(self) -> i32 {
@@ -73,6 +76,7 @@ impl Permission {
             Self::ChangeSettings => 1 << 5,
             Self::TransferOwnership => 1 << 6,
             Self::DeleteGroup => 1 << 7,
+            Self::ManageInvites => 1 << 8,
         }
     }
 }
@@ -93,7 +97,8 @@ impl Permissions {
     pub const FOR_ADMINS: Self = Self::FOR_MEMBERS
         .and(Permission::RemoveMembers)
         .and(Permission::ManageRoles)
-        .and(Permission::ChangeSettings);
+        .and(Permission::ChangeSettings)
+        .and(Permission::ManageInvites);
 
     /// These and one more.
     #[must_use]
@@ -146,20 +151,31 @@ impl Default for GroupSettings {
                 .and(Permission::SendMessages)
                 .and(Permission::AddMembers)
                 .and(Permission::EditInfo)
-                .and(Permission::RemoveMembers),
+                .and(Permission::RemoveMembers)
+                .and(Permission::ManageInvites),
             shows_history: false,
         }
     }
 }
 
 impl GroupSettings {
-    /// Checks what members and admins are to be allowed. Admins may always send.
+    /// Checks what members are to be allowed.
+    pub fn for_members(permissions: Permissions) -> Result<Permissions, Violation> {
+        permissions.within(Permissions::FOR_MEMBERS, "members")
+    }
+
+    /// Checks what admins are to be allowed. They may always send.
+    pub fn for_admins(permissions: Permissions) -> Result<Permissions, Violation> {
+        permissions
+            .and(Permission::SendMessages)
+            .within(Permissions::FOR_ADMINS, "admins")
+    }
+
+    /// Checks what members and admins are to be allowed.
     pub fn new(member_may: Permissions, admin_may: Permissions, shows_history: bool) -> Result<Self, Violation> {
         Ok(Self {
-            member_may: member_may.within(Permissions::FOR_MEMBERS, "members")?,
-            admin_may: admin_may
-                .and(Permission::SendMessages)
-                .within(Permissions::FOR_ADMINS, "admins")?,
+            member_may: Self::for_members(member_may)?,
+            admin_may: Self::for_admins(admin_may)?,
             shows_history,
         })
     }
@@ -200,7 +216,10 @@ mod tests {
             allowed(Role::Member),
             [Permission::SendMessages, Permission::AddMembers]
         );
-        assert_eq!(allowed(Role::Admin), Permission::GRANTABLE[..4]);
+        let of_admins = Permission::GRANTABLE
+            .into_iter()
+            .filter(|it| !matches!(it, Permission::ManageRoles | Permission::ChangeSettings));
+        assert_eq!(allowed(Role::Admin), of_admins.collect::<Vec<_>>());
         assert_eq!(allowed(Role::Owner), Permission::GRANTABLE);
         for permission in [Permission::TransferOwnership, Permission::DeleteGroup] {
             assert!(!settings.allows(Role::Admin, permission) && settings.allows(Role::Owner, permission));

@@ -137,6 +137,56 @@ uuid_id! {
     MessageId
 }
 
+uuid_id! {
+    /// An invite into a group.
+    InviteId
+}
+
+/// What a link into a group carries: whoever has it may join. 16 random bytes, as 32 lowercase hexadecimal digits.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub struct InviteToken([u8; 16]);
+
+impl InviteToken {
+    /// A token of these random bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// As it is stored.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl FromStr for InviteToken {
+    type Err = Violation;
+
+    fn from_str(value: &str) -> Result<Self, Violation> {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        match Uuid::try_parse(value) {
+            Ok(bytes) if value.len() == uuid::fmt::Simple::LENGTH && value.bytes().all(is_digit) => {
+                Ok(Self(bytes.into_bytes()))
+            }
+            _ => Err(Violation::new(
+                "must be the token of an invite: 32 of the digits 0 to 9 and the letters a to f",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for InviteToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Uuid::from_bytes(self.0).simple().fmt(formatter)
+    }
+}
+
+/// Never shows it: it is a secret.
+impl fmt::Debug for InviteToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("InviteToken").finish_non_exhaustive()
+    }
+}
+
 impl MessageId {
     /// The id of the message in a place: whoever knows the place knows the id, and reads the message by its primary key. The
     /// time comes first, so that the ids of all conversations grow together.
@@ -164,6 +214,26 @@ mod tests {
         }
         for bad in ["", "a b", "a\n", "ålice", "\u{0}", &"x".repeat(129)] {
             assert!(bad.parse::<UserId>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_invites_token_has_one_spelling_and_is_never_shown_in_debug() {
+        let token = InviteToken::from_bytes([0xab; 16]);
+        let spelled = "ab".repeat(16);
+        assert_eq!(token.to_string(), spelled);
+        assert_eq!(spelled.parse::<InviteToken>(), Ok(token));
+        assert!(!format!("{token:?}").contains("ab"));
+        let hyphenated = "abababab-abab-abab-abab-abababababab";
+        for bad in [
+            "",
+            &"AB".repeat(16),
+            &"ab".repeat(15),
+            &"zz".repeat(16),
+            hyphenated,
+            &"é".repeat(16),
+        ] {
+            assert!(bad.parse::<InviteToken>().is_err(), "{bad:?}");
         }
     }
 

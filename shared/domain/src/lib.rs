@@ -14,7 +14,7 @@ mod window;
 
 pub use content::{AvatarUrl, ContentKey, DisplayName, GroupDescription, GroupName, MessageText, excerpt};
 pub use group::{GroupSettings, Permission, Permissions, Role};
-pub use ids::{ClientMessageId, ConversationId, MessageId, RequestId, UserId};
+pub use ids::{ClientMessageId, ConversationId, InviteId, InviteToken, MessageId, RequestId, UserId};
 pub use limits::*;
 pub use page::{ConversationsToken, PageSize, UsersToken};
 pub use window::Window;

@@ -1,5 +1,6 @@
 //! Every limit of the product that more than one place needs to know.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// How much of something is allowed: so many at once, and one more after each `refill`.
@@ -54,6 +55,14 @@ pub const GROUP_MEMBERS_MAX: i32 = 100;
 pub const GROUP_MEMBERS_PER_CALL_MAX: usize = 100;
 /// Members of a group that lists and the feed name.
 pub const GROUP_MEMBERS_LISTED: usize = 10;
+/// Invites of a group that can be used, at most.
+pub const GROUP_INVITES_MAX: i32 = 50;
+/// Uses that an invite can be limited to, at most.
+pub const INVITE_USES_MAX: i32 = 10_000;
+/// For how long an invite can be used, at least and at most, unless it is for ever.
+pub const INVITE_VALID_FOR: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(24 * 365);
+/// Users who ask to join a group, at most.
+pub const JOIN_REQUESTS_MAX: i32 = 1_000;
 /// Changes of a group that a page of its history tells, at most.
 pub const GROUP_CHANGES_PER_PAGE_MAX: usize = 100;
 /// Conversations of one user, at most.

@@ -4,6 +4,21 @@
 -- A member's newest calls on a group, each as 8 bytes of its id and 8 of its content. Null in a direct conversation.
 ALTER TABLE members ADD COLUMN calls bytea;
 
+-- What was done, and of an update, which fields have another value now.
+ALTER TYPE group_change ADD ATTRIBUTE action text, ADD ATTRIBUTE updated text[];
+ALTER TABLE outbox ADD COLUMN updated text[] NOT NULL DEFAULT '{}';
+
+-- Admins of the groups that are there may manage invites if they may add members: chat_domain::Permission::ManageInvites.
+UPDATE conversations SET admin_may = admin_may | 256 WHERE kind = 'group' AND admin_may & 2 <> 0;
+
+-- A change of a group that was not made.
+CREATE OR REPLACE FUNCTION group_unchanged(p_outcome text, p_conversation uuid DEFAULT NULL, p_wait_us bigint DEFAULT NULL)
+RETURNS group_change
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT p_outcome, p_conversation, NULL::bigint, NULL::bigint, NULL::timestamptz, '{}'::text[], '', '', '{}'::text[],
+           '{}'::text[], '{}'::bigint[], '{}'::text[], p_wait_us, '', '{}'::text[]
+$$;
+
 -- Remembers a call of a member, whose row is locked.
 CREATE FUNCTION remember_call(p_conversation uuid, p_actor text, p_op bytea, p_content bytea) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -82,17 +97,18 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_change group_change := group_unchanged('ok', p_conversation);
 BEGIN
-    UPDATE conversations c SET
-        revision = c.revision + 1,
-        allocated_at = greatest(c.allocated_at, date_trunc('milliseconds', clock_timestamp()))
-    WHERE c.conversation_id = p_conversation
-    RETURNING c.revision, c.message_count, c.allocated_at INTO v_change.revision, v_change.after_seq, v_change.allocated_at;
+    v_change.action := p_action;
     v_change.user_ids := p_users;
     v_change.name := p_name;
     v_change.role := p_role;
     v_change.told := told(p_conversation, NULL, NULL, p_actor);
+    UPDATE conversations c SET
+        revision = c.revision + 1,
+        allocated_at = greatest(c.allocated_at, date_trunc('milliseconds', clock_timestamp())),
+        member_count = cardinality(v_change.told)
+    WHERE c.conversation_id = p_conversation
+    RETURNING c.revision, c.message_count, c.allocated_at INTO v_change.revision, v_change.after_seq, v_change.allocated_at;
     UPDATE groups g SET state_revision = v_change.revision WHERE g.conversation_id = p_conversation;
-    UPDATE conversations c SET member_count = cardinality(v_change.told) WHERE c.conversation_id = p_conversation;
     INSERT INTO outbox (conversation_id, revision, after_seq, actor_id, action, user_ids, name, role, allocated_at)
     VALUES (p_conversation, v_change.revision, v_change.after_seq, p_actor, p_action, p_users, p_name, p_role,
             v_change.allocated_at);
@@ -137,27 +153,42 @@ BEGIN
     WHERE o.conversation_id = p_conversation AND o.revision = p_revision RETURNING o.*;
 END $$;
 
--- Changes what a group shows or how it works; null leaves a field as it is.
+-- Changes what a group shows or how it works; null leaves a field as it is. Nobody but the owner grants what they may not do
+-- themselves.
 CREATE OR REPLACE FUNCTION update_group(
     p_conversation uuid, p_actor text, p_op bytea, p_content bytea, p_needs int, p_name text, p_description text,
     p_avatar_url text, p_shows_history boolean, p_member_may int, p_admin_may int, p_call_us bigint, p_burst_us bigint
 ) RETURNS group_change
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    v_change group_change := enter_group(p_conversation, p_actor, p_op, p_content, p_needs, p_call_us, p_burst_us);
-    v_before groups%ROWTYPE;
-    v_others boolean;
+    v_change     group_change := enter_group(p_conversation, p_actor, p_op, p_content, p_needs, p_call_us, p_burst_us);
+    v_group      groups%ROWTYPE;
+    v_member_may int;
+    v_admin_may  int;
+    v_role       text;
+    v_updated    text[];
 BEGIN
     IF v_change.outcome IS NOT NULL THEN
         RETURN v_change;
     END IF;
-    SELECT * INTO v_before FROM groups g WHERE g.conversation_id = p_conversation;
-    SELECT (v_before.description, v_before.avatar_url, v_before.shows_history, c.member_may, c.admin_may) IS DISTINCT FROM
-           (coalesce(p_description, v_before.description), coalesce(p_avatar_url, v_before.avatar_url),
-            coalesce(p_shows_history, v_before.shows_history), coalesce(p_member_may, c.member_may),
-            coalesce(p_admin_may, c.admin_may))
-    INTO v_others FROM conversations c WHERE c.conversation_id = p_conversation;
-    IF NOT v_others AND coalesce(p_name, v_before.name) = v_before.name THEN
+    SELECT * INTO v_group FROM groups g WHERE g.conversation_id = p_conversation;
+    SELECT c.member_may, c.admin_may INTO v_member_may, v_admin_may FROM conversations c WHERE c.conversation_id = p_conversation;
+    SELECT m.role INTO v_role FROM members m WHERE m.conversation_id = p_conversation AND m.user_id = p_actor;
+    IF NOT may(v_role, v_member_may, v_admin_may,
+               coalesce(p_member_may & ~v_member_may, 0) | coalesce(p_admin_may & ~v_admin_may, 0))
+    THEN
+        RETURN group_unchanged_charged('not_permitted', p_conversation, p_actor, p_call_us);
+    END IF;
+    -- What differs, by the paths of UpdateGroup. Null differs from nothing.
+    v_updated := ARRAY(
+        SELECT u.path FROM (VALUES
+            (1, 'name', p_name <> v_group.name), (2, 'description', p_description <> v_group.description),
+            (3, 'avatar_url', p_avatar_url <> v_group.avatar_url),
+            (4, 'settings.member_permissions', p_member_may <> v_member_may),
+            (5, 'settings.admin_permissions', p_admin_may <> v_admin_may),
+            (6, 'settings.shows_history', p_shows_history <> v_group.shows_history)
+        ) u (place, path, differs) WHERE u.differs ORDER BY u.place);
+    IF v_updated = '{}' THEN
         RETURN group_as_asked(p_conversation, p_actor, p_op, p_content, p_call_us);
     END IF;
     UPDATE groups g SET
@@ -167,11 +198,13 @@ BEGIN
     UPDATE conversations c SET
         member_may = coalesce(p_member_may, c.member_may), admin_may = coalesce(p_admin_may, c.admin_may)
     WHERE c.conversation_id = p_conversation;
-    IF coalesce(p_name, v_before.name) <> v_before.name THEN
+    IF 'name' = ANY (v_updated) THEN
         v_change := place_change(p_conversation, p_actor, p_op, p_content, 'renamed', '{}', p_name, '');
     ELSE
         v_change := place_change(p_conversation, p_actor, p_op, p_content, 'updated', '{}', '', '');
     END IF;
+    v_change.updated := v_updated;
+    UPDATE outbox o SET updated = v_updated WHERE o.conversation_id = p_conversation AND o.revision = v_change.revision;
     PERFORM use_budget(p_actor, 'write', p_call_us);
     RETURN v_change;
 END $$;

@@ -22,10 +22,12 @@ pub enum GroupAction {
     RoleChanged,
     /// A member was made the owner.
     OwnershipTransferred,
+    /// The actor joined by an invite.
+    MemberJoined,
 }
 
 impl GroupAction {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Created,
         Self::Renamed,
         Self::Updated,
@@ -34,6 +36,7 @@ impl GroupAction {
         Self::MemberLeft,
         Self::RoleChanged,
         Self::OwnershipTransferred,
+        Self::MemberJoined,
     ];
 
     /// The action, as it is stored.
@@ -47,6 +50,7 @@ impl GroupAction {
             Self::MemberLeft => "member_left",
             Self::RoleChanged => "role_changed",
             Self::OwnershipTransferred => "ownership_transferred",
+            Self::MemberJoined => "member_joined",
         }
     }
 
@@ -75,6 +79,8 @@ pub struct GroupEntry {
     pub name: String,
     /// The role that was given.
     pub role: Option<Role>,
+    /// Of an update: what has another value than before, as the paths of `UpdateGroup`.
+    pub updated: Vec<String>,
     /// When it got its place. Whole milliseconds.
     pub allocated_at: DateTime<Utc>,
 }

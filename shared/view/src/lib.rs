@@ -8,7 +8,7 @@ pub use notices::read_position_moved;
 
 use std::collections::{BTreeSet, HashMap};
 
-use chat_contract::v1;
+use chat_contract::{FieldMask, v1};
 use chat_domain::{GroupSettings, MessageId, Permission, Permissions, Role, Window, excerpt};
 use chat_stores::mongo::{MessageEntry, PreviewEntry};
 use chat_stores::postgres::{ConversationRow, Friend, FriendshipState, GroupRow, MemberRow, ProfileRow};
@@ -102,6 +102,7 @@ fn permission_shown(permission: Permission) -> Option<v1::GroupPermission> {
         Permission::RemoveMembers => v1::GroupPermission::RemoveMembers,
         Permission::ManageRoles => v1::GroupPermission::ManageRoles,
         Permission::ChangeSettings => v1::GroupPermission::ChangeSettings,
+        Permission::ManageInvites => v1::GroupPermission::ManageInvites,
         Permission::TransferOwnership | Permission::DeleteGroup => return None,
     })
 }
@@ -126,6 +127,7 @@ pub fn group_change(entry: GroupEntry) -> v1::GroupChange {
         GroupAction::MemberLeft => v1::GroupAction::MemberLeft,
         GroupAction::RoleChanged => v1::GroupAction::RoleChanged,
         GroupAction::OwnershipTransferred => v1::GroupAction::OwnershipTransferred,
+        GroupAction::MemberJoined => v1::GroupAction::MemberJoined,
     };
     v1::GroupChange {
         revision: entry.revision,
@@ -136,6 +138,7 @@ pub fn group_change(entry: GroupEntry) -> v1::GroupChange {
         name: entry.name,
         role: entry.role.map_or(v1::GroupRole::Unspecified, role).into(),
         changed_at: Some(entry.allocated_at.into()),
+        updated: (!entry.updated.is_empty()).then_some(FieldMask { paths: entry.updated }),
     }
 }
 

@@ -57,6 +57,14 @@ const ROWS: &[(&str, [&str; 8])] = &[
     ("SetGroupMemberRole", [NO, NF, NF, NF, FP, FP, FP, OK]),
     ("TransferGroupOwnership", [NO, NF, NF, NF, FP, FP, FP, OK]),
     ("LeaveGroup", [NO, NF, NF, NF, OK, OK, OK, FP]),
+    ("CreateGroupInvite", [NO, NF, NF, NF, FP, FP, OK, OK]),
+    ("RevokeGroupInvite", [NO, NF, NF, NF, FP, FP, OK, OK]),
+    ("ListGroupInvites", [NO, NF, NF, NF, FP, FP, OK, OK]),
+    // By whoever has the link; who was removed asks to join.
+    ("GetGroupInvite", [NO, OK, OK, OK, OK, OK, OK, OK]),
+    ("JoinGroup", [NO, OK, OK, OK, OK, OK, OK, OK]),
+    ("ListJoinRequests", [NO, NF, NF, NF, FP, FP, OK, OK]),
+    ("AnswerJoinRequest", [NO, NF, NF, NF, FP, FP, OK, OK]),
 ];
 
 /// A group with everybody in it, or no longer.
@@ -64,6 +72,10 @@ const ROWS: &[(&str, [&str; 8])] = &[
 struct Scene {
     group: String,
     message: String,
+    /// A link into the group.
+    token: String,
+    /// What names the link.
+    invite: String,
 }
 
 struct Matrix {
@@ -151,15 +163,30 @@ impl Matrix {
         }
         self.done("olga", "AddGroupMembers", of(json!({"userIds": ["ron"]})))
             .await;
+        let invite = self.done("olga", "CreateGroupInvite", of(json!({}))).await;
+        let asks = self
+            .done("olga", "CreateGroupInvite", of(json!({"needsApproval": true})))
+            .await;
+        let asks = json!({"requestId": "", "token": asks["invite"]["token"]});
+        self.done("ivan", "JoinGroup", asks).await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
         Scene {
             group,
-            message: said["message"]["messageId"].as_str().unwrap().to_owned(),
+            message: text(&said["message"]["messageId"]),
+            token: text(&invite["invite"]["token"]),
+            invite: text(&invite["invite"]["inviteId"]),
         }
     }
 }
 
 /// A request that is sound, about a group.
-fn request(rpc: &str, group: &str, message: &str) -> Value {
+fn request(rpc: &str, scene: &Scene) -> Value {
+    let Scene {
+        group,
+        message,
+        token,
+        invite,
+    } = scene;
     match rpc {
         "UpsertProfile" => json!({"displayName": "Somebody"}),
         "GetProfiles" => json!({"userIds": ["olga"]}),
@@ -167,7 +194,14 @@ fn request(rpc: &str, group: &str, message: &str) -> Value {
         "RespondToFriendRequest" => json!({"userId": "zed", "answer": "FRIEND_REQUEST_ANSWER_ACCEPT"}),
         "OpenDirectConversation" => json!({"userId": "nina"}),
         "SyncConversations" => json!({"cursors": [{"conversationId": group}], "feed": {}}),
-        "GetConversation" | "ListMessages" | "ListGroupMembers" => json!({"conversationId": group}),
+        "GetConversation" | "ListMessages" | "ListGroupMembers" | "ListGroupInvites" | "ListJoinRequests" => {
+            json!({"conversationId": group})
+        }
+        "CreateGroupInvite" => json!({"conversationId": group, "requestId": ""}),
+        "RevokeGroupInvite" => json!({"conversationId": group, "inviteId": invite}),
+        "GetGroupInvite" => json!({"token": token}),
+        "JoinGroup" => json!({"token": token, "requestId": ""}),
+        "AnswerJoinRequest" => json!({"conversationId": group, "requestId": "", "userId": "ivan", "approve": true}),
         "MarkConversationRead" => json!({"conversationId": group, "readSeq": "1"}),
         "SendMessage" => json!({"conversationId": group, "clientMessageId": "", "text": "Hello"}),
         "GetMessage" => json!({"conversationId": group, "messageId": message}),
@@ -213,19 +247,21 @@ async fn everybody_is_answered_what_the_table_says() {
             } else {
                 shared.clone()
             };
-            let (answered, body) = matrix
-                .call(caller, rpc, request(rpc, &scene.group, &scene.message))
-                .await;
+            let (answered, body) = matrix.call(caller, rpc, request(rpc, &scene)).await;
             assert_eq!(answered, *expected, "{rpc} by {caller:?}: {body}");
         }
         let is_about_a_group = rpcs.iter().any(|it| it.name == *rpc && it.has_field("conversation_id"));
         if is_about_a_group {
-            let missing = request(rpc, MISSING, &shared.message);
+            let missing = request(
+                rpc,
+                &Scene {
+                    group: MISSING.to_owned(),
+                    ..shared.clone()
+                },
+            );
             let (_, expected) = matrix.call("olga", rpc, missing).await;
             for caller in ["sam", "lea", "rex", "otto"] {
-                let (answered, body) = matrix
-                    .call(caller, rpc, request(rpc, &shared.group, &shared.message))
-                    .await;
+                let (answered, body) = matrix.call(caller, rpc, request(rpc, &shared)).await;
                 assert_eq!((answered.as_str(), &body), (NF, &expected), "{rpc} by {caller}");
             }
         }
@@ -238,12 +274,30 @@ async fn ids_of_one_group_are_of_no_use_in_another() {
     let mut matrix = Matrix::start(&rpcs(&proto).unwrap()).await;
     let (one, other) = (matrix.scene().await, matrix.scene().await);
     let (answered, _) = matrix
-        .call("olga", "GetMessage", request("GetMessage", &one.group, &other.message))
+        .call(
+            "olga",
+            "GetMessage",
+            request(
+                "GetMessage",
+                &Scene {
+                    message: other.message.clone(),
+                    ..one.clone()
+                },
+            ),
+        )
         .await;
     assert_eq!(answered, NF);
     let reply =
         json!({"conversationId": one.group, "clientMessageId": "", "text": "x", "replyToMessageId": other.message});
     let (answered, _) = matrix.call("olga", "SendMessage", reply).await;
+    assert_eq!(answered, NF);
+    // An invite of the other one is not ended from here, nor is who asks there let in here.
+    let revoke = json!({"conversationId": one.group, "inviteId": other.invite});
+    matrix.done("olga", "RevokeGroupInvite", revoke).await;
+    let asks = json!({"requestId": "", "token": other.token});
+    matrix.done("sam", "JoinGroup", asks).await;
+    let asked = json!({"conversationId": one.group, "requestId": "", "userId": "sam", "approve": true});
+    let (answered, _) = matrix.call("olga", "AnswerJoinRequest", asked).await;
     assert_eq!(answered, NF);
     // Whoever is a member of the other one alone can be nothing here.
     let add = json!({"conversationId": other.group, "requestId": "", "userIds": ["nina"]});

@@ -47,6 +47,7 @@ async fn friends_become_members_and_strangers_are_named() {
             GroupPermission::AddMembers,
             GroupPermission::EditInfo,
             GroupPermission::RemoveMembers,
+            GroupPermission::ManageInvites,
         ],
         false,
     );
@@ -161,7 +162,7 @@ async fn every_bad_field_is_named() {
             "avatar_url",
             "user_ids",
             "user_ids",
-            "settings"
+            "settings.member_permissions"
         ]
     );
     let many = CreateGroupRequest {
@@ -179,7 +180,7 @@ async fn every_bad_field_is_named() {
     };
     assert_eq!(
         bad_fields(call(&operation, "alice", unknown).await),
-        ["settings.member_permissions"]
+        ["settings.member_permissions", "settings.admin_permissions"]
     );
 }
 

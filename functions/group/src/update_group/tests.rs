@@ -1,9 +1,10 @@
 //! What a group shows and how it works changes, on real databases.
 
 use chat_contract::FieldMask;
-use chat_contract::v1::{GroupAction, GroupPermission};
+use chat_contract::v1::{GroupAction, GroupPermission, live_event};
 use chat_domain::ConversationId;
 use chat_operation::Code;
+use chat_stores::GroupAction as Action;
 use chat_testing::{Called, call, call_without_token};
 
 use super::*;
@@ -139,6 +140,67 @@ async fn each_field_needs_its_permission() {
         "Trains",
         "nothing of it was done"
     );
+}
+
+#[tokio::test]
+async fn a_part_of_the_settings_is_set_and_the_history_names_what_changed() {
+    let scene = Scene::new().await;
+    let mask = ["settings.shows_history", "name", "description"];
+    let named = UpdateGroupRequest {
+        description: String::new(),
+        ..request(&scene, "1", &mask)
+    };
+    let answer = update(&scene, "olga", named).await.unwrap();
+    let shown = answer.response.conversation.unwrap().group.unwrap().settings.unwrap();
+    assert!(shown.shows_history);
+    assert_eq!(shown.member_permissions.len(), 2, "the rest is as it was");
+    let updated = ["name", "settings.shows_history"].map(str::to_owned);
+    let entry = scene.timeline().await.remove(&3).flatten().unwrap();
+    assert_eq!(
+        (entry.name.as_str(), entry.updated.as_slice()),
+        ("Boats", updated.as_slice())
+    );
+    let Some(live_event::Event::GroupChanged(told)) = answer.notices[0].event.event.clone() else {
+        panic!("{:?}", answer.notices);
+    };
+    assert_eq!(told.change.unwrap().updated.unwrap().paths, updated);
+    update(&scene, "olga", request(&scene, "2", &["settings.admin_permissions"]))
+        .await
+        .unwrap();
+    let entry = scene.timeline().await.remove(&4).flatten().unwrap();
+    assert_eq!(
+        (entry.action, entry.updated.as_slice()),
+        (Action::Updated, ["settings.admin_permissions".to_owned()].as_slice())
+    );
+}
+
+#[tokio::test]
+async fn nobody_but_the_owner_grants_what_they_may_not_do_themselves() {
+    let scene = Scene::new().await;
+    let grant = |request_id: &str, admins: &[GroupPermission]| UpdateGroupRequest {
+        settings: Some(settings(&[], admins, false)),
+        ..request(&scene, request_id, &["settings.admin_permissions"])
+    };
+    let some = [GroupPermission::ChangeSettings, GroupPermission::AddMembers];
+    update(&scene, "olga", grant("1", &some)).await.unwrap();
+    for (number, more) in [GroupPermission::RemoveMembers, GroupPermission::ManageRoles]
+        .iter()
+        .enumerate()
+    {
+        let granted = update(
+            &scene,
+            "adam",
+            grant(&format!("2-{number}"), &[&some[..], &[*more]].concat()),
+        )
+        .await;
+        assert_refused(granted, Code::FailedPrecondition, "NOT_PERMITTED");
+    }
+    // What they may is given up by them, and then is not theirs to give.
+    update(&scene, "adam", grant("3", &[GroupPermission::ChangeSettings]))
+        .await
+        .unwrap();
+    let again = update(&scene, "adam", grant("4", &some)).await;
+    assert!(again.is_ok(), "members may add, and so may admins");
 }
 
 #[tokio::test]

@@ -108,6 +108,25 @@ impl crate::json::Schema for GroupChange {
         crate::json::Field { tag: 6, name: "name", json_name: "name", is_list: false, oneof: None, kind: crate::json::Kind::String },
         crate::json::Field { tag: 7, name: "role", json_name: "role", is_list: false, oneof: None, kind: crate::json::Kind::Enum(|name| GroupRole::from_str_name(name).map(i32::from)) },
         crate::json::Field { tag: 8, name: "changed_at", json_name: "changedAt", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
+        crate::json::Field { tag: 9, name: "updated", json_name: "updated", is_list: false, oneof: None, kind: crate::json::Kind::FieldMask },
+    ];
+}
+impl crate::json::Schema for GroupInvite {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "invite_id", json_name: "inviteId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "token", json_name: "token", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 3, name: "creator_id", json_name: "creatorId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 4, name: "created_at", json_name: "createdAt", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
+        crate::json::Field { tag: 5, name: "expires_at", json_name: "expiresAt", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
+        crate::json::Field { tag: 6, name: "max_uses", json_name: "maxUses", is_list: false, oneof: None, kind: crate::json::Kind::Int32 },
+        crate::json::Field { tag: 7, name: "uses", json_name: "uses", is_list: false, oneof: None, kind: crate::json::Kind::Int32 },
+        crate::json::Field { tag: 8, name: "needs_approval", json_name: "needsApproval", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+    ];
+}
+impl crate::json::Schema for JoinRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "requested_at", json_name: "requestedAt", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
     ];
 }
 impl crate::json::Schema for Message {
@@ -453,6 +472,93 @@ impl crate::json::Schema for LeaveGroupResponse {
     const FIELDS: &'static [crate::json::Field] = &[
     ];
 }
+impl crate::json::Schema for CreateGroupInviteRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "request_id", json_name: "requestId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 3, name: "valid_for", json_name: "validFor", is_list: false, oneof: None, kind: crate::json::Kind::Duration },
+        crate::json::Field { tag: 4, name: "max_uses", json_name: "maxUses", is_list: false, oneof: None, kind: crate::json::Kind::Int32 },
+        crate::json::Field { tag: 5, name: "needs_approval", json_name: "needsApproval", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+    ];
+}
+impl crate::json::Schema for CreateGroupInviteResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "invite", json_name: "invite", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <GroupInvite as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for RevokeGroupInviteRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "invite_id", json_name: "inviteId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for RevokeGroupInviteResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+    ];
+}
+impl crate::json::Schema for ListGroupInvitesRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for ListGroupInvitesResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "invites", json_name: "invites", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <GroupInvite as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for GetGroupInviteRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "token", json_name: "token", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for GetGroupInviteResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "name", json_name: "name", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "description", json_name: "description", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 3, name: "avatar_url", json_name: "avatarUrl", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 4, name: "member_count", json_name: "memberCount", is_list: false, oneof: None, kind: crate::json::Kind::Int32 },
+        crate::json::Field { tag: 5, name: "needs_approval", json_name: "needsApproval", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+        crate::json::Field { tag: 6, name: "has_asked", json_name: "hasAsked", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+        crate::json::Field { tag: 7, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for JoinGroupRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "token", json_name: "token", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "request_id", json_name: "requestId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for JoinGroupResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation", json_name: "conversation", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Conversation as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for ListJoinRequestsRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "page_size", json_name: "pageSize", is_list: false, oneof: None, kind: crate::json::Kind::Int32 },
+        crate::json::Field { tag: 3, name: "page_token", json_name: "pageToken", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for ListJoinRequestsResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "join_requests", json_name: "joinRequests", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <JoinRequest as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "next_page_token", json_name: "nextPageToken", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for AnswerJoinRequestRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 3, name: "request_id", json_name: "requestId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 4, name: "approve", json_name: "approve", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+    ];
+}
+impl crate::json::Schema for AnswerJoinRequestResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation", json_name: "conversation", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Conversation as crate::json::Schema>::FIELDS) },
+    ];
+}
 impl crate::json::Schema for CreateLiveTicketRequest {
     const FIELDS: &'static [crate::json::Field] = &[
     ];
@@ -493,6 +599,7 @@ impl crate::json::Schema for LiveEvent {
         crate::json::Field { tag: 11, name: "error", json_name: "error", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <LiveError as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 13, name: "membership_ended", json_name: "membershipEnded", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <MembershipEnded as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 14, name: "group_changed", json_name: "groupChanged", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <GroupChanged as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 15, name: "join_requested", json_name: "joinRequested", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <JoinRequested as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 12, name: "feed_revision", json_name: "feedRevision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
     ];
 }
@@ -526,6 +633,12 @@ impl crate::json::Schema for FriendChanged {
 }
 impl crate::json::Schema for MembershipEnded {
     const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "reason", json_name: "reason", is_list: false, oneof: None, kind: crate::json::Kind::Enum(|name| MembershipEndReason::from_str_name(name).map(i32::from)) },
+    ];
+}
+impl crate::json::Schema for JoinRequested {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
     ];
 }
 impl crate::json::Schema for GroupChanged {

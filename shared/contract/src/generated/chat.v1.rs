@@ -243,7 +243,8 @@ pub struct GroupSettings {
     /// What every member may: of SEND_MESSAGES, ADD_MEMBERS and EDIT_INFO. A new group's members may send and add.
     #[prost(enumeration = "GroupPermission", repeated, tag = "1")]
     pub member_permissions: ::prost::alloc::vec::Vec<i32>,
-    /// What admins may besides what every member may. They may always send. A new group's admins may add, edit and remove.
+    /// What admins may besides what every member may. They may always send. A new group's admins may add,
+    /// edit, remove, and manage invites.
     #[prost(enumeration = "GroupPermission", repeated, tag = "2")]
     pub admin_permissions: ::prost::alloc::vec::Vec<i32>,
     /// Whether new members see what was said before they came. Changing it changes nothing for those who are in the group.
@@ -271,7 +272,8 @@ pub struct Group {
     /// What the caller is in it.
     #[prost(enumeration = "GroupRole", tag = "6")]
     pub role: i32,
-    /// The revision of the newest change of all but the caller's role. Of two copies, the one with the greater value is newer.
+    /// The revision of the newest change of the group: of it, its members or their roles. Of two copies, the one with the greater
+    /// value is newer.
     #[prost(int64, tag = "7")]
     pub state_revision: i64,
 }
@@ -302,12 +304,53 @@ pub struct GroupChange {
     /// When it got its place. Milliseconds.
     #[prost(message, optional, tag = "8")]
     pub changed_at: ::core::option::Option<crate::Timestamp>,
+    /// Of an update: what has another value than before, as the paths of UpdateGroup.
+    #[prost(message, optional, tag = "9")]
+    pub updated: ::core::option::Option<crate::FieldMask>,
+}
+/// A link into a group: whoever has its token may join, or ask to.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GroupInvite {
+    /// Names it to those who manage invites.
+    #[prost(string, tag = "1")]
+    pub invite_id: ::prost::alloc::string::String,
+    /// What the link carries: 22 letters, digits, `-` and `_`. A secret of those who are to join.
+    #[prost(string, tag = "2")]
+    pub token: ::prost::alloc::string::String,
+    /// Who made it.
+    #[prost(string, tag = "3")]
+    pub creator_id: ::prost::alloc::string::String,
+    /// When.
+    #[prost(message, optional, tag = "4")]
+    pub created_at: ::core::option::Option<crate::Timestamp>,
+    /// When it ends; unset: never.
+    #[prost(message, optional, tag = "5")]
+    pub expires_at: ::core::option::Option<crate::Timestamp>,
+    /// How many may join by it, or ask to; 0: any number.
+    #[prost(int32, tag = "6")]
+    pub max_uses: i32,
+    /// How many have.
+    #[prost(int32, tag = "7")]
+    pub uses: i32,
+    /// Whether who has it asks to join, and joins once somebody who manages invites says so.
+    #[prost(bool, tag = "8")]
+    pub needs_approval: bool,
+}
+/// Somebody who asks to join a group.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JoinRequest {
+    /// Who.
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+    /// When.
+    #[prost(message, optional, tag = "2")]
+    pub requested_at: ::core::option::Option<crate::Timestamp>,
 }
 /// What a member of a group is to it. Each role may do what those before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum GroupRole {
-    /// Never sent.
+    /// None: of a direct conversation, or not said.
     Unspecified = 0,
     /// Whoever is in it.
     Member = 1,
@@ -357,8 +400,10 @@ pub enum GroupPermission {
     RemoveMembers = 4,
     /// To make members admins. Not for members.
     ManageRoles = 5,
-    /// To change the group's settings. Not for members.
+    /// To change the group's settings, granting no more than they may themselves. Not for members.
     ChangeSettings = 6,
+    /// To make, see and revoke invites, and to answer who asks to join. Not for members.
+    ManageInvites = 7,
 }
 impl GroupPermission {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -374,6 +419,7 @@ impl GroupPermission {
             Self::RemoveMembers => "GROUP_PERMISSION_REMOVE_MEMBERS",
             Self::ManageRoles => "GROUP_PERMISSION_MANAGE_ROLES",
             Self::ChangeSettings => "GROUP_PERMISSION_CHANGE_SETTINGS",
+            Self::ManageInvites => "GROUP_PERMISSION_MANAGE_INVITES",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -386,6 +432,7 @@ impl GroupPermission {
             "GROUP_PERMISSION_REMOVE_MEMBERS" => Some(Self::RemoveMembers),
             "GROUP_PERMISSION_MANAGE_ROLES" => Some(Self::ManageRoles),
             "GROUP_PERMISSION_CHANGE_SETTINGS" => Some(Self::ChangeSettings),
+            "GROUP_PERMISSION_MANAGE_INVITES" => Some(Self::ManageInvites),
             _ => None,
         }
     }
@@ -398,9 +445,9 @@ pub enum GroupAction {
     Unspecified = 0,
     /// The actor made the group, with these users and this name.
     Created = 1,
-    /// The actor gave it this name.
+    /// The actor gave it this name; `updated` names what else they changed with it.
     Renamed = 2,
-    /// The actor changed its description, picture or settings.
+    /// The actor changed what `updated` names.
     Updated = 3,
     /// The actor added these users.
     MembersAdded = 4,
@@ -412,6 +459,8 @@ pub enum GroupAction {
     RoleChanged = 7,
     /// The actor made this user the owner, and is an admin now.
     OwnershipTransferred = 8,
+    /// The actor joined by an invite.
+    MemberJoined = 9,
 }
 impl GroupAction {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -429,6 +478,7 @@ impl GroupAction {
             Self::MemberLeft => "GROUP_ACTION_MEMBER_LEFT",
             Self::RoleChanged => "GROUP_ACTION_ROLE_CHANGED",
             Self::OwnershipTransferred => "GROUP_ACTION_OWNERSHIP_TRANSFERRED",
+            Self::MemberJoined => "GROUP_ACTION_MEMBER_JOINED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -443,6 +493,7 @@ impl GroupAction {
             "GROUP_ACTION_MEMBER_LEFT" => Some(Self::MemberLeft),
             "GROUP_ACTION_ROLE_CHANGED" => Some(Self::RoleChanged),
             "GROUP_ACTION_OWNERSHIP_TRANSFERRED" => Some(Self::OwnershipTransferred),
+            "GROUP_ACTION_MEMBER_JOINED" => Some(Self::MemberJoined),
             _ => None,
         }
     }
@@ -1076,8 +1127,8 @@ pub struct CreateGroupResponse {
     /// The conversation.
     #[prost(message, optional, tag = "1")]
     pub conversation: ::core::option::Option<Conversation>,
-    /// Who was not added, since the caller is no friend of theirs or they have too many conversations. By user id. Not told by
-    /// a repeat.
+    /// Who was not added, since the caller is no friend of theirs or they have too many conversations. By user id. A repeat tells
+    /// who of those asked for is no member now.
     #[prost(string, repeated, tag = "2")]
     pub not_added_user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -1099,10 +1150,11 @@ pub struct UpdateGroupRequest {
     /// As in CreateGroupRequest.
     #[prost(string, tag = "5")]
     pub avatar_url: ::prost::alloc::string::String,
-    /// How it works, all of it.
+    /// How it works.
     #[prost(message, optional, tag = "6")]
     pub settings: ::core::option::Option<GroupSettings>,
-    /// The fields to set, of `name`, `description`, `avatar_url` and `settings`.
+    /// The fields to set, of `name`, `description`, `avatar_url`, `settings.member_permissions`, `settings.admin_permissions`
+    /// and `settings.shows_history`; `settings` sets all of it.
     #[prost(message, optional, tag = "7")]
     pub update_mask: ::core::option::Option<crate::FieldMask>,
 }
@@ -1145,8 +1197,8 @@ pub struct AddGroupMembersResponse {
     /// The conversation.
     #[prost(message, optional, tag = "1")]
     pub conversation: ::core::option::Option<Conversation>,
-    /// Who was not added, since the caller is no friend of theirs or they have too many conversations. By user id. Not told by
-    /// a repeat.
+    /// Who was not added, since the caller is no friend of theirs or they have too many conversations. By user id. A repeat tells
+    /// who of those asked for is no member now.
     #[prost(string, repeated, tag = "2")]
     pub not_added_user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -1249,6 +1301,154 @@ pub struct LeaveGroupRequest {
 /// The caller has left.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LeaveGroupResponse {}
+/// Makes an invite.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateGroupInviteRequest {
+    /// The group.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// Chosen by the client, unique for ever per group and caller: 1 to 64 visible ASCII characters, such as a UUID.
+    #[prost(string, tag = "2")]
+    pub request_id: ::prost::alloc::string::String,
+    /// For how long it can be used: 1 minute to 365 days; unset: for ever.
+    #[prost(message, optional, tag = "3")]
+    pub valid_for: ::core::option::Option<::pbjson_types::Duration>,
+    /// How many may join by it, or ask to: at most 10,000; 0: any number.
+    #[prost(int32, tag = "4")]
+    pub max_uses: i32,
+    /// Whether who has it asks to join.
+    #[prost(bool, tag = "5")]
+    pub needs_approval: bool,
+}
+/// The invite.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateGroupInviteResponse {
+    /// With its token.
+    #[prost(message, optional, tag = "1")]
+    pub invite: ::core::option::Option<GroupInvite>,
+}
+/// Ends an invite.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeGroupInviteRequest {
+    /// The group.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// The invite.
+    #[prost(string, tag = "2")]
+    pub invite_id: ::prost::alloc::string::String,
+}
+/// Nobody can use it any more.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeGroupInviteResponse {}
+/// Asks for the invites of a group.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListGroupInvitesRequest {
+    /// The group.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+}
+/// All invites that can be used.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListGroupInvitesResponse {
+    /// Newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub invites: ::prost::alloc::vec::Vec<GroupInvite>,
+}
+/// Asks where an invite leads.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetGroupInviteRequest {
+    /// What the link carries.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+}
+/// Where an invite leads.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetGroupInviteResponse {
+    /// The group's name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// What it is about.
+    #[prost(string, tag = "2")]
+    pub description: ::prost::alloc::string::String,
+    /// Its picture, an https URL, or empty.
+    #[prost(string, tag = "3")]
+    pub avatar_url: ::prost::alloc::string::String,
+    /// How many members it has.
+    #[prost(int32, tag = "4")]
+    pub member_count: i32,
+    /// Whether the caller would ask to join.
+    #[prost(bool, tag = "5")]
+    pub needs_approval: bool,
+    /// Whether the caller has asked to join.
+    #[prost(bool, tag = "6")]
+    pub has_asked: bool,
+    /// The group, if the caller is a member; else empty.
+    #[prost(string, tag = "7")]
+    pub conversation_id: ::prost::alloc::string::String,
+}
+/// Joins a group.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JoinGroupRequest {
+    /// What the link carries.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    /// Chosen by the client: 1 to 64 visible ASCII characters, such as a UUID.
+    #[prost(string, tag = "2")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// What became of it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct JoinGroupResponse {
+    /// The group, if the caller is a member now; unset: they have asked to join.
+    #[prost(message, optional, tag = "1")]
+    pub conversation: ::core::option::Option<Conversation>,
+}
+/// Asks for a page of those who ask to join.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListJoinRequestsRequest {
+    /// The group.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// How many at most; 0 means 50, and more than 100 means 100.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// Where to go on: a next_page_token of this RPC, or empty for the start.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of those who ask to join.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListJoinRequestsResponse {
+    /// By user id.
+    #[prost(message, repeated, tag = "1")]
+    pub join_requests: ::prost::alloc::vec::Vec<JoinRequest>,
+    /// Where to go on; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Answers who asks to join.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AnswerJoinRequestRequest {
+    /// The group.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// Who asks.
+    #[prost(string, tag = "2")]
+    pub user_id: ::prost::alloc::string::String,
+    /// Chosen by the client: 1 to 64 visible ASCII characters, such as a UUID.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Whether they become a member.
+    #[prost(bool, tag = "4")]
+    pub approve: bool,
+}
+/// The group, with the member if they were let in.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AnswerJoinRequestResponse {
+    /// The conversation.
+    #[prost(message, optional, tag = "1")]
+    pub conversation: ::core::option::Option<Conversation>,
+}
 impl crate::Rpc for CreateGroupRequest {
     type Response = CreateGroupResponse;
     const SERVICE: &'static str = "chat.v1.GroupService";
@@ -1302,6 +1502,48 @@ impl crate::Rpc for LeaveGroupRequest {
     const SERVICE: &'static str = "chat.v1.GroupService";
     const NAME: &'static str = "LeaveGroup";
     const PATH: &'static str = "/chat.v1.GroupService/LeaveGroup";
+}
+impl crate::Rpc for CreateGroupInviteRequest {
+    type Response = CreateGroupInviteResponse;
+    const SERVICE: &'static str = "chat.v1.GroupService";
+    const NAME: &'static str = "CreateGroupInvite";
+    const PATH: &'static str = "/chat.v1.GroupService/CreateGroupInvite";
+}
+impl crate::Rpc for RevokeGroupInviteRequest {
+    type Response = RevokeGroupInviteResponse;
+    const SERVICE: &'static str = "chat.v1.GroupService";
+    const NAME: &'static str = "RevokeGroupInvite";
+    const PATH: &'static str = "/chat.v1.GroupService/RevokeGroupInvite";
+}
+impl crate::Rpc for ListGroupInvitesRequest {
+    type Response = ListGroupInvitesResponse;
+    const SERVICE: &'static str = "chat.v1.GroupService";
+    const NAME: &'static str = "ListGroupInvites";
+    const PATH: &'static str = "/chat.v1.GroupService/ListGroupInvites";
+}
+impl crate::Rpc for GetGroupInviteRequest {
+    type Response = GetGroupInviteResponse;
+    const SERVICE: &'static str = "chat.v1.GroupService";
+    const NAME: &'static str = "GetGroupInvite";
+    const PATH: &'static str = "/chat.v1.GroupService/GetGroupInvite";
+}
+impl crate::Rpc for JoinGroupRequest {
+    type Response = JoinGroupResponse;
+    const SERVICE: &'static str = "chat.v1.GroupService";
+    const NAME: &'static str = "JoinGroup";
+    const PATH: &'static str = "/chat.v1.GroupService/JoinGroup";
+}
+impl crate::Rpc for ListJoinRequestsRequest {
+    type Response = ListJoinRequestsResponse;
+    const SERVICE: &'static str = "chat.v1.GroupService";
+    const NAME: &'static str = "ListJoinRequests";
+    const PATH: &'static str = "/chat.v1.GroupService/ListJoinRequests";
+}
+impl crate::Rpc for AnswerJoinRequestRequest {
+    type Response = AnswerJoinRequestResponse;
+    const SERVICE: &'static str = "chat.v1.GroupService";
+    const NAME: &'static str = "AnswerJoinRequest";
+    const PATH: &'static str = "/chat.v1.GroupService/AnswerJoinRequest";
 }
 /// Asks for a ticket.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1368,7 +1610,7 @@ pub struct LiveEvent {
     #[prost(int64, tag = "12")]
     pub feed_revision: i64,
     /// What happened.
-    #[prost(oneof = "live_event::Event", tags = "4, 5, 6, 7, 8, 9, 10, 11, 13, 14")]
+    #[prost(oneof = "live_event::Event", tags = "4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15")]
     pub event: ::core::option::Option<live_event::Event>,
 }
 /// Nested message and enum types in `LiveEvent`.
@@ -1406,6 +1648,9 @@ pub mod live_event {
         /// A group changed.
         #[prost(message, tag = "14")]
         GroupChanged(super::GroupChanged),
+        /// Somebody asks to join a group, in which the receiver manages invites. A hint: lists of who asks are not synced.
+        #[prost(message, tag = "15")]
+        JoinRequested(super::JoinRequested),
     }
 }
 /// Answers Hello.
@@ -1454,7 +1699,18 @@ pub struct FriendChanged {
 }
 /// The receiver left, was removed, or the group was deleted.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct MembershipEnded {}
+pub struct MembershipEnded {
+    /// Which of them.
+    #[prost(enumeration = "MembershipEndReason", tag = "1")]
+    pub reason: i32,
+}
+/// Somebody asks to join a group.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JoinRequested {
+    /// Who.
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+}
 /// A group changed.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GroupChanged {
@@ -1483,6 +1739,43 @@ pub struct LiveError {
     /// What to do about it.
     #[prost(string, tag = "2")]
     pub message: ::prost::alloc::string::String,
+}
+/// Why a membership ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum MembershipEndReason {
+    /// Not said, as in repeats: one of the others.
+    Unspecified = 0,
+    /// The receiver left.
+    Left = 1,
+    /// Somebody removed the receiver.
+    Removed = 2,
+    /// The group was deleted.
+    GroupDeleted = 3,
+}
+impl MembershipEndReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "MEMBERSHIP_END_REASON_UNSPECIFIED",
+            Self::Left => "MEMBERSHIP_END_REASON_LEFT",
+            Self::Removed => "MEMBERSHIP_END_REASON_REMOVED",
+            Self::GroupDeleted => "MEMBERSHIP_END_REASON_GROUP_DELETED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "MEMBERSHIP_END_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "MEMBERSHIP_END_REASON_LEFT" => Some(Self::Left),
+            "MEMBERSHIP_END_REASON_REMOVED" => Some(Self::Removed),
+            "MEMBERSHIP_END_REASON_GROUP_DELETED" => Some(Self::GroupDeleted),
+            _ => None,
+        }
+    }
 }
 impl crate::Rpc for CreateLiveTicketRequest {
     type Response = CreateLiveTicketResponse;

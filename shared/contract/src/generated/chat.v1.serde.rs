@@ -53,6 +53,60 @@ impl serde::Serialize for AddGroupMembersResponse {
         struct_ser.end()
     }
 }
+impl serde::Serialize for AnswerJoinRequestRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if !self.user_id.is_empty() {
+            len += 1;
+        }
+        if !self.request_id.is_empty() {
+            len += 1;
+        }
+        if self.approve {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.AnswerJoinRequestRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if !self.user_id.is_empty() {
+            struct_ser.serialize_field("userId", &self.user_id)?;
+        }
+        if !self.request_id.is_empty() {
+            struct_ser.serialize_field("requestId", &self.request_id)?;
+        }
+        if self.approve {
+            struct_ser.serialize_field("approve", &self.approve)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for AnswerJoinRequestResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.conversation.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.AnswerJoinRequestResponse", len)?;
+        if let Some(v) = self.conversation.as_ref() {
+            struct_ser.serialize_field("conversation", v)?;
+        }
+        struct_ser.end()
+    }
+}
 impl serde::Serialize for Change {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -325,6 +379,66 @@ impl serde::Serialize for ConversationSync {
         }
         if let Some(v) = self.group.as_ref() {
             struct_ser.serialize_field("group", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for CreateGroupInviteRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if !self.request_id.is_empty() {
+            len += 1;
+        }
+        if self.valid_for.is_some() {
+            len += 1;
+        }
+        if self.max_uses != 0 {
+            len += 1;
+        }
+        if self.needs_approval {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.CreateGroupInviteRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if !self.request_id.is_empty() {
+            struct_ser.serialize_field("requestId", &self.request_id)?;
+        }
+        if let Some(v) = self.valid_for.as_ref() {
+            struct_ser.serialize_field("validFor", v)?;
+        }
+        if self.max_uses != 0 {
+            struct_ser.serialize_field("maxUses", &self.max_uses)?;
+        }
+        if self.needs_approval {
+            struct_ser.serialize_field("needsApproval", &self.needs_approval)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for CreateGroupInviteResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.invite.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.CreateGroupInviteResponse", len)?;
+        if let Some(v) = self.invite.as_ref() {
+            struct_ser.serialize_field("invite", v)?;
         }
         struct_ser.end()
     }
@@ -713,6 +827,78 @@ impl serde::Serialize for GetConversationResponse {
         struct_ser.end()
     }
 }
+impl serde::Serialize for GetGroupInviteRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.token.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.GetGroupInviteRequest", len)?;
+        if !self.token.is_empty() {
+            struct_ser.serialize_field("token", &self.token)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for GetGroupInviteResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.name.is_empty() {
+            len += 1;
+        }
+        if !self.description.is_empty() {
+            len += 1;
+        }
+        if !self.avatar_url.is_empty() {
+            len += 1;
+        }
+        if self.member_count != 0 {
+            len += 1;
+        }
+        if self.needs_approval {
+            len += 1;
+        }
+        if self.has_asked {
+            len += 1;
+        }
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.GetGroupInviteResponse", len)?;
+        if !self.name.is_empty() {
+            struct_ser.serialize_field("name", &self.name)?;
+        }
+        if !self.description.is_empty() {
+            struct_ser.serialize_field("description", &self.description)?;
+        }
+        if !self.avatar_url.is_empty() {
+            struct_ser.serialize_field("avatarUrl", &self.avatar_url)?;
+        }
+        if self.member_count != 0 {
+            struct_ser.serialize_field("memberCount", &self.member_count)?;
+        }
+        if self.needs_approval {
+            struct_ser.serialize_field("needsApproval", &self.needs_approval)?;
+        }
+        if self.has_asked {
+            struct_ser.serialize_field("hasAsked", &self.has_asked)?;
+        }
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        struct_ser.end()
+    }
+}
 impl serde::Serialize for GetMessageRequest {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -865,6 +1051,7 @@ impl serde::Serialize for GroupAction {
             Self::MemberLeft => "GROUP_ACTION_MEMBER_LEFT",
             Self::RoleChanged => "GROUP_ACTION_ROLE_CHANGED",
             Self::OwnershipTransferred => "GROUP_ACTION_OWNERSHIP_TRANSFERRED",
+            Self::MemberJoined => "GROUP_ACTION_MEMBER_JOINED",
         };
         serializer.serialize_str(variant)
     }
@@ -901,6 +1088,9 @@ impl serde::Serialize for GroupChange {
         if self.changed_at.is_some() {
             len += 1;
         }
+        if self.updated.is_some() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.GroupChange", len)?;
         if self.revision != 0 {
             #[allow(clippy::needless_borrow)]
@@ -933,6 +1123,9 @@ impl serde::Serialize for GroupChange {
         }
         if let Some(v) = self.changed_at.as_ref() {
             struct_ser.serialize_field("changedAt", v)?;
+        }
+        if let Some(v) = self.updated.as_ref() {
+            struct_ser.serialize_field("updated", v)?;
         }
         struct_ser.end()
     }
@@ -967,6 +1160,66 @@ impl serde::Serialize for GroupChanged {
         struct_ser.end()
     }
 }
+impl serde::Serialize for GroupInvite {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.invite_id.is_empty() {
+            len += 1;
+        }
+        if !self.token.is_empty() {
+            len += 1;
+        }
+        if !self.creator_id.is_empty() {
+            len += 1;
+        }
+        if self.created_at.is_some() {
+            len += 1;
+        }
+        if self.expires_at.is_some() {
+            len += 1;
+        }
+        if self.max_uses != 0 {
+            len += 1;
+        }
+        if self.uses != 0 {
+            len += 1;
+        }
+        if self.needs_approval {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.GroupInvite", len)?;
+        if !self.invite_id.is_empty() {
+            struct_ser.serialize_field("inviteId", &self.invite_id)?;
+        }
+        if !self.token.is_empty() {
+            struct_ser.serialize_field("token", &self.token)?;
+        }
+        if !self.creator_id.is_empty() {
+            struct_ser.serialize_field("creatorId", &self.creator_id)?;
+        }
+        if let Some(v) = self.created_at.as_ref() {
+            struct_ser.serialize_field("createdAt", v)?;
+        }
+        if let Some(v) = self.expires_at.as_ref() {
+            struct_ser.serialize_field("expiresAt", v)?;
+        }
+        if self.max_uses != 0 {
+            struct_ser.serialize_field("maxUses", &self.max_uses)?;
+        }
+        if self.uses != 0 {
+            struct_ser.serialize_field("uses", &self.uses)?;
+        }
+        if self.needs_approval {
+            struct_ser.serialize_field("needsApproval", &self.needs_approval)?;
+        }
+        struct_ser.end()
+    }
+}
 impl serde::Serialize for GroupPermission {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -981,6 +1234,7 @@ impl serde::Serialize for GroupPermission {
             Self::RemoveMembers => "GROUP_PERMISSION_REMOVE_MEMBERS",
             Self::ManageRoles => "GROUP_PERMISSION_MANAGE_ROLES",
             Self::ChangeSettings => "GROUP_PERMISSION_CHANGE_SETTINGS",
+            Self::ManageInvites => "GROUP_PERMISSION_MANAGE_INVITES",
         };
         serializer.serialize_str(variant)
     }
@@ -1047,6 +1301,90 @@ impl serde::Serialize for Hello {
         use serde::ser::SerializeStruct;
         let len = 0;
         let struct_ser = serializer.serialize_struct("chat.v1.Hello", len)?;
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for JoinGroupRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.token.is_empty() {
+            len += 1;
+        }
+        if !self.request_id.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.JoinGroupRequest", len)?;
+        if !self.token.is_empty() {
+            struct_ser.serialize_field("token", &self.token)?;
+        }
+        if !self.request_id.is_empty() {
+            struct_ser.serialize_field("requestId", &self.request_id)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for JoinGroupResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.conversation.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.JoinGroupResponse", len)?;
+        if let Some(v) = self.conversation.as_ref() {
+            struct_ser.serialize_field("conversation", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for JoinRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.user_id.is_empty() {
+            len += 1;
+        }
+        if self.requested_at.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.JoinRequest", len)?;
+        if !self.user_id.is_empty() {
+            struct_ser.serialize_field("userId", &self.user_id)?;
+        }
+        if let Some(v) = self.requested_at.as_ref() {
+            struct_ser.serialize_field("requestedAt", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for JoinRequested {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.user_id.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.JoinRequested", len)?;
+        if !self.user_id.is_empty() {
+            struct_ser.serialize_field("userId", &self.user_id)?;
+        }
         struct_ser.end()
     }
 }
@@ -1234,6 +1572,42 @@ impl serde::Serialize for ListFriendsResponse {
         struct_ser.end()
     }
 }
+impl serde::Serialize for ListGroupInvitesRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ListGroupInvitesRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for ListGroupInvitesResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.invites.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ListGroupInvitesResponse", len)?;
+        if !self.invites.is_empty() {
+            struct_ser.serialize_field("invites", &self.invites)?;
+        }
+        struct_ser.end()
+    }
+}
 impl serde::Serialize for ListGroupMembersRequest {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -1281,6 +1655,60 @@ impl serde::Serialize for ListGroupMembersResponse {
         let mut struct_ser = serializer.serialize_struct("chat.v1.ListGroupMembersResponse", len)?;
         if !self.members.is_empty() {
             struct_ser.serialize_field("members", &self.members)?;
+        }
+        if !self.next_page_token.is_empty() {
+            struct_ser.serialize_field("nextPageToken", &self.next_page_token)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for ListJoinRequestsRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if self.page_size != 0 {
+            len += 1;
+        }
+        if !self.page_token.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ListJoinRequestsRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if self.page_size != 0 {
+            struct_ser.serialize_field("pageSize", &self.page_size)?;
+        }
+        if !self.page_token.is_empty() {
+            struct_ser.serialize_field("pageToken", &self.page_token)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for ListJoinRequestsResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.join_requests.is_empty() {
+            len += 1;
+        }
+        if !self.next_page_token.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ListJoinRequestsResponse", len)?;
+        if !self.join_requests.is_empty() {
+            struct_ser.serialize_field("joinRequests", &self.join_requests)?;
         }
         if !self.next_page_token.is_empty() {
             struct_ser.serialize_field("nextPageToken", &self.next_page_token)?;
@@ -1476,6 +1904,9 @@ impl serde::Serialize for LiveEvent {
                 live_event::Event::GroupChanged(v) => {
                     struct_ser.serialize_field("groupChanged", v)?;
                 }
+                live_event::Event::JoinRequested(v) => {
+                    struct_ser.serialize_field("joinRequested", v)?;
+                }
             }
         }
         struct_ser.end()
@@ -1636,6 +2067,21 @@ impl serde::Serialize for Membership {
         struct_ser.end()
     }
 }
+impl serde::Serialize for MembershipEndReason {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "MEMBERSHIP_END_REASON_UNSPECIFIED",
+            Self::Left => "MEMBERSHIP_END_REASON_LEFT",
+            Self::Removed => "MEMBERSHIP_END_REASON_REMOVED",
+            Self::GroupDeleted => "MEMBERSHIP_END_REASON_GROUP_DELETED",
+        };
+        serializer.serialize_str(variant)
+    }
+}
 impl serde::Serialize for MembershipEnded {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -1643,8 +2089,16 @@ impl serde::Serialize for MembershipEnded {
         S: serde::Serializer,
     {
         use serde::ser::SerializeStruct;
-        let len = 0;
-        let struct_ser = serializer.serialize_struct("chat.v1.MembershipEnded", len)?;
+        let mut len = 0;
+        if self.reason != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.MembershipEnded", len)?;
+        if self.reason != 0 {
+            let v = MembershipEndReason::try_from(self.reason)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.reason)))?;
+            struct_ser.serialize_field("reason", &v)?;
+        }
         struct_ser.end()
     }
 }
@@ -2121,6 +2575,42 @@ impl serde::Serialize for RespondToFriendRequestResponse {
         if let Some(v) = self.friend.as_ref() {
             struct_ser.serialize_field("friend", v)?;
         }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for RevokeGroupInviteRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if !self.invite_id.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.RevokeGroupInviteRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if !self.invite_id.is_empty() {
+            struct_ser.serialize_field("inviteId", &self.invite_id)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for RevokeGroupInviteResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let len = 0;
+        let struct_ser = serializer.serialize_struct("chat.v1.RevokeGroupInviteResponse", len)?;
         struct_ser.end()
     }
 }

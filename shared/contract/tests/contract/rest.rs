@@ -5,6 +5,9 @@ mod tests;
 use prost_types::method_options::IdempotencyLevel;
 use protox::prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor};
 
+/// The name of a request's field by which whoever has it may do something.
+const SECRET: &str = "token";
+
 /// The method and path by which REST knows an RPC.
 pub(crate) struct Route {
     /// Such as `GET`.
@@ -126,13 +129,15 @@ impl Route {
     fn method_fault(&self, rpc: &MethodDescriptor) -> Option<String> {
         // A hundred ids are longer than the 10,240 bytes of request line and headers that API Gateway takes: so a read with a
         // list may be a POST. One with messages in its request has to be.
-        let may_exceed_url = |field: FieldDescriptor| field.is_list() || !fits_into_query(&field);
+        // Nor does a secret belong into a URL, which logs keep.
+        let stays_out_of_urls =
+            |field: FieldDescriptor| field.is_list() || !fits_into_query(&field) || field.name() == SECRET;
         let fault = match (self.method.as_str(), is_read(rpc)) {
             ("GET", false) => {
                 "is a GET, so it must change nothing: add `option idempotency_level = NO_SIDE_EFFECTS;` or take another \
                  method"
             }
-            ("POST", true) if !rpc.input().fields().any(may_exceed_url) => {
+            ("POST", true) if !rpc.input().fields().any(stays_out_of_urls) => {
                 "is a read whose request fits into a URL: make it a GET"
             }
             ("PUT" | "PATCH" | "DELETE", true) => "is a read, and its method is for changes",

@@ -143,6 +143,8 @@ struct GroupFields<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'static str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    updated: &'a [String],
 }
 
 #[derive(Debug, Serialize)]
@@ -204,6 +206,7 @@ impl<'a> From<&'a GroupEntry> for Document<'a> {
                 users: &entry.users,
                 name: &entry.name,
                 role: entry.role.map(Role::as_str),
+                updated: &entry.updated,
             }),
             ..Self::bare(entry.conversation, entry.revision, KIND_GROUP)
         }
@@ -312,9 +315,11 @@ impl<'a> Found<'a> {
         let Some(action) = GroupAction::of(action) else {
             return Ok(EntryKind::Unknown);
         };
-        let users = value("users").and_then(RawBsonRef::as_array);
-        let users = users.ok_or_else(|| self.bad("group.users"))?;
-        let users = users.into_iter().map(|user| Some(user.ok()?.as_str()?.to_owned()));
+        let texts = |name| {
+            let array = value(name).and_then(RawBsonRef::as_array)?;
+            let texts = array.into_iter().map(|text| Some(text.ok()?.as_str()?.to_owned()));
+            texts.collect::<Option<Vec<String>>>()
+        };
         Ok(EntryKind::Group(Box::new(GroupEntry {
             conversation,
             revision,
@@ -323,9 +328,10 @@ impl<'a> Found<'a> {
                 .ok_or_else(|| self.bad("group.after_seq"))?,
             actor: text("actor").ok_or_else(|| self.bad("group.actor"))?.to_owned(),
             action,
-            users: users.collect::<Option<_>>().ok_or_else(|| self.bad("group.users"))?,
+            users: texts("users").ok_or_else(|| self.bad("group.users"))?,
             name: text("name").unwrap_or_default().to_owned(),
             role: text("role").and_then(Role::of),
+            updated: texts("updated").unwrap_or_default(),
             allocated_at: self.allocated_at.ok_or_else(|| self.bad("allocated_at"))?,
         })))
     }
@@ -476,6 +482,7 @@ mod tests {
             users: vec!["bob".to_owned()],
             name: String::new(),
             role: Some(Role::Admin),
+            updated: Vec::new(),
             allocated_at: DateTime::from_timestamp_millis(1_700_000_000_123).unwrap(),
         }
     }
@@ -491,6 +498,7 @@ mod tests {
                 action: GroupAction::Renamed,
                 users: Vec::new(),
                 name: "Trains".to_owned(),
+                updated: vec!["name".to_owned(), "settings.shows_history".to_owned()],
                 role: None,
                 ..change
             };

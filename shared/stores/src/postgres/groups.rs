@@ -61,8 +61,12 @@ pub struct GroupUpdate {
     pub description: Option<GroupDescription>,
     /// Its picture.
     pub avatar_url: Option<AvatarUrl>,
-    /// How it works.
-    pub settings: Option<GroupSettings>,
+    /// What every member may.
+    pub member_may: Option<Permissions>,
+    /// What admins may besides.
+    pub admin_may: Option<Permissions>,
+    /// Whether new members see what was said before they came.
+    pub shows_history: Option<bool>,
 }
 
 /// Where a user's own feed tells that a membership came or went.
@@ -139,20 +143,22 @@ pub struct MembersPage {
 }
 
 #[derive(FromRow)]
-struct RawChange {
-    outcome: String,
-    conversation_id: Option<Uuid>,
+pub(super) struct RawChange {
+    pub(super) outcome: String,
+    pub(super) conversation_id: Option<Uuid>,
     revision: Option<i64>,
     after_seq: Option<i64>,
-    allocated_at: Option<DateTime<Utc>>,
+    pub(super) allocated_at: Option<DateTime<Utc>>,
     user_ids: Vec<String>,
     name: String,
     role: String,
-    told: Vec<String>,
+    pub(super) told: Vec<String>,
     feed_users: Vec<String>,
     feed_revisions: Vec<i64>,
     left_out: Vec<String>,
     wait_us: Option<i64>,
+    action: String,
+    updated: Vec<String>,
 }
 
 #[derive(FromRow)]
@@ -165,6 +171,7 @@ struct RawOutbox {
     user_ids: Vec<String>,
     name: String,
     role: String,
+    updated: Vec<String>,
     allocated_at: DateTime<Utc>,
 }
 
@@ -188,17 +195,17 @@ struct RawListener {
 }
 
 impl RawChange {
-    /// Reads what became of a change that does this.
-    fn read(
+    /// Reads what became of a change.
+    pub(super) fn read(
         self,
         action: &'static str,
         actor: &UserId,
-        does: Option<GroupAction>,
     ) -> Result<Result<GroupChanged, OutOfBudget>, StoreError> {
         let conversation = self.conversation_id.map(ConversationId::from);
         Ok(Ok(match (self.outcome.as_str(), conversation) {
             ("ok", Some(conversation)) => {
-                let place = self.revision.zip(self.after_seq).zip(self.allocated_at).zip(does);
+                let place = self.revision.zip(self.after_seq).zip(self.allocated_at);
+                let place = place.zip(GroupAction::of(&self.action));
                 let entry = place.map(|(((revision, after_seq), allocated_at), does)| GroupEntry {
                     conversation,
                     revision,
@@ -208,6 +215,7 @@ impl RawChange {
                     users: self.user_ids,
                     name: self.name,
                     role: Role::of(&self.role),
+                    updated: self.updated,
                     allocated_at,
                 });
                 let feeds = self.feed_users.into_iter().zip(self.feed_revisions);
@@ -245,12 +253,13 @@ impl RawOutbox {
             users: self.user_ids,
             name: self.name,
             role: Role::of(&self.role),
+            updated: self.updated,
             allocated_at: self.allocated_at,
         })
     }
 }
 
-type Change<'q> = QueryAs<'q, sqlx::Postgres, RawChange, PgArguments>;
+pub(super) type Change<'q> = QueryAs<'q, sqlx::Postgres, RawChange, PgArguments>;
 
 fn entries(action: &'static str, rows: Vec<RawOutbox>) -> Result<Vec<GroupEntry>, StoreError> {
     let unknown = || StoreError::new(StoreErrorKind::Corrupt, STORE, action, "an action is unknown");
@@ -258,7 +267,7 @@ fn entries(action: &'static str, rows: Vec<RawOutbox>) -> Result<Vec<GroupEntry>
 }
 
 /// What Postgres remembers of a hash.
-fn remembered(hash: &[u8; 32]) -> &[u8] {
+pub(super) fn remembered(hash: &[u8; 32]) -> &[u8] {
     hash.first_chunk::<8>().map_or(&[], |bytes| bytes.as_slice())
 }
 
@@ -266,12 +275,12 @@ fn strings(users: &[UserId]) -> Vec<&str> {
     users.iter().map(UserId::as_str).collect()
 }
 
-fn bits(permission: Permission) -> i32 {
+pub(super) fn bits(permission: Permission) -> i32 {
     Permissions::NONE.and(permission).bits()
 }
 
 /// Starts a change's statement with what all of them are given.
-fn change<'q>(statement: &'static str, call: GroupCall<'q>) -> Change<'q> {
+pub(super) fn change<'q>(statement: &'static str, call: GroupCall<'q>) -> Change<'q> {
     sqlx::query_as(statement)
         .bind(call.conversation.uuid())
         .bind(call.actor.as_str())
@@ -305,7 +314,7 @@ impl Postgres {
                 .bind(charge.burst_us)
             })
             .await?;
-        raw.read(ACTION, group.creator, Some(GroupAction::Created))
+        raw.read(ACTION, group.creator)
     }
 
     /// Changes what a group shows or how it works.
@@ -317,9 +326,10 @@ impl Postgres {
         const ACTION: &str = "update a group";
         let charge = self.budgets.charge(WRITE_BUDGET);
         let shows_info = update.name.is_some() || update.description.is_some() || update.avatar_url.is_some();
+        let has_settings = update.member_may.is_some() || update.admin_may.is_some() || update.shows_history.is_some();
         let needs = [
             shows_info.then_some(Permission::EditInfo),
-            update.settings.map(|_| Permission::ChangeSettings),
+            has_settings.then_some(Permission::ChangeSettings),
         ];
         let needs = needs.into_iter().flatten().fold(Permissions::NONE, Permissions::and);
         let raw: RawChange = self
@@ -332,20 +342,14 @@ impl Postgres {
                 .bind(update.name.as_ref().map(GroupName::as_str))
                 .bind(update.description.as_ref().map(GroupDescription::as_str))
                 .bind(update.avatar_url.as_ref().map(AvatarUrl::as_str))
-                .bind(update.settings.map(|settings| settings.shows_history))
-                .bind(update.settings.map(|settings| settings.member_may.bits()))
-                .bind(update.settings.map(|settings| settings.admin_may.bits()))
+                .bind(update.shows_history)
+                .bind(update.member_may.map(Permissions::bits))
+                .bind(update.admin_may.map(Permissions::bits))
                 .bind(charge.call_us)
                 .bind(charge.burst_us)
             })
             .await?;
-        // Which of the two it was is told by the name that comes with it.
-        let does = if raw.name.is_empty() {
-            GroupAction::Updated
-        } else {
-            GroupAction::Renamed
-        };
-        raw.read(ACTION, call.actor, Some(does))
+        raw.read(ACTION, call.actor)
     }
 
     /// Adds those of these users who are the actor's friends and no members yet.
@@ -370,7 +374,7 @@ impl Postgres {
                 .bind(charge.burst_us)
             })
             .await?;
-        raw.read(ACTION, call.actor, Some(GroupAction::MembersAdded))
+        raw.read(ACTION, call.actor)
     }
 
     /// Removes a member whose role is lower than the actor's.
@@ -380,21 +384,14 @@ impl Postgres {
         user: &UserId,
     ) -> Result<Result<GroupChanged, OutOfBudget>, StoreError> {
         let needs = bits(Permission::RemoveMembers);
-        self.end_membership(
-            "remove a member from a group",
-            call,
-            needs,
-            user,
-            GroupAction::MemberRemoved,
-        )
-        .await
+        self.end_membership("remove a member from a group", call, needs, user)
+            .await
     }
 
     /// Ends the actor's own membership, unless they own the group.
     pub async fn leave_group(&self, call: GroupCall<'_>) -> Result<Result<GroupChanged, OutOfBudget>, StoreError> {
         let needs = Permissions::NONE.bits();
-        self.end_membership("leave a group", call, needs, call.actor, GroupAction::MemberLeft)
-            .await
+        self.end_membership("leave a group", call, needs, call.actor).await
     }
 
     async fn end_membership(
@@ -403,7 +400,6 @@ impl Postgres {
         call: GroupCall<'_>,
         needs: i32,
         user: &UserId,
-        does: GroupAction,
     ) -> Result<Result<GroupChanged, OutOfBudget>, StoreError> {
         let charge = self.budgets.charge(WRITE_BUDGET);
         let raw: RawChange = self
@@ -418,7 +414,7 @@ impl Postgres {
                 .bind(charge.burst_us)
             })
             .await?;
-        raw.read(action, call.actor, Some(does))
+        raw.read(action, call.actor)
     }
 
     /// Gives a member another role; that of the owner is the actor's own, who is an admin then.
@@ -430,9 +426,9 @@ impl Postgres {
     ) -> Result<Result<GroupChanged, OutOfBudget>, StoreError> {
         const ACTION: &str = "set a member's role";
         let charge = self.budgets.charge(WRITE_BUDGET);
-        let (needs, does) = match role {
-            Role::Owner => (Permission::TransferOwnership, GroupAction::OwnershipTransferred),
-            Role::Member | Role::Admin => (Permission::ManageRoles, GroupAction::RoleChanged),
+        let needs = match role {
+            Role::Owner => Permission::TransferOwnership,
+            Role::Member | Role::Admin => Permission::ManageRoles,
         };
         let raw: RawChange = self
             .fetch_one(ACTION, || {
@@ -444,7 +440,7 @@ impl Postgres {
                     .bind(charge.burst_us)
             })
             .await?;
-        raw.read(ACTION, call.actor, Some(does))
+        raw.read(ACTION, call.actor)
     }
 
     /// Deletes a group, for every call at once.
@@ -459,7 +455,7 @@ impl Postgres {
                     .bind(charge.burst_us)
             })
             .await?;
-        raw.read(ACTION, call.actor, None)
+        raw.read(ACTION, call.actor)
     }
 
     /// Lists the members of a group that `user` is in, by user id. None: there is no such group for them.

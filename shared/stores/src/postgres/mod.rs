@@ -8,6 +8,7 @@ mod budgets;
 mod conversations;
 mod feed;
 mod groups;
+mod invites;
 mod people;
 mod roles;
 mod sealing;
@@ -31,6 +32,7 @@ pub use conversations::{
 };
 pub use feed::{FeedChange, FeedHead, FeedRow, SYNC, SyncRow, SyncState};
 pub use groups::{FeedPlace, GroupAudience, GroupCall, GroupChanged, GroupDone, GroupUpdate, MembersPage, NewGroup};
+pub use invites::{InvitePreview, InviteRow, JoinRequestRow, JoinRequestsPage, Joined, Managed, NewInvite};
 pub use people::{Friend, FriendAnswered, FriendRequested, Friendship, FriendshipState, ProfileRow, ProfileUpdate};
 pub use roles::role_url;
 pub use sealing::{LastSaid, SealState, Sealed};
