@@ -4,8 +4,8 @@ import {
   type AnchorHTMLAttributes,
   type ButtonHTMLAttributes,
   type ReactNode,
-  useEffect,
   useId,
+  useLayoutEffect,
   useRef,
   useState,
 } from "react";
@@ -26,6 +26,7 @@ const PATHS = {
   reply: "M9 6L4 11l5 5M4 11h9c4 0 7 2.500 7 7",
   copy: "M9 9h10v11H9zM5 15V4h10",
   link: "M10 14a4 4 0 0 0 6 .4l3-3a4 4 0 0 0-5.700-5.700l-1.300 1.300M14 10a4 4 0 0 0-6-.4l-3 3a4 4 0 0 0 5.700 5.700l1.300-1.300",
+  more: "M5 11.500a.5.5 0 1 0 0 1 .5.5 0 0 0 0-1zM12 11.500a.5.5 0 1 0 0 1 .5.5 0 0 0 0-1zM19 11.500a.5.5 0 1 0 0 1 .5.5 0 0 0 0-1z",
   info: "M12 11v6M12 7.500v.1M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18z",
   clock: "M12 7v5l3 2M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18z",
   check: "M5 12.500l4.500 4.500L19 7",
@@ -101,16 +102,18 @@ export function Picture({
   name,
   url,
   isLarge = false,
+  isGroup = false,
 }: {
   id: string;
   name: string;
   url: string;
   isLarge?: boolean;
+  isGroup?: boolean;
 }) {
   const [broken, setBroken] = useState<string>();
   const hue = [...id].reduce((sum, letter) => (sum * 31 + (letter.codePointAt(0) ?? 0)) % 9973, 7) % HUES;
   const initial = letters.segment(name.trim())[Symbol.iterator]().next().value?.segment ?? "?";
-  const className = `avatar hue-${hue}${isLarge ? " large" : ""}`;
+  const className = `avatar hue-${hue}${isGroup ? " group" : ""}${isLarge ? " large" : ""}`;
   if (url && url !== broken) {
     return (
       <img
@@ -174,7 +177,8 @@ export function Dialog({
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  // It is closed while it is still on the page: then the focus goes back to where it was.
+  useLayoutEffect(() => {
     const { current } = dialog;
     current?.showModal();
     return () => current?.close();

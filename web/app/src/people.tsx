@@ -140,7 +140,7 @@ function Accepted({ userId }: { userId: string }) {
   const { client } = useChat();
   const open = useAction(async () => {
     const id = await client.openDirectConversation(userId);
-    go({ kind: "conversation", id, messageId: undefined });
+    go({ kind: "conversation", id });
   });
   return (
     <li className="person">

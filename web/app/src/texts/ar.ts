@@ -2,6 +2,14 @@
 
 import type { Texts } from "./en.ts";
 
+const plurals = new Intl.PluralRules("ar");
+
+/** The form that goes with a number of things. */
+function counted(count: number, forms: Record<"one" | "two" | "few" | "many" | "other", string>): string {
+  const form = plurals.select(count);
+  return forms[form === "zero" ? "other" : form];
+}
+
 export const ar: Texts = {
   direction: "rtl",
   appName: "دردشة",
@@ -80,45 +88,72 @@ export const ar: Texts = {
   details: "التفاصيل",
 
   newGroup: "مجموعة جديدة",
-  newGroupText: "من سيكون فيها؟",
   groupName: "اسم المجموعة",
   groupDescription: "عن المجموعة",
+  groupPicture: "الصورة (عنوان https)",
+  whoIsIn: "من سيكون فيها؟",
+  search: "بحث",
+  nobodyFound: "لا أحد بهذا الاسم.",
   create: "إنشاء",
-  members: (count: string) => `${count} أعضاء`,
+  members: (count, written) =>
+    counted(count, {
+      one: "عضو واحد",
+      two: "عضوان",
+      few: `${written} أعضاء`,
+      many: `${written} عضوًا`,
+      other: `${written} عضو`,
+    }),
   membersTitle: "الأعضاء",
   addMembers: "إضافة أعضاء",
   nobodyToAdd: "كل أصدقائك في هذه المجموعة.",
-  notAdded: (names: string) => `تعذّرت إضافة: ${names}. يجب أن يكونوا أصدقاءك.`,
+  notAdded: (names) => `تعذّرت إضافة: ${names}. يجب أن يكونوا أصدقاءك وأن يتسع لديهم المكان لمجموعة.`,
+  toGroup: "إلى المجموعة",
   roles: { member: "عضو", admin: "مشرف", owner: "المالك" },
+  memberActions: (name) => `خيارات ${name}`,
   makeAdmin: "تعيين مشرفًا",
   makeMember: "إعادته عضوًا",
   handOver: "نقل الملكية",
-  handOverText: (name: string) => `سيملك ${name} هذه المجموعة، وتصبح أنت مشرفًا.`,
+  handOverText: (name) => `سيملك ${name} هذه المجموعة، وتصبح أنت مشرفًا.`,
   removeMember: "إخراج",
-  removeMemberText: (name: string) => `لن يرى ${name} هذه المجموعة بعد الآن.`,
-  memberActions: (name: string) => `خيارات ${name}`,
+  removeMemberText: (name) => `لن يرى ${name} هذه المجموعة بعد الآن.`,
+  editGroup: "تعديل المجموعة",
   leaveGroup: "مغادرة المجموعة",
   leaveGroupText: "لن ترى هذه المجموعة بعد الآن، إلا إذا أضافك أحد من جديد.",
   deleteGroup: "حذف المجموعة",
   deleteGroupText: "تُحذف عند جميع أعضائها مع كل ما قيل فيها.",
-  groupRights: "ما يحق للأعضاء",
+  memberRights: "يحق للأعضاء",
   maySend: "إرسال الرسائل",
   mayAdd: "إضافة أعضاء",
-  mayEdit: "تغيير الاسم والوصف",
-  showsHistory: "يرى الأعضاء الجدد ما قيل من قبل",
+  mayEdit: "تغيير الاسم والوصف والصورة",
+  newMembers: "الأعضاء الجدد",
+  showsHistory: "يرون ما قيل قبل مجيئهم",
   mayNotSend: "المشرفون وحدهم يكتبون هنا.",
   beginningOfGroup: "هنا تبدأ المجموعة.",
+  beginningOfMember: "من هنا انضممت.",
+  readBy: (count, of) => `قرأها ${count} من ${of}`,
+  groupEnded: (name) => `لم تعد في ${name}.`,
+  groupEndedText: "أُخرجت منها أو حُذفت. يستطيع من فيها أن يضيفك من جديد.",
   backToChats: "العودة إلى المحادثات",
+  youToo: "إياك",
+  others: (count, written) =>
+    counted(count, {
+      one: "شخصًا آخر",
+      two: "شخصين آخرين",
+      few: `${written} آخرين`,
+      many: `${written} شخصًا آخر`,
+      other: `${written} شخص آخر`,
+    }),
   changes: {
-    created: (actor: string) => `أنشأ ${actor} المجموعة`,
-    renamed: (actor: string, name: string) => `سمّى ${actor} المجموعة ${name}`,
-    updated: (actor: string) => `غيّر ${actor} المجموعة`,
-    membersAdded: (actor: string, users: string) => `أضاف ${actor} ${users}`,
-    memberRemoved: (actor: string, users: string) => `أخرج ${actor} ${users}`,
-    memberLeft: (actor: string) => `غادر ${actor}`,
-    madeAdmin: (actor: string, users: string) => `عيّن ${actor} ${users} مشرفًا`,
-    madeMember: (actor: string, users: string) => `أعاد ${actor} ${users} عضوًا`,
-    ownershipTransferred: (actor: string, users: string) => `جعل ${actor} ${users} المالك`,
+    created: (actor, users, name) =>
+      `${actor ? `أنشأ ${actor}` : "أنشأت"} المجموعة ${name}${users && ` ${actor ? "وأضاف" : "وأضفت"} ${users}`}`,
+    renamed: (actor, name) => `${actor ? `سمّى ${actor}` : "سمّيت"} المجموعة ${name}`,
+    updated: (actor) => `${actor ? `غيّر ${actor}` : "غيّرت"} المجموعة`,
+    membersAdded: (actor, users) => `${actor ? `أضاف ${actor}` : "أضفت"} ${users}`,
+    memberRemoved: (actor, users) => `${actor ? `أخرج ${actor}` : "أخرجت"} ${users}`,
+    memberLeft: (actor) => (actor ? `غادر ${actor}` : "غادرت"),
+    madeAdmin: (actor, users) => `${actor ? `عيّن ${actor}` : "عيّنت"} ${users} مشرفًا`,
+    madeMember: (actor, users) => `${actor ? `أعاد ${actor}` : "أعدت"} ${users} عضوًا`,
+    madeOwner: (actor, users) => `${actor ? `جعل ${actor}` : "جعلت"} ${users} المالك`,
   },
 
   addFriend: "إضافة صديق",
