@@ -2,7 +2,7 @@
 
 import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, expect, test } from "vitest";
-import { closeBrowser, newName, Person, URL_OF_SERVICE } from "./browser.ts";
+import { closeBrowser, newName, Person, twoFriends, URL_OF_SERVICE } from "./browser.ts";
 
 const people: Person[] = [];
 
@@ -77,6 +77,68 @@ test("a tab that was elsewhere at the sign-out signs nobody in when it comes bac
   await alice.signIn(alice.page);
   await alice.page.reload();
   await alice.page.getByRole("navigation").waitFor();
+});
+
+test("who signs out is told of what was not sent, and may stay", async () => {
+  const [alice, bob] = await twoFriends();
+  people.push(alice, bob);
+  const { page } = alice;
+  await alice.say("before");
+  await bob.message("before").waitFor();
+  await alice.context.setOffline(true);
+  await alice.say("one more");
+  await alice.say("and another");
+  await page.locator(".message.pending", { hasText: "and another" }).waitFor();
+  await page.getByRole("link", { name: "Settings" }).click();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText("2 messages were not sent yet, and will be lost.").waitFor();
+  await dialog.getByRole("button", { name: "Stay" }).click();
+  await dialog.waitFor({ state: "detached" });
+  await alice.context.setOffline(false);
+  await bob.message("and another").waitFor();
+  expect(await bob.texts()).toEqual(["before", "one more", "and another"]);
+  await alice.context.setOffline(true);
+  await alice.openFirst();
+  await alice.say("never to be seen");
+  await page.locator(".message.pending", { hasText: "never to be seen" }).waitFor();
+  await page.getByRole("link", { name: "Settings" }).click();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await dialog.getByText("1 message was not sent yet, and will be lost.").waitFor();
+  await dialog.getByRole("button", { name: "Sign out and discard" }).click();
+  await page.getByRole("button", { name: "Sign in" }).waitFor();
+});
+
+test("a draft is there after a reload, for its writer alone, until it is sent or they sign out", async () => {
+  const [alice, bob] = await twoFriends();
+  people.push(alice, bob);
+  const { page } = alice;
+  const field = page.getByLabel("Write a message");
+  const drafts = () => page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith("chat-draft:")));
+  await field.fill("not quite done");
+  await page.reload();
+  await field.waitFor();
+  expect(await field.inputValue()).toBe("not quite done");
+  await page.keyboard.press("Enter");
+  await bob.message("not quite done").waitFor();
+  await expect.poll(drafts).toEqual([]);
+  await page.reload();
+  await alice.message("not quite done").waitFor();
+  expect(await field.inputValue()).toBe("");
+  await field.fill("for my eyes only");
+  expect(await drafts()).toHaveLength(1);
+  // In the same browser, in the same conversation.
+  const second = await alice.context.newPage();
+  await bob.signIn(second);
+  await second.locator(".line").first().click();
+  await second.getByLabel("Write a message").fill("by bob");
+  expect(await drafts()).toHaveLength(2);
+  await signOut(page);
+  await page.getByRole("button", { name: "Sign in" }).waitFor();
+  expect(await drafts()).toEqual([expect.stringContaining(bob.id)]);
+  await second.reload();
+  await second.getByLabel("Write a message").waitFor();
+  expect(await second.getByLabel("Write a message").inputValue()).toBe("by bob");
 });
 
 /** Gives the issuer what providers have and it does not: an end of refresh tokens. Answers those that were ended. */

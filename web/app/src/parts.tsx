@@ -204,11 +204,14 @@ export function Confirm({
   title,
   text,
   action,
+  refusal,
   onAnswer,
 }: {
   title: string;
   text: string;
   action: string;
+  /** What is answered by who does not want it; else that they cancel. */
+  refusal?: string | undefined;
   onAnswer: (isConfirmed: boolean) => void;
 }) {
   const { texts } = useI18n();
@@ -217,7 +220,7 @@ export function Confirm({
       <p>{text}</p>
       <div className="buttons">
         <button type="button" className="button" onClick={() => onAnswer(false)}>
-          {texts.cancel}
+          {refusal ?? texts.cancel}
         </button>
         <button type="button" className="button primary" onClick={() => onAnswer(true)}>
           {action}

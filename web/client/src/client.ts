@@ -277,6 +277,11 @@ export class ChatClient {
     return (await this.#theOutbox()).add(conversationId, text, replyTo);
   }
 
+  /** What waits to be sent, or was refused, in all conversations: what `stop({ forget: true })` would lose. */
+  async outgoing(): Promise<readonly Outgoing[]> {
+    return (await this.#theOutbox()).all();
+  }
+
   /** Tries a message that was refused once more. */
   async retry(clientMessageId: string): Promise<void> {
     await (await this.#theOutbox()).retry(clientMessageId);

@@ -191,6 +191,16 @@ export const ar: Texts = {
   turnOff: "إيقاف",
   signedInAs: (id) => `سُجّل الدخول باسم ${id}`,
   signOutText: "يُحذف ما حفظه هذا الجهاز من محادثاتك.",
+  signOutUnsent: (count, written) =>
+    counted(count, {
+      one: "رسالة واحدة لم تُرسل بعد، وستضيع.",
+      two: "رسالتان لم تُرسلا بعد، وستضيعان.",
+      few: `${written} رسائل لم تُرسل بعد، وستضيع.`,
+      many: `${written} رسالة لم تُرسل بعد، وستضيع.`,
+      other: `${written} رسالة لم تُرسل بعد، وستضيع.`,
+    }),
+  signOutAnyway: "تسجيل الخروج والتخلي عنها",
+  stay: "البقاء",
 
   errors: {
     FRIEND_LIMIT: "بلغت الحد الأقصى من الأصدقاء والطلبات.",

@@ -169,6 +169,10 @@ export const en = {
   turnOff: "Turn off",
   signedInAs: (id: string) => `Signed in as ${id}`,
   signOutText: "What this device has kept of your chat is deleted.",
+  signOutUnsent: (count: number, written: string) =>
+    `${count === 1 ? "1 message was" : `${written} messages were`} not sent yet, and will be lost.`,
+  signOutAnyway: "Sign out and discard",
+  stay: "Stay",
 
   errors: {
     FRIEND_LIMIT: "You have as many friends and requests as one can have.",
