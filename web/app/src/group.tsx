@@ -6,7 +6,7 @@ import { useState } from "react";
 import { useAction, useChat, useName } from "./chat.tsx";
 import { useI18n } from "./i18n.tsx";
 import { useNames } from "./names.ts";
-import { Avatar, Confirm, Dialog, Fault, IconButton, Name, Picture } from "./parts.tsx";
+import { Avatar, Confirm, Dialog, Fault, IconButton, Name, Picture, PictureField } from "./parts.tsx";
 import { go } from "./router.ts";
 
 const NAME_MAX = 100;
@@ -314,16 +314,7 @@ function EditDialog({ conversation, group, onClose }: Shown & { onClose: () => v
             dir="auto"
           />
         </label>
-        <label className="field">
-          <span>{texts.groupPicture}</span>
-          <input
-            type="url"
-            value={avatarUrl}
-            onChange={({ target }) => setAvatarUrl(target.value)}
-            placeholder="https://"
-            dir="ltr"
-          />
-        </label>
+        <PictureField label={texts.groupPicture} value={avatarUrl} onChange={setAvatarUrl} />
         <Answers action={texts.save} isDisabled={isBusy || !name.trim()} error={error} onCancel={onClose} />
       </form>
     </Dialog>

@@ -2,7 +2,7 @@
 
 import type { GroupChange, Message, Outgoing } from "chat-client";
 import { Fragment, type KeyboardEvent, memo, useState } from "react";
-import { useAnnounce } from "./announcer.tsx";
+import { useCopy } from "./announcer.tsx";
 import { useChat, useName } from "./chat.tsx";
 import { Day } from "./days.tsx";
 import { Changes } from "./group-change.tsx";
@@ -210,13 +210,7 @@ function Text({ text }: { text: string }) {
 
 function Actions({ message, onReply }: { message: Message; onReply: (message: Message) => void }) {
   const { texts } = useI18n();
-  const announce = useAnnounce();
-  const copy = (text: string) => {
-    navigator.clipboard.writeText(text).then(
-      () => announce(texts.copied),
-      () => undefined,
-    );
-  };
+  const copy = useCopy();
   const path = pathOf({ kind: "conversation", id: message.conversationId, messageId: message.messageId });
   return (
     <span className="actions">
@@ -233,8 +227,9 @@ function OnItsWay({ outgoing, kind }: { outgoing: Outgoing; kind: RowKind }) {
   const [isBusy, setIsBusy] = useState(false);
   const isFailed = outgoing.status === "failed";
   const { reason } = outgoing.failure ?? {};
-  const { errors } = texts;
-  const why = reason && reason in errors ? errors[reason as keyof typeof errors] : errors.other;
+  const { errors, fields } = texts;
+  const other = reason === "INVALID_FIELDS" ? fields.text : errors.other;
+  const why = reason && reason in errors ? errors[reason as keyof typeof errors] : other;
   const act = (action: (id: string) => Promise<void>) => {
     setIsBusy(true);
     action(outgoing.clientMessageId).finally(() => setIsBusy(false));

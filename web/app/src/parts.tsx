@@ -152,6 +152,50 @@ export function Fault({ text }: { text: string | undefined }) {
   );
 }
 
+/** The address of a picture, which has to begin with https. */
+export function PictureField({
+  label,
+  value,
+  onChange,
+}: {
+  label: string;
+  value: string;
+  onChange: (value: string) => void;
+}) {
+  const { texts } = useI18n();
+  const id = useId();
+  const [isRefused, setIsRefused] = useState(false);
+  return (
+    <div className="field">
+      <label htmlFor={id}>{label}</label>
+      <input
+        id={id}
+        type="url"
+        pattern="[hH][tT][tT][pP][sS]://.+"
+        value={value}
+        onChange={({ target }) => {
+          setIsRefused(false);
+          onChange(target.value);
+        }}
+        onInvalid={(event) => {
+          // In the person's language, and what is wrong with it.
+          event.preventDefault();
+          event.currentTarget.focus();
+          setIsRefused(true);
+        }}
+        aria-invalid={isRefused}
+        aria-describedby={`${id}-fault`}
+        maxLength={512}
+        placeholder="https://"
+        dir="ltr"
+      />
+      <p id={`${id}-fault`} className="fault" role="alert">
+        {isRefused && texts.fields.avatar_url}
+      </p>
+    </div>
+  );
+}
+
 /** Grey lines in the place of what is on its way. */
 export function Waiting({ rows }: { rows: number }) {
   const { texts } = useI18n();

@@ -4,7 +4,7 @@ import { useState } from "react";
 import { useAction, useChat, useProfile } from "./chat.tsx";
 import { LANGUAGE_NAMES, type Language, useI18n } from "./i18n.tsx";
 import { notificationsAreOn, turnNotifications } from "./notifier.tsx";
-import { Avatar, Confirm, Fault } from "./parts.tsx";
+import { Avatar, Confirm, Fault, PictureField } from "./parts.tsx";
 import { applyTheme, type Theme, theme } from "./theme.ts";
 
 export function Settings() {
@@ -149,17 +149,7 @@ export function ProfileForm({
         />
       </label>
       {!isShort && (
-        <label className="field">
-          <span>{texts.avatarUrl}</span>
-          <input
-            type="url"
-            pattern="https://.*"
-            value={avatarUrl ?? profile?.avatarUrl ?? ""}
-            onChange={(event) => setAvatarUrl(event.target.value)}
-            maxLength={512}
-            dir="ltr"
-          />
-        </label>
+        <PictureField label={texts.avatarUrl} value={avatarUrl ?? profile?.avatarUrl ?? ""} onChange={setAvatarUrl} />
       )}
       {error && <Fault text={error} />}
       <div className="buttons">

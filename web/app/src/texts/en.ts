@@ -73,6 +73,8 @@ export const en = {
   tooLong: (count: string) => `${count} characters too long`,
   cannotSend: "You can write to each other again once you are friends.",
   notMember: "This conversation is not there, or it is not yours.",
+  nothingSaid: "Nothing was said here yet",
+  nothingSaidText: "Write the first message.",
   said: (name: string, text: string) => `${name} says: ${text}`,
   saidAt: (name: string, time: string) => `${name}, ${time}`,
   details: "Details",
@@ -133,15 +135,17 @@ export const en = {
     madeOwner: (actor: string | undefined, users: string) => `${actor ?? "You"} made ${users} the owner`,
   },
 
-  addFriend: "Add a friend",
-  userIdHint: "Your friend's name here",
+  addFriend: "Add a friend by their id",
+  userIdHint: "Your friend's id",
+  ownId: "Your own id:",
+  copyOwnId: "Copy your id",
   add: "Add",
   requested: (name: string) => `You have asked ${name}.`,
   nowFriends: (name: string) => `You and ${name} are friends now.`,
   requests: "Requests",
   friends: "Friends",
   waiting: "Waiting for an answer",
-  noFriends: "No friends yet. Add somebody by their name.",
+  noFriends: "No friends yet. Add somebody by their id.",
   accept: "Accept",
   decline: "Decline",
   withdraw: "Withdraw",
@@ -149,7 +153,7 @@ export const en = {
   removeFriend: "Remove friend",
   removeFriendText: (name: string) =>
     `You and ${name} will not be able to write to each other. What was said stays readable.`,
-  unknownUser: "Nobody of that name has been here yet. They will see your request when they come.",
+  unknownUser: "Nobody with that id has been here yet. They will see your request when they come.",
 
   profile: "Profile",
   displayName: "Name that others see",
@@ -174,6 +178,15 @@ export const en = {
   signOutAnyway: "Sign out and discard",
   stay: "Stay",
 
+  // What the service allows in a field. Forms see to lengths themselves.
+  fields: {
+    user_id: "That has to be the id of somebody else, in English letters, digits and signs, without spaces.",
+    display_name: "A name stands on one line, and some of it can be seen.",
+    name: "A name stands on one line, and some of it can be seen.",
+    avatar_url: "The address of a picture begins with https:// and has no spaces.",
+    description: "Some of it has to be seen, and all of it to be text.",
+    text: "Some of it has to be seen, and all of it to be text.",
+  },
   errors: {
     FRIEND_LIMIT: "You have as many friends and requests as one can have.",
     FRIEND_REQUESTS_FULL: "This person has too many open requests.",
