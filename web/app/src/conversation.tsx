@@ -14,20 +14,12 @@ import { Avatar, Empty, Icon, IconButton, Link, Name, Waiting } from "./parts.ts
 import { RemoveFriend } from "./people.tsx";
 import { go, type Route } from "./router.ts";
 
-/** How long a conversation may be unknown before that is said, in milliseconds. */
-const UNKNOWN_FOR = 4_000;
-
 export function ConversationScreen({ id, messageId, hasDetails = false }: Route & { kind: "conversation" }) {
   const { texts } = useI18n();
   const { client, userId } = useChat();
   const messages = useStore(client.messages(id));
   const { conversation } = messages;
-  const { isStale } = useStore(client.status);
-  const [isLate, setIsLate] = useState(false);
-  useEffect(() => {
-    const timer = setTimeout(() => setIsLate(true), UNKNOWN_FOR);
-    return () => clearTimeout(timer);
-  }, []);
+  const isMissing = useMissing(id, conversation !== undefined);
   // What it was called while it was there.
   const [lastGroup, setLastGroup] = useState<string>();
   const name = conversation?.group?.name;
@@ -39,7 +31,7 @@ export function ConversationScreen({ id, messageId, hasDetails = false }: Route 
     if (lastGroup !== undefined) {
       return <Ended name={lastGroup} />;
     }
-    return isLate && !isStale ? (
+    return isMissing ? (
       <Empty title={texts.notMember}>
         <Link className="button" to={{ kind: "chats" }}>
           {texts.backToChats}
@@ -62,6 +54,30 @@ export function ConversationScreen({ id, messageId, hasDetails = false }: Route 
       hasDetails={hasDetails}
     />
   );
+}
+
+/** Whether the service says that a conversation that is not known here is not the person's. */
+function useMissing(id: string, isKnown: boolean): boolean {
+  const { client } = useChat();
+  const { connection } = useStore(client.status);
+  const [isMissing, setIsMissing] = useState(false);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another connection is a reason to ask again
+  useEffect(() => {
+    setIsMissing(false);
+    if (isKnown) {
+      return;
+    }
+    let isOver = false;
+    // One that is the person's is known as soon as it is synced.
+    client.getConversation(id).catch((cause) => {
+      const isRefused = cause instanceof ChatError && ["NotFound", "InvalidArgument"].includes(cause.code);
+      setIsMissing(isRefused && !isOver);
+    });
+    return () => {
+      isOver = true;
+    };
+  }, [client, id, isKnown, connection]);
+  return isMissing;
 }
 
 /** A group that the person was looking at, and is not in any more. */
@@ -339,19 +355,18 @@ function Details({
       }
     };
   }, []);
+  useEffect(() => {
+    // Wherever the focus is, but in a question that is asked above it, and where Escape means something else.
+    const keys = ({ key, target, defaultPrevented, isComposing }: globalThis.KeyboardEvent) => {
+      if (key === "Escape" && !defaultPrevented && !isComposing && !(target as Element).closest("dialog")) {
+        onClose();
+      }
+    };
+    document.addEventListener("keydown", keys);
+    return () => document.removeEventListener("keydown", keys);
+  }, [onClose]);
   return (
-    <aside
-      ref={aside}
-      className="details"
-      aria-label={texts.details}
-      tabIndex={-1}
-      onKeyDown={({ key, target }) => {
-        // Not of a question that is asked above it.
-        if (key === "Escape" && !(target as Element).closest("dialog")) {
-          onClose();
-        }
-      }}
-    >
+    <aside ref={aside} className="details" aria-label={texts.details} tabIndex={-1}>
       <IconButton icon="close" label={texts.close} onClick={onClose} />
       {group ? (
         <GroupDetails conversation={conversation} group={group} />

@@ -16,7 +16,7 @@ import { isSameDay } from "./days.tsx";
 import { Changes } from "./group-change.tsx";
 import { useI18n } from "./i18n.tsx";
 import { MessageRow, type RowKind } from "./message.tsx";
-import { Icon } from "./parts.tsx";
+import { Empty, Icon } from "./parts.tsx";
 
 /** A stretch of a conversation, and what is on its way. */
 export interface Shown {
@@ -258,6 +258,9 @@ export function MessageList({
               </button>
             )}
           </p>
+        )}
+        {count === 0 && shown.changes.length === 0 && !hasOlder && (
+          <Empty title={texts.nothingSaid} text={texts.nothingSaidText} />
         )}
         {count === 0 && shown.changes.length > 0 && (
           <div className="changes">
