@@ -111,6 +111,8 @@ test("a link to a message opens it, however long ago it was", async () => {
   await bob.page.locator(".message.marked", { hasText: "how it began" }).waitFor();
   await talk([alice, bob], 250);
   await bob.message("message 250 of 250").waitFor();
+  // What the device has kept before, of fewer messages, would reach back to how it began.
+  await soon(async () => expect(await kept(bob.page)).toContain("message 250 of 250"));
   await bob.page.goto(link);
   await bob.page.locator(".message.marked", { hasText: "how it began" }).waitFor();
   await bob.page.getByRole("button", { name: "Back to the newest" }).click();
