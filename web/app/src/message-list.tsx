@@ -259,9 +259,7 @@ export function MessageList({
             )}
           </p>
         )}
-        {count === 0 && shown.changes.length === 0 && !hasOlder && (
-          <Empty title={texts.nothingSaid} text={texts.nothingSaidText} />
-        )}
+        {count === 0 && shown.changes.length === 0 && !hasOlder && <Empty title={texts.nothingSaid} />}
         {count === 0 && shown.changes.length > 0 && (
           <div className="changes">
             <p className="beginning">{beginning}</p>

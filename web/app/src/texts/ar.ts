@@ -84,7 +84,6 @@ export const ar: Texts = {
   cannotSend: "يمكنكما الكتابة من جديد بعد أن تصبحا صديقين.",
   notMember: "هذه المحادثة غير موجودة أو ليست لك.",
   nothingSaid: "لم يُقل شيء هنا بعد",
-  nothingSaidText: "اكتب الرسالة الأولى.",
   said: (name, text) => `يقول ${name}: ${text}`,
   saidAt: (name, time) => `${name}، ${time}`,
   details: "التفاصيل",

@@ -74,7 +74,6 @@ export const en = {
   cannotSend: "You can write to each other again once you are friends.",
   notMember: "This conversation is not there, or it is not yours.",
   nothingSaid: "Nothing was said here yet",
-  nothingSaidText: "Write the first message.",
   said: (name: string, text: string) => `${name} says: ${text}`,
   saidAt: (name: string, time: string) => `${name}, ${time}`,
   details: "Details",
