@@ -117,7 +117,7 @@ function Open({
   const [replyTo, setReplyTo] = useState<Message>();
   const details: Route = { kind: "conversation", id, hasDetails: true };
   const closeDetails = () => go({ kind: "conversation", id }, { isReplaced: true });
-  const { part, target, missing, leave, jump } = useJumps(conversation, messageId);
+  const { part, target, missing, hasLeft, leave, jump } = useJumps(conversation, messageId);
   const history = useSyncExternalStore(part?.subscribe ?? nothing, () => part?.getSnapshot());
   useAnnouncements(conversation);
   const isFriend = useStore(client.friends()).some((friend) => friend.userId === other && friend.state === "accepted");
@@ -190,6 +190,7 @@ function Open({
           other={other}
           shown={shown}
           target={target}
+          isReturn={hasLeft}
           loadOlder={loadOlder}
           loadNewer={loadNewer}
           onReply={setReplyTo}
@@ -264,11 +265,13 @@ function useJumps(conversation: ConversationState, messageId: string | undefined
   const [part, setPart] = useState<History>();
   const [target, setTarget] = useState<Target>();
   const [missing, setMissing] = useState(false);
+  const [hasLeft, setHasLeft] = useState(false);
   const { isLoaded } = conversation;
   const leave = useCallback(() => {
     setPart(undefined);
     setTarget(undefined);
     setMissing(false);
+    setHasLeft(true);
   }, []);
   const jump = useCallback(
     async (wanted: string, seq?: number) => {
@@ -298,7 +301,7 @@ function useJumps(conversation: ConversationState, messageId: string | undefined
       jump(messageId);
     }
   }, [messageId, isLoaded, linked, jump]);
-  return { part, target, missing, leave, jump };
+  return { part, target, missing, hasLeft, leave, jump };
 }
 
 /** Says what others say, and how the group changes, to who does not see it. */

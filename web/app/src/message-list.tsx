@@ -66,6 +66,7 @@ export function MessageList({
   other,
   shown,
   target,
+  isReturn,
   loadOlder,
   loadNewer,
   onReply,
@@ -75,6 +76,8 @@ export function MessageList({
   other: string;
   shown: Shown;
   target: Target | undefined;
+  /** Whether the person comes from an older part, to the newest: then what is not read is passed by. */
+  isReturn: boolean;
   loadOlder: () => Promise<void>;
   loadNewer: () => Promise<void>;
   onReply: (message: Message) => void;
@@ -144,12 +147,12 @@ export function MessageList({
     if (target) {
       return;
     }
-    if (unreadIndex >= 0) {
+    if (unreadIndex >= 0 && !isReturn) {
       virtualizer.scrollToIndex(unreadIndex, { align: "start" });
     } else {
       virtualizer.scrollToEnd();
     }
-  }, [count, messages, firstUnread, target, virtualizer]);
+  }, [count, messages, firstUnread, target, isReturn, virtualizer]);
 
   // Who is at the end stays there when the list gets lower, as when a phone shows its keyboard.
   const newest = outgoing.at(-1)?.clientMessageId;
