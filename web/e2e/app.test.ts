@@ -3,7 +3,7 @@
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, expect, test } from "vitest";
-import { closeBrowser, newName, Person, talk, twoFriends, URL_OF_SERVICE } from "./browser.ts";
+import { call, closeBrowser, newName, Person, talk, theBrowser, twoFriends, URL_OF_SERVICE } from "./browser.ts";
 
 const people: Person[] = [];
 
@@ -111,6 +111,8 @@ test("a link to a message opens it, however long ago it was", async () => {
   await bob.page.locator(".message.marked", { hasText: "how it began" }).waitFor();
   await talk([alice, bob], 250);
   await bob.message("message 250 of 250").waitFor();
+  // What the device has kept before, of fewer messages, would reach back to how it began.
+  await soon(async () => expect(await kept(bob.page)).toContain("message 250 of 250"));
   await bob.page.goto(link);
   await bob.page.locator(".message.marked", { hasText: "how it began" }).waitFor();
   await bob.page.getByRole("button", { name: "Back to the newest" }).click();
@@ -124,6 +126,38 @@ test("a link to a message opens it, however long ago it was", async () => {
     expect(await bob.message("message 250 of 250").isVisible()).toBe(true);
   });
   expect(await bob.page.getByRole("button", { name: "Back to the newest" }).isVisible()).toBe(false);
+});
+
+test("back to the newest leads there, although much on the way is not read", async () => {
+  const [alice, bob] = await friends();
+  await alice.say("how it began");
+  await bob.message("how it began").waitFor();
+  await bob.page.close();
+  await talk([alice], 130);
+  type List = { conversations: { conversationId: string }[]; messages: { messageId: string; seq: string }[] };
+  const { conversations } = await call<List>(alice, "ConversationService/ListConversations", {});
+  const conversationId = conversations[0]?.conversationId;
+  const { messages } = await call<List>(alice, "MessageService/ListMessages", { conversationId, pageSize: 100 });
+  const readSeq = Math.max(...messages.map(({ seq }) => Number(seq)));
+  await call(bob, "ConversationService/MarkConversationRead", { conversationId, readSeq });
+  const first = await call<List>(alice, "MessageService/ListMessages", { conversationId, afterSeq: "0", pageSize: 1 });
+  await call(alice, "MessageService/SendMessage", {
+    conversationId,
+    clientMessageId: "reply",
+    text: "as I said then",
+    replyToMessageId: first.messages[0]?.messageId,
+  });
+  await talk([alice], 40);
+  // A device that has nothing of it.
+  const page = await (await (await theBrowser()).newContext({ locale: "en-GB" })).newPage();
+  bob.listen(page);
+  await bob.signIn(page);
+  await page.locator(".line").first().click();
+  await bob.message("as I said then", page).locator(".quote").click();
+  await page.locator(".message.marked", { hasText: "how it began" }).waitFor();
+  await page.getByRole("button", { name: "Back to the newest" }).click();
+  await bob.message("message 40 of 40", page).waitFor();
+  await page.context().close();
 });
 
 test("what is written without a network is shown, kept through a reload, and sent in order", async () => {

@@ -71,7 +71,7 @@ export class Person {
 
   /** A token of theirs, for calls past the browser. */
   async token(): Promise<string> {
-    this.#token ??= (await (await fetch(`${URL_OF_SERVICE}/dev/token?user=${this.id}`)).text()).trim();
+    this.#token ??= await tokenOf(this.id);
     return this.#token;
   }
 
@@ -145,9 +145,21 @@ export class Person {
   }
 }
 
+async function tokenOf(userId: string): Promise<string> {
+  return (await (await fetch(`${URL_OF_SERVICE}/dev/token?user=${userId}`)).text()).trim();
+}
+
 /** Calls the service past any browser. */
 export async function call<T>(person: Person, rpc: string, request: unknown): Promise<T> {
-  const token = await person.token();
+  return callWith(await person.token(), rpc, request);
+}
+
+/** Calls the service as somebody who has no browser. */
+export async function callAs<T>(userId: string, rpc: string, request: unknown): Promise<T> {
+  return callWith(await tokenOf(userId), rpc, request);
+}
+
+async function callWith<T>(token: string, rpc: string, request: unknown): Promise<T> {
   for (;;) {
     const response = await fetch(`${URL_OF_SERVICE}/chat.v1.${rpc}`, {
       method: "POST",

@@ -1,9 +1,9 @@
 /** Three people in a group, in real browsers. */
 
 import AxeBuilder from "@axe-core/playwright";
-import type { Page } from "playwright-core";
+import type { Locator } from "playwright-core";
 import { afterAll, afterEach, expect, test } from "vitest";
-import { closeBrowser, Person } from "./browser.ts";
+import { call, callAs, closeBrowser, newName, Person, talk } from "./browser.ts";
 
 const people: Person[] = [];
 
@@ -14,14 +14,202 @@ afterEach(async () => {
 });
 afterAll(closeBrowser);
 
-/** Alice, who has made a group with her friends Bob and Carol, and all three look at it. */
-async function threeInAGroup(): Promise<[Person, Person, Person]> {
-  const [alice, bob, carol] = await Promise.all([Person.arrive("Alice"), Person.arrive("Bob"), Person.arrive("Carol")]);
-  people.push(alice, bob, carol);
-  for (const friend of [bob, carol]) {
+/** Everybody's details of what they look at. */
+function details({ page }: Person) {
+  return page.getByRole("complementary", { name: "Details" });
+}
+
+async function openDetails(person: Person): Promise<void> {
+  await person.page.getByRole("button", { name: "Details" }).click();
+  await details(person).waitFor();
+}
+
+/** Alice, who has friends. */
+async function withFriends(...names: string[]): Promise<Person[]> {
+  const [alice, ...friends] = (await Promise.all(["Alice", ...names].map((name) => Person.arrive(name)))) as [
+    Person,
+    ...Person[],
+  ];
+  people.push(alice, ...friends);
+  for (const friend of friends) {
     await alice.askToBeFriends(friend);
     await friend.accept();
   }
+  return [alice, ...friends];
+}
+
+/** Makes a group of these friends. */
+async function makeGroup({ page }: Person, name: string, friends: readonly string[]): Promise<void> {
+  await page.getByRole("link", { name: "Chats" }).click();
+  await page.getByRole("button", { name: "New group" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name of the group").fill(name);
+  for (const friend of friends) {
+    await dialog.getByLabel(friend).check();
+  }
+  await dialog.getByRole("button", { name: "Create" }).click();
+}
+
+/** Alice, who has made a group with her friends Bob and Carol, and all three look at it. */
+async function threeInAGroup(): Promise<[Person, Person, Person]> {
+  const [alice, bob, carol] = (await withFriends("Bob", "Carol")) as [Person, Person, Person];
+  await makeGroup(alice, "Trains", ["Bob", "Carol"]);
+  await alice.page.getByLabel("Write a message").waitFor();
+  await bob.openFirst();
+  await carol.openFirst();
+  return [alice, bob, carol];
+}
+
+function member(person: Person, name: string) {
+  return details(person).getByRole("listitem").filter({ hasText: name });
+}
+
+/** Does something with a member, and says so once more where that is asked. */
+async function act(person: Person, name: string, action: string, isAsked = false): Promise<void> {
+  const { page } = person;
+  await member(person, name)
+    .getByRole("button", { name: `What to do with ${name}` })
+    .click();
+  await page.getByRole("dialog").getByRole("button", { name: action }).click();
+  if (isAsked) {
+    await page.getByRole("dialog").getByRole("button", { name: action }).click();
+  }
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+}
+
+/** Waits until a page says that its group is not there any more. */
+async function ended({ page }: Person): Promise<void> {
+  await page.locator(".empty-title", { hasText: "You are not in Trains any more." }).waitFor();
+}
+
+/** What the history tells of the group's changes, in order. */
+async function changes({ page }: Person): Promise<string[]> {
+  const lines = await page.locator(".change").allTextContents();
+  return lines.map((line) => line.replaceAll(/[\u2068\u2069]/gu, ""));
+}
+
+test("three people talk in a group, and see how it changes", async () => {
+  const [alice, bob, carol] = await threeInAGroup();
+  await bob.page.getByRole("heading", { level: 1, name: "Trains 3 members" }).waitFor();
+  await expect.poll(() => changes(alice)).toEqual(["You made the group Trains with Bob and Carol"]);
+  await expect.poll(() => changes(carol)).toEqual(["Alice made the group Trains with you and Bob"]);
+  await alice.say("Who comes along?");
+  for (const { page } of [bob, carol]) {
+    await page.locator(".message", { hasText: "Who comes along?" }).getByText("Alice").waitFor();
+  }
+  // Who looks at the other page is the only one that reads, in a browser without windows.
+  await bob.page.bringToFront();
+  await alice
+    .message("Who comes along?")
+    .getByRole("img", { name: /^Read by [12] of 2$/u })
+    .waitFor();
+  await bob.say("I do");
+  await carol.message("I do").waitFor();
+  await openDetails(alice);
+  await details(alice).getByRole("button", { name: "Edit" }).click();
+  const dialog = alice.page.getByRole("dialog");
+  await dialog.getByLabel("Name of the group").fill("Boats");
+  await dialog.getByLabel("What it is about").fill("On Sundays");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await bob.page.getByRole("heading", { level: 1, name: "Boats" }).waitFor();
+  await bob.page.locator("[aria-live=polite]", { hasText: "Boats" }).waitFor({ state: "attached" });
+  await openDetails(bob);
+  await details(bob).getByText("On Sundays").waitFor();
+  expect(await details(bob).getByRole("button", { name: "Edit" }).count()).toBe(0);
+  // It is there after a reload, at its place, and so are the details.
+  await bob.page.reload();
+  await details(bob).getByText("On Sundays").waitFor();
+  await bob.page.keyboard.press("Escape");
+  await details(bob).waitFor({ state: "detached" });
+  await carol.say("Me too");
+  await bob.message("Me too").waitFor();
+  const said = await bob.page.getByRole("log").locator(".text, .change").allTextContents();
+  expect(said.map((line) => line.replaceAll(/[\u2068\u2069]/gu, ""))).toEqual([
+    "Alice made the group Trains with you and Carol",
+    "Who comes along?",
+    "I do",
+    "Alice named the group Boats",
+    "Me too",
+  ]);
+});
+
+test("who is removed sees nothing any more, and who comes back sees what is new", async () => {
+  const [alice, bob, carol] = await threeInAGroup();
+  await alice.say("before");
+  await bob.message("before").waitFor();
+  await openDetails(alice);
+  await act(alice, "Bob", "Remove", true);
+  await ended(bob);
+  expect(await bob.texts()).toEqual([]);
+  expect(await bob.page.locator(".line").count()).toBe(0);
+  await expect.poll(() => changes(carol)).toContainEqual("Alice removed Bob");
+  await alice.say("while Bob was away");
+  await alice.page.getByRole("button", { name: "Add members" }).click();
+  await alice.page.getByRole("dialog").getByLabel("Bob").check();
+  await alice.page.getByRole("dialog").getByRole("button", { name: "Add" }).click();
+  // Bob has not gone anywhere: the group is there again.
+  await bob.page.getByLabel("Write a message").waitFor();
+  await expect.poll(() => changes(bob)).toEqual(["Alice added you"]);
+  await bob.page.getByText("This is where you came in.").waitFor();
+  await carol.say("welcome back");
+  await bob.message("welcome back").waitFor();
+  expect(await bob.texts()).toEqual(["welcome back"]);
+  await act(alice, "Bob", "Remove", true);
+  await bob.page.getByRole("link", { name: "Back to the chats" }).click();
+  await bob.page.getByText("No conversations yet").waitFor();
+});
+
+test("roles and settings decide who may do what", async () => {
+  const [alice, bob, carol] = await threeInAGroup();
+  const { page } = alice;
+  await openDetails(alice);
+  await page.getByRole("checkbox", { name: "Send messages" }).uncheck();
+  await bob.page.getByText("Only admins write here.").waitFor();
+  expect(await bob.page.getByLabel("Write a message").count()).toBe(0);
+  await openDetails(bob);
+  expect(
+    await details(bob)
+      .getByRole("button", { name: /^What to do/u })
+      .count(),
+  ).toBe(0);
+  expect(await details(bob).getByRole("checkbox").count()).toBe(0);
+  expect(await details(bob).getByRole("button", { name: "Delete group" }).count()).toBe(0);
+  await act(alice, "Bob", "Make admin");
+  await bob.page.getByLabel("Write a message").waitFor();
+  await expect.poll(() => changes(carol)).toContainEqual("Alice made Bob an admin");
+  await member(bob, "Carol").getByRole("button", { name: "What to do with Carol" }).waitFor();
+  expect(await member(bob, "Alice").getByRole("button").count()).toBe(0);
+  await act(alice, "Bob", "Make member");
+  await bob.page.getByText("Only admins write here.").waitFor();
+  await act(alice, "Bob", "Hand over", true);
+  await member(alice, "Bob").getByText("Owner").waitFor();
+  await member(alice, "Alice").getByText("Admin").waitFor();
+  await page.getByRole("button", { name: "Leave group" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Leave group" }).click();
+  await page.getByText("No conversations yet").waitFor();
+  await expect.poll(() => changes(carol)).toContainEqual("Alice left");
+  await details(bob).getByRole("button", { name: "Delete group" }).click();
+  await bob.page.getByRole("dialog").getByRole("button", { name: "Delete group" }).click();
+  await bob.page.getByText("No conversations yet").waitFor();
+  await ended(carol);
+});
+
+test("a message that the role does not allow any more is refused, and says why", async () => {
+  const [alice, bob] = await threeInAGroup();
+  await bob.context.setOffline(true);
+  await bob.say("may I?");
+  await openDetails(alice);
+  await alice.page.getByRole("checkbox", { name: "Send messages" }).uncheck();
+  await expect.poll(() => changes(alice)).toContainEqual("You changed the group");
+  await bob.context.setOffline(false);
+  await bob.page.getByText("Not sent: Your role in this group does not allow this.").waitFor();
+  await alice.page.getByRole("checkbox", { name: "Send messages" }).check();
+  await bob.page.getByRole("button", { name: "Send again" }).click();
+  await alice.message("may I?").waitFor();
+});
+
+test("who cannot be added is named", async () => {
+  const [alice, bob] = (await withFriends("Bob", "Carol")) as [Person, Person];
   const { page } = alice;
   await page.getByRole("link", { name: "Chats" }).click();
   await page.getByRole("button", { name: "New group" }).click();
@@ -29,119 +217,139 @@ async function threeInAGroup(): Promise<[Person, Person, Person]> {
   await dialog.getByLabel("Name of the group").fill("Trains");
   await dialog.getByLabel("Bob").check();
   await dialog.getByLabel("Carol").check();
+  await call(bob, "FriendService/RemoveFriend", { userId: alice.id });
+  await dialog.getByLabel("Bob").waitFor({ state: "detached" });
   await dialog.getByRole("button", { name: "Create" }).click();
-  await page.getByLabel("Write a message").waitFor();
-  await bob.openFirst();
-  await carol.openFirst();
-  return [alice, bob, carol];
-}
+  await dialog.getByText("Could not be added: Bob.").waitFor();
+  await dialog.getByRole("button", { name: "To the group" }).click();
+  await page.getByRole("heading", { level: 1, name: "Trains 2 members" }).waitFor();
+});
 
-function member(page: Page, name: string) {
-  return page.locator(".member", { hasText: name });
-}
-
-test("three people talk in a group, and see how it changes", async () => {
-  const [alice, bob, carol] = await threeInAGroup();
-  await expect
-    .poll(() => bob.page.getByRole("heading", { level: 1, name: "Trains" }).textContent())
-    .toContain("3 members");
-  await carol.page.getByText(/Alice.* made the group/u).waitFor();
-  await alice.say("Who comes along?");
-  for (const { page } of [bob, carol]) {
-    await page.locator(".message", { hasText: "Who comes along?" }).getByText("Alice").waitFor();
+test("among many friends one may search", async () => {
+  const [alice] = (await withFriends("Bob")) as [Person];
+  const { page } = alice;
+  for (let number = 1; number <= 8; number += 1) {
+    const friend = newName(`friend${number}`);
+    await call(alice, "FriendService/RequestFriend", { userId: friend });
+    await callAs(friend, "FriendService/RespondToFriendRequest", {
+      userId: alice.id,
+      answer: "FRIEND_REQUEST_ANSWER_ACCEPT",
+    });
   }
-  await bob.say("I do");
-  await carol.message("I do").waitFor();
-  await alice.page.getByRole("button", { name: "Details" }).click();
-  await alice.page.getByLabel("Name of the group").fill("Boats");
-  await alice.page.getByRole("button", { name: "Save" }).click();
-  await bob.page.getByRole("heading", { level: 1, name: "Boats" }).waitFor();
-  await bob.page.getByText(/Alice.* named the group .*Boats/u).waitFor();
-  // It is there after a reload, at its place.
+  await page.getByRole("link", { name: "Chats" }).click();
+  await page.getByRole("button", { name: "New group" }).click();
+  const dialog = page.getByRole("dialog");
+  await expect.poll(() => dialog.getByRole("checkbox").count()).toBe(9);
+  await dialog.getByLabel("Search").fill("bo");
+  await expect.poll(() => dialog.getByRole("checkbox").count()).toBe(1);
+  await dialog.getByLabel("Bob").check();
+  await dialog.getByLabel("Search").fill("nobody at all");
+  await dialog.getByText("Nobody of that name.").waitFor();
+});
+
+test("what happens at the end of a long talk is seen, and stands where it was after a reload", async () => {
+  const [alice, bob, carol] = await threeInAGroup();
+  await talk([alice, bob, carol], 60);
+  await bob.message("message 60 of 60").waitFor();
+  await openDetails(alice);
+  await act(alice, "Carol", "Make admin");
+  const line = bob.page.locator(".change", { hasText: /made .*Carol.* an admin/u });
+  await line.waitFor();
+  await expect.poll(() => isInView(line)).toBe(true);
+  await talk([alice, bob], 3);
+  await bob.message("message 3 of 3").waitFor();
   await bob.page.reload();
-  await bob.page.getByText(/Alice.* named the group .*Boats/u).waitFor();
-  expect(await bob.texts()).toEqual(["Who comes along?", "I do"]);
+  await line.waitFor();
+  await bob.message("message 3 of 3").waitFor();
+  const said = await bob.page.getByRole("log").locator(".text, .change").allTextContents();
+  expect(said.slice(-5).map((text) => text.replaceAll(/[\u2068\u2069]/gu, "").slice(0, 10))).toEqual([
+    "message 60",
+    "Alice made",
+    "message 1 ",
+    "message 2 ",
+    "message 3 ",
+  ]);
 });
 
-test("who is removed sees nothing any more, and who comes back sees what is new", async () => {
-  const [alice, bob, carol] = await threeInAGroup();
-  await alice.say("before");
-  await bob.message("before").waitFor();
-  const { page } = alice;
-  await page.getByRole("button", { name: "Details" }).click();
-  await member(page, "Bob").getByRole("button", { name: "Remove" }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
-  await bob.page.getByText("This conversation is not there, or it is not yours.").waitFor();
-  await bob.page.getByRole("link", { name: "Back to the chats" }).click();
-  expect(await bob.page.locator(".line").count()).toBe(0);
-  await carol.page.getByText(/Alice.* removed .*Bob/u).waitFor();
-  await alice.say("while Bob was away");
-  await page.getByRole("button", { name: "Add members" }).click();
-  await page.getByRole("dialog").getByLabel("Bob").check();
-  await page.getByRole("dialog").getByRole("button", { name: "Add" }).click();
-  await bob.openFirst();
-  await bob.page.getByText(/Alice.* added .*You|Alice.* added You/u).waitFor();
-  await carol.say("welcome back");
-  await bob.message("welcome back").waitFor();
-  expect(await bob.texts()).toEqual(["welcome back"]);
-});
+/** Whether something is within what its list shows. */
+function isInView(locator: Locator): Promise<boolean> {
+  return locator.evaluate((element) => {
+    const [inside, around] = [element, element.closest(".scroller") as Element].map((it) => it.getBoundingClientRect());
+    return inside !== undefined && around !== undefined && inside.top >= around.top && inside.bottom <= around.bottom;
+  });
+}
 
-test("roles and settings decide who may do what", async () => {
-  const [alice, bob, carol] = await threeInAGroup();
+test("a group can be made and looked after by keyboard", async () => {
+  const [alice] = (await withFriends("Bob")) as [Person];
   const { page } = alice;
-  await page.getByRole("button", { name: "Details" }).click();
-  await page.getByLabel("Send messages").uncheck();
-  await bob.page.getByText("Only admins write here.").waitFor();
-  await member(page, "Bob").getByRole("button", { name: "Make admin" }).click();
-  await bob.page.getByLabel("Write a message").waitFor();
-  await carol.page.getByText(/Alice.* made .*Bob.* an admin/u).waitFor();
-  await bob.page.getByRole("button", { name: "Details" }).click();
-  await member(bob.page, "Carol").getByRole("button", { name: "Remove" }).waitFor();
-  expect(await member(bob.page, "Alice").getByRole("button").count()).toBe(0);
-  await carol.page.getByRole("button", { name: "Details" }).click();
-  expect(await carol.page.locator(".member-actions").count()).toBe(0);
-  await member(page, "Bob").getByRole("button", { name: "Hand over" }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "Hand over" }).click();
-  await member(page, "Bob").getByText("Owner").waitFor();
-  await page.getByRole("button", { name: "Leave group" }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "Leave group" }).click();
-  await page.getByText("No conversations yet").waitFor();
-  await carol.page.getByText(/Alice.* left/u).waitFor();
-  await bob.page.getByRole("button", { name: "Delete group" }).click();
-  await bob.page.getByRole("dialog").getByRole("button", { name: "Delete group" }).click();
-  await carol.page.getByText("This conversation is not there, or it is not yours.").waitFor();
+  await page.getByRole("link", { name: "Chats" }).click();
+  await page.getByRole("button", { name: "New group" }).focus();
+  await page.keyboard.press("Enter");
+  await page.keyboard.type("By keyboard");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Space");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { level: 1, name: "By keyboard 2 members" }).waitFor();
+  await page.getByRole("button", { name: "Details" }).focus();
+  await page.keyboard.press("Enter");
+  await details(alice).waitFor();
+  await member(alice, "Bob").getByRole("button").focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog", { name: "Bob" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog", { name: "Bob" }).waitFor();
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await member(alice, "Bob").getByText("Admin").waitFor();
+  await page.keyboard.press("Escape");
+  await details(alice).waitFor({ state: "detached" });
+  expect(await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("Details");
 });
 
 test("a group's screens are accessible, light and dark, on a phone and from right to left", async () => {
-  const [alice] = await threeInAGroup();
+  const [alice, bob] = await threeInAGroup();
   const { page } = alice;
   await alice.say("Hello all");
   await alice.message("Hello all").waitFor();
-  await page.getByRole("button", { name: "Details" }).click();
-  await member(page, "Bob").waitFor();
-  const check = async (what: string) => {
-    const { violations } = await new AxeBuilder({ page }).setLegacyMode().analyze();
+  await openDetails(alice);
+  const check = async (what: string, of = page) => {
+    const { violations } = await new AxeBuilder({ page: of }).setLegacyMode().analyze();
     const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(" ")).join(", ")}`);
     expect(found, what).toEqual([]);
   };
+  const dialogs = [
+    ["Edit", () => details(alice).getByRole("button", { name: "Edit" })],
+    ["Add members", () => details(alice).getByRole("button", { name: "Add members" })],
+    ["a member", () => member(alice, "Bob").getByRole("button")],
+    ["Delete group", () => details(alice).getByRole("button", { name: "Delete group" })],
+  ] as const;
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme });
-    await check(colorScheme);
+    for (const width of [1100, 390]) {
+      await page.setViewportSize({ width, height: 780 });
+      await check(`details, ${colorScheme}, ${width}`);
+    }
+    await page.setViewportSize({ width: 1100, height: 720 });
+    for (const [what, button] of dialogs) {
+      await button().click();
+      await check(`${what}, ${colorScheme}`);
+      await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+    }
+    await page.getByRole("button", { name: "New group" }).click();
+    await check(`a new group, ${colorScheme}`);
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
   }
-  await page.getByRole("button", { name: "Add members" }).click();
-  await check("adding members");
-  await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
-  await page.setViewportSize({ width: 390, height: 780 });
-  await check("phone");
-  await page.setViewportSize({ width: 1100, height: 720 });
-  await page.getByRole("link", { name: "Chats" }).click();
-  await page.getByRole("button", { name: "New group" }).click();
-  await check("a new group");
-  await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
   await page.getByRole("link", { name: "Settings" }).click();
   await page.getByLabel("Language").selectOption("ar");
   await page.goBack();
-  await page.locator(".line").first().click();
   await page.getByText("هنا تبدأ المجموعة.").waitFor();
   await check("Arabic");
+  await page.getByRole("button", { name: "خيارات Bob" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "إخراج" }).click();
+  await check("Arabic, a question");
+  await page.getByRole("dialog").getByRole("button", { name: "إخراج" }).click();
+  await ended(bob);
+  await check("a group that has ended", bob.page);
 });

@@ -133,7 +133,7 @@ function Screens() {
           {(route.kind === "chats" || isInside) && <Chats openId={isInside ? route.id : undefined} />}
         </section>
         <section className="main" aria-label={texts.conversation}>
-          {isInside ? <ConversationScreen key={route.id} id={route.id} messageId={route.messageId} /> : <Nothing />}
+          {isInside ? <ConversationScreen key={route.id} {...route} /> : <Nothing />}
         </section>
       </main>
       <Welcome />

@@ -14,6 +14,8 @@ import type { Config } from "./config.ts";
 export interface Session {
   readonly userId: string;
   readonly refreshToken: string | undefined;
+  /** When the person signed in, in milliseconds since 1970. */
+  readonly since: number;
 }
 
 interface PendingSignIn {
@@ -27,7 +29,9 @@ type Word =
   | { readonly kind: "who" }
   | { readonly kind: "session"; readonly session: Session }
   | { readonly kind: "refreshed"; readonly session: Session; readonly access: Access }
-  | { readonly kind: "signedOut"; readonly userId: string };
+  | { readonly kind: "signedOut"; readonly userId: string }
+  /** By a tab that has heard so, after all that it had said of its session. */
+  | { readonly kind: "gone"; readonly userId: string };
 
 /** An access token, and when it ends, in milliseconds since 1970. */
 interface Access {
@@ -37,6 +41,8 @@ interface Access {
 
 const SESSION = "chat-session";
 const PENDING = "chat-signing-in";
+/** When each person last signed out here: a tab that was elsewhere, or asleep, did not hear of it. */
+const ENDS = "chat-signed-out";
 /** A token that ends within this time is not used any more, in milliseconds. */
 const MARGIN = 30_000;
 /** How long the provider may take to answer, in milliseconds. */
@@ -67,11 +73,10 @@ export class Auth {
     this.#client = { client_id: config.clientId };
     // Of this machine's own issuer alone.
     this.#isLocal = ["localhost", "127.0.0.1", "[::1]"].includes(new URL(config.issuer).hostname);
-    const kept = sessionStorage.getItem(SESSION);
-    this.#session = kept ? (JSON.parse(kept) as Session) : undefined;
+    this.#session = keptSession();
     this.#channel.onmessage = ({ data }: MessageEvent<Word>) => this.#hear(data);
     if (!this.#session) {
-      this.#channel.postMessage({ kind: "who" } satisfies Word);
+      this.#askWho();
     }
   }
 
@@ -159,7 +164,7 @@ export class Auth {
     const claims = oauth.getValidatedIdTokenClaims(tokens);
     this.#forget();
     this.#access = accessOf(tokens);
-    this.#keep({ userId: claims?.sub ?? "", refreshToken: tokens.refresh_token });
+    this.#keep({ userId: claims?.sub ?? "", refreshToken: tokens.refresh_token, since: Date.now() });
     // A place within the app, and nothing that only looks like one.
     return /^\/(?!\/)/u.test(returnTo) ? returnTo : "/";
   }
@@ -185,11 +190,18 @@ export class Auth {
     const session = this.#session;
     this.#forget();
     if (session) {
+      localStorage.setItem(ENDS, JSON.stringify({ ...ends(), [session.userId]: Date.now() }));
       this.#channel.postMessage({ kind: "signedOut", userId: session.userId } satisfies Word);
-      this.#revoke(session).catch(() => {
-        // It ends by itself.
-      });
+      this.#revoke(session.refreshToken);
     }
+    // Whom this tab had heard of before may be who has just gone, or somebody whose tab is closed.
+    this.#others.clear();
+    this.#othersChanged();
+    this.#askWho();
+  }
+
+  #askWho(): void {
+    this.#channel.postMessage({ kind: "who" } satisfies Word);
   }
 
   #forget(): void {
@@ -228,6 +240,10 @@ export class Auth {
       );
       try {
         const tokens = await oauth.processRefreshTokenResponse(server, this.#client, response);
+        if (era !== this.#era) {
+          // The one that was revoked at the sign-out is the one before.
+          this.#revoke(tokens.refresh_token);
+        }
         this.#expect(era);
         const access = accessOf(tokens);
         const renewed = { ...session, refreshToken: tokens.refresh_token ?? refreshToken };
@@ -252,10 +268,15 @@ export class Auth {
     }
   }
 
-  async #revoke({ refreshToken }: Session): Promise<void> {
-    const server = await this.#discover();
-    if (refreshToken && server.revocation_endpoint) {
-      await oauth.revocationRequest(server, this.#client, oauth.None(), refreshToken, this.#options);
+  /** Ends a refresh token at the provider, if it can do that; else it ends by itself. */
+  async #revoke(refreshToken: string | undefined): Promise<void> {
+    try {
+      const server = await this.#discover();
+      if (refreshToken && server.revocation_endpoint) {
+        await oauth.revocationRequest(server, this.#client, oauth.None(), refreshToken, this.#options);
+      }
+    } catch {
+      // Without a network, such as this.
     }
   }
 
@@ -288,7 +309,16 @@ export class Auth {
         this.#othersChanged();
         if (word.userId === this.#session?.userId) {
           this.#forget();
+          this.#channel.postMessage({ kind: "gone", userId: word.userId } satisfies Word);
           this.#signedOutElsewhere();
+        }
+        break;
+      case "gone":
+        // What this one had answered may have come after the word of the sign-out.
+        this.#others.delete(word.userId);
+        this.#othersChanged();
+        if (!this.#session) {
+          this.#askWho();
         }
         break;
     }
@@ -306,6 +336,21 @@ export class Auth {
     });
     return this.#server;
   }
+}
+
+function ends(): Readonly<Record<string, number>> {
+  return JSON.parse(localStorage.getItem(ENDS) ?? "{}");
+}
+
+/** What the tab has kept, unless that ended meanwhile. */
+function keptSession(): Session | undefined {
+  const kept = sessionStorage.getItem(SESSION);
+  const session = kept ? (JSON.parse(kept) as Session) : undefined;
+  if (session && (session.since ?? 0) <= (ends()[session.userId] ?? -1)) {
+    sessionStorage.removeItem(SESSION);
+    return undefined;
+  }
+  return session;
 }
 
 function accessOf(tokens: oauth.TokenEndpointResponse): Access {

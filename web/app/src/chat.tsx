@@ -40,13 +40,17 @@ export function otherOf(conversation: ConversationState, userId: string): string
 
 /** What went wrong, for the person. */
 function explain(cause: unknown, texts: Texts): string {
-  const { errors } = texts;
+  const { errors, fields } = texts;
   const error = cause instanceof ChatError ? cause : undefined;
   if (error?.reason && error.reason in errors) {
     return errors[error.reason as keyof typeof errors];
   }
   if (error?.violations[0]) {
-    return error.violations.map(({ description }) => description).join(" ");
+    // What the service says of a field is in English, and for programmers.
+    const told = error.violations.map(({ field }) =>
+      field in fields ? fields[field as keyof typeof fields] : errors.other,
+    );
+    return [...new Set(told)].join(" ");
   }
   return error?.isTransient ? errors.unavailable : errors.other;
 }

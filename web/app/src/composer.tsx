@@ -9,12 +9,29 @@ import { IconButton, Name } from "./parts.tsx";
 /** Characters of a message, at most, as the service counts them. */
 const TEXT_MAX = 4_000;
 
-/** What was begun and not sent, by user and conversation, for the life of the page. */
-const drafts = new Map<string, string>();
+/** What was begun and not sent is kept on the device, under this and the user and conversation. */
+const DRAFTS = "chat-draft:";
 
-/** Leaves nothing of them to whoever comes next. */
-export function forgetDrafts(): void {
-  drafts.clear();
+function keepDraft(draft: string, text: string): void {
+  try {
+    if (text) {
+      localStorage.setItem(draft, text);
+    } else {
+      localStorage.removeItem(draft);
+    }
+  } catch {
+    // A device that is full keeps no more.
+  }
+}
+
+/** Leaves nothing of what this person began to whoever comes next. */
+export function forgetDrafts(userId: string): void {
+  for (const key of Object.keys(localStorage)) {
+    // Of user ids, one may begin as another one does.
+    if (key.slice(0, key.lastIndexOf("/")) === `${DRAFTS}${userId}`) {
+      localStorage.removeItem(key);
+    }
+  }
 }
 
 export function Composer({
@@ -32,15 +49,16 @@ export function Composer({
 }) {
   const { texts, number } = useI18n();
   const { client, userId } = useChat();
-  const draft = `${userId}/${conversationId}`;
-  const [text, setText] = useState(drafts.get(draft) ?? "");
+  const draft = `${DRAFTS}${userId}/${conversationId}`;
+  const [text, setText] = useState(() => localStorage.getItem(draft) ?? "");
   const input = useRef<HTMLTextAreaElement>(null);
   const excess = [...text].length - TEXT_MAX;
   const canSend = text.trim() !== "" && excess <= 0;
 
-  useEffect(() => {
-    drafts.set(draft, text);
-  }, [draft, text]);
+  const write = (written: string) => {
+    setText(written);
+    keepDraft(draft, written);
+  };
   useEffect(() => {
     // On a screen that one touches, the keyboard would cover what was said.
     if (replyTo || matchMedia("(hover: hover)").matches) {
@@ -59,8 +77,11 @@ export function Composer({
     const sent = replyTo
       ? client.reply(conversationId, replyTo.messageId, written)
       : client.send(conversationId, written);
-    // It is in the list at once; whatever becomes of it is shown there.
-    sent.catch(() => setText(written));
+    // It is in the list at once; whatever becomes of it is shown there. Until it is kept there, it is kept here.
+    sent.then(
+      () => localStorage.getItem(draft) === written && keepDraft(draft, ""),
+      () => write(written),
+    );
   };
   const keys = (event: KeyboardEvent) => {
     // While a word is being put together, Enter ends the word.
@@ -95,7 +116,7 @@ export function Composer({
         <textarea
           ref={input}
           value={text}
-          onChange={(event) => setText(event.target.value)}
+          onChange={(event) => write(event.target.value)}
           onKeyDown={keys}
           rows={1}
           dir="auto"

@@ -1,37 +1,37 @@
 /** One conversation: what was said, and what is to be. */
 
-import { ChatError, type ConversationState, type GroupChange, type History, type Message } from "chat-client";
+import { ChatError, type ConversationState, type History, type Message } from "chat-client";
 import { useStore } from "chat-client/react";
-import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
+import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { useAnnounce } from "./announcer.tsx";
 import { otherOf, useChat, useName } from "./chat.tsx";
 import { Composer } from "./composer.tsx";
 import { GroupAvatar, GroupDetails, may } from "./group.tsx";
+import { sentence } from "./group-change.tsx";
 import { useI18n } from "./i18n.tsx";
 import { MessageList, type Shown } from "./message-list.tsx";
 import { Avatar, Empty, Icon, IconButton, Link, Name, Waiting } from "./parts.tsx";
 import { RemoveFriend } from "./people.tsx";
+import { go, type Route } from "./router.ts";
 
-/** A part of the history that is read, not followed, tells what was said alone. */
-const NO_CHANGES: readonly GroupChange[] = [];
-
-/** How long a conversation may be unknown before that is said, in milliseconds. */
-const UNKNOWN_FOR = 4_000;
-
-export function ConversationScreen({ id, messageId }: { id: string; messageId: string | undefined }) {
+export function ConversationScreen({ id, messageId, hasDetails = false }: Route & { kind: "conversation" }) {
   const { texts } = useI18n();
   const { client, userId } = useChat();
   const messages = useStore(client.messages(id));
   const { conversation } = messages;
-  const { isStale } = useStore(client.status);
-  const [isLate, setIsLate] = useState(false);
-  useEffect(() => {
-    const timer = setTimeout(() => setIsLate(true), UNKNOWN_FOR);
-    return () => clearTimeout(timer);
-  }, []);
+  const isMissing = useMissing(id, conversation !== undefined);
+  // What it was called while it was there.
+  const [lastGroup, setLastGroup] = useState<string>();
+  const name = conversation?.group?.name;
+  if (name !== undefined && name !== lastGroup) {
+    setLastGroup(name);
+  }
   const isReaching = useUnread(id, conversation);
   if (!conversation) {
-    return isLate && !isStale ? (
+    if (lastGroup !== undefined) {
+      return <Ended name={lastGroup} />;
+    }
+    return isMissing ? (
       <Empty title={texts.notMember}>
         <Link className="button" to={{ kind: "chats" }}>
           {texts.backToChats}
@@ -45,7 +45,54 @@ export function ConversationScreen({ id, messageId }: { id: string; messageId: s
     return <Waiting rows={6} />;
   }
   const other = otherOf(conversation, userId);
-  return <Open conversation={conversation} outgoing={messages.outgoing} other={other} messageId={messageId} />;
+  return (
+    <Open
+      conversation={conversation}
+      outgoing={messages.outgoing}
+      other={other}
+      messageId={messageId}
+      hasDetails={hasDetails}
+    />
+  );
+}
+
+/** Whether the service says that a conversation that is not known here is not the person's. */
+function useMissing(id: string, isKnown: boolean): boolean {
+  const { client } = useChat();
+  const { connection } = useStore(client.status);
+  const [isMissing, setIsMissing] = useState(false);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another connection is a reason to ask again
+  useEffect(() => {
+    setIsMissing(false);
+    if (isKnown) {
+      return;
+    }
+    let isOver = false;
+    // One that is the person's is known as soon as it is synced.
+    client.getConversation(id).catch((cause) => {
+      const isRefused = cause instanceof ChatError && ["NotFound", "InvalidArgument"].includes(cause.code);
+      setIsMissing(isRefused && !isOver);
+    });
+    return () => {
+      isOver = true;
+    };
+  }, [client, id, isKnown, connection]);
+  return isMissing;
+}
+
+/** A group that the person was looking at, and is not in any more. */
+function Ended({ name }: { name: string }) {
+  const { texts } = useI18n();
+  const announce = useAnnounce();
+  const title = texts.groupEnded(name);
+  useEffect(() => announce(title), [announce, title]);
+  return (
+    <Empty title={title} text={texts.groupEndedText}>
+      <Link className="button" to={{ kind: "chats" }}>
+        {texts.backToChats}
+      </Link>
+    </Empty>
+  );
 }
 
 function Open({
@@ -53,11 +100,13 @@ function Open({
   outgoing,
   other,
   messageId,
+  hasDetails,
 }: {
   conversation: ConversationState;
   outgoing: Shown["outgoing"];
   other: string;
   messageId: string | undefined;
+  hasDetails: boolean;
 }) {
   const { texts, number } = useI18n();
   const { client } = useChat();
@@ -66,8 +115,9 @@ function Open({
   const otherName = useName(other);
   const name = group?.name ?? otherName;
   const [replyTo, setReplyTo] = useState<Message>();
-  const [areDetailsOpen, setAreDetailsOpen] = useState(false);
-  const { part, target, missing, leave, jump } = useJumps(conversation, messageId);
+  const details: Route = { kind: "conversation", id, hasDetails: true };
+  const closeDetails = () => go({ kind: "conversation", id }, { isReplaced: true });
+  const { part, target, missing, hasLeft, leave, jump } = useJumps(conversation, messageId);
   const history = useSyncExternalStore(part?.subscribe ?? nothing, () => part?.getSnapshot());
   useAnnouncements(conversation);
   const isFriend = useStore(client.friends()).some((friend) => friend.userId === other && friend.state === "accepted");
@@ -81,7 +131,7 @@ function Open({
         hasOlder: history?.hasOlder ?? false,
         hasNewer: history?.hasNewer ?? false,
         isLoaded: history !== undefined,
-        changes: NO_CHANGES,
+        changes: history?.changes ?? [],
       }
     : {
         messages: conversation.messages,
@@ -104,16 +154,20 @@ function Open({
         <Link className="icon-button only-phone" to={{ kind: "chats" }} label={texts.back}>
           <Icon name="back" />
         </Link>
-        {group ? <GroupAvatar id={id} group={group} /> : <Avatar userId={other} />}
-        <h1 className="header-name">
-          {group ? <bdi className="name">{group.name}</bdi> : <Name userId={other} />}
-          {group && <span className="header-count">{texts.members(number.format(group.memberCount))}</span>}
-        </h1>
+        <Link className="header-link" to={details}>
+          {group ? <GroupAvatar id={id} group={group} /> : <Avatar userId={other} />}
+          <h1 className="header-name">
+            {group ? <bdi className="name">{group.name}</bdi> : <Name userId={other} />}
+            {group && (
+              <span className="header-count">{texts.members(group.memberCount, number.format(group.memberCount))}</span>
+            )}
+          </h1>
+        </Link>
         <IconButton
           icon="info"
           label={texts.details}
-          aria-expanded={areDetailsOpen}
-          onClick={() => setAreDetailsOpen(!areDetailsOpen)}
+          aria-expanded={hasDetails}
+          onClick={() => (hasDetails ? closeDetails() : go(details))}
         />
       </header>
       {part && (
@@ -136,6 +190,7 @@ function Open({
           other={other}
           shown={shown}
           target={target}
+          isReturn={hasLeft}
           loadOlder={loadOlder}
           loadNewer={loadNewer}
           onReply={setReplyTo}
@@ -158,14 +213,7 @@ function Open({
       ) : (
         <p className="cannot-write">{group ? texts.mayNotSend : texts.cannotSend}</p>
       )}
-      {areDetailsOpen && (
-        <Details
-          conversation={conversation}
-          other={other}
-          isFriend={isFriend}
-          onClose={() => setAreDetailsOpen(false)}
-        />
-      )}
+      {hasDetails && <Details conversation={conversation} other={other} isFriend={isFriend} onClose={closeDetails} />}
     </div>
   );
 }
@@ -217,11 +265,13 @@ function useJumps(conversation: ConversationState, messageId: string | undefined
   const [part, setPart] = useState<History>();
   const [target, setTarget] = useState<Target>();
   const [missing, setMissing] = useState(false);
+  const [hasLeft, setHasLeft] = useState(false);
   const { isLoaded } = conversation;
   const leave = useCallback(() => {
     setPart(undefined);
     setTarget(undefined);
     setMissing(false);
+    setHasLeft(true);
   }, []);
   const jump = useCallback(
     async (wanted: string, seq?: number) => {
@@ -251,25 +301,38 @@ function useJumps(conversation: ConversationState, messageId: string | undefined
       jump(messageId);
     }
   }, [messageId, isLoaded, linked, jump]);
-  return { part, target, missing, leave, jump };
+  return { part, target, missing, hasLeft, leave, jump };
 }
 
-/** Says what others say to who does not see it. */
-function useAnnouncements(conversation: ConversationState): void {
-  const { texts } = useI18n();
-  const { client } = useChat();
+/** Says what others say, and how the group changes, to who does not see it. */
+function useAnnouncements({ conversationId, isLoaded, changes }: ConversationState): void {
+  const i18n = useI18n();
+  const { texts } = i18n;
+  const { client, userId } = useChat();
   const announce = useAnnounce();
-  const id = conversation.conversationId;
+  const nameOf = useCallback((id: string) => client.profile(id).getSnapshot()?.displayName ?? id, [client]);
   useEffect(
     () =>
       client.onMessage((message) => {
-        if (message.conversationId === id) {
-          const name = client.profile(message.senderId).getSnapshot()?.displayName ?? message.senderId;
-          announce(texts.said(name, message.excerpt));
+        if (message.conversationId === conversationId) {
+          announce(texts.said(nameOf(message.senderId), message.excerpt));
         }
       }),
-    [client, id, announce, texts],
+    [client, conversationId, announce, texts, nameOf],
   );
+  const newest = changes.at(-1);
+  const told = useRef<number>(undefined);
+  useEffect(() => {
+    if (!isLoaded) {
+      return;
+    }
+    const before = told.current;
+    told.current = newest?.revision ?? 0;
+    // What had happened before is there to be read.
+    if (newest && before !== undefined && newest.revision > before) {
+      announce(sentence(newest, i18n, userId, nameOf));
+    }
+  }, [isLoaded, newest, announce, i18n, userId, nameOf]);
 }
 
 function Details({
@@ -285,8 +348,28 @@ function Details({
 }) {
   const { texts } = useI18n();
   const { group } = conversation;
+  const aside = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const before = document.activeElement;
+    aside.current?.focus();
+    return () => {
+      if (before instanceof HTMLElement) {
+        before.focus();
+      }
+    };
+  }, []);
+  useEffect(() => {
+    // Wherever the focus is, but in a question that is asked above it, and where Escape means something else.
+    const keys = ({ key, target, defaultPrevented, isComposing }: globalThis.KeyboardEvent) => {
+      if (key === "Escape" && !defaultPrevented && !isComposing && !(target as Element).closest("dialog")) {
+        onClose();
+      }
+    };
+    document.addEventListener("keydown", keys);
+    return () => document.removeEventListener("keydown", keys);
+  }, [onClose]);
   return (
-    <aside className="details" aria-label={texts.details}>
+    <aside ref={aside} className="details" aria-label={texts.details} tabIndex={-1}>
       <IconButton icon="close" label={texts.close} onClick={onClose} />
       {group ? (
         <GroupDetails conversation={conversation} group={group} />

@@ -1,12 +1,12 @@
 /** Groups: making one, and who may do what in it. */
 
-import type { ConversationState, Group, GroupPermission, GroupRole } from "chat-client";
+import type { ConversationState, Group, GroupAdded, GroupPermission, GroupRole, GroupSettings } from "chat-client";
 import { useStore } from "chat-client/react";
-import { useId, useState } from "react";
+import { useState } from "react";
 import { useAction, useChat, useName } from "./chat.tsx";
 import { useI18n } from "./i18n.tsx";
 import { useNames } from "./names.ts";
-import { Avatar, Confirm, Dialog, Fault, Name, Picture } from "./parts.tsx";
+import { Avatar, Confirm, Dialog, Fault, IconButton, Name, Picture, PictureField } from "./parts.tsx";
 import { go } from "./router.ts";
 
 const NAME_MAX = 100;
@@ -25,64 +25,93 @@ export function may({ role, settings }: Group, permission: GroupPermission): boo
 
 /** The first letter of a group's name, or its picture. */
 export function GroupAvatar({ id, group, isLarge = false }: { id: string; group: Group; isLarge?: boolean }) {
-  return <Picture id={id} name={group.name} url={group.avatarUrl} isLarge={isLarge} />;
+  return <Picture id={id} name={group.name} url={group.avatarUrl} isLarge={isLarge} isGroup />;
 }
 
-/** Friends to pick from. */
-function Pick({
-  userIds,
-  picked,
-  onPick,
-}: {
-  userIds: readonly string[];
-  picked: ReadonlySet<string>;
-  onPick: (picked: ReadonlySet<string>) => void;
-}) {
-  return (
-    <ul className="list pick">
-      {userIds.map((userId) => (
-        <li key={userId}>
-          <label className="person">
-            <input
-              type="checkbox"
-              checked={picked.has(userId)}
-              onChange={({ target }) => {
-                const next = new Set(picked);
-                next[target.checked ? "add" : "delete"](userId);
-                onPick(next);
-              }}
-            />
-            <Avatar userId={userId} />
-            <Name userId={userId} />
-          </label>
-        </li>
-      ))}
-    </ul>
-  );
-}
+/** Members of a group, at most. */
+const MEMBERS_MAX = 100;
+/** From so many on, one may search among them. */
+const SEARCHED_FROM = 8;
 
 function useFriendIds(): readonly string[] {
   const friends = useStore(useChat().client.friends());
   return friends.filter((friend) => friend.state === "accepted").map((friend) => friend.userId);
 }
 
+/** Friends to pick from, so many at most. */
+function Pick({
+  label,
+  userIds,
+  picked,
+  pickedMax,
+  onPick,
+}: {
+  label: string;
+  userIds: readonly string[];
+  picked: ReadonlySet<string>;
+  pickedMax: number;
+  onPick: (picked: ReadonlySet<string>) => void;
+}) {
+  const { texts } = useI18n();
+  const [wanted, setWanted] = useState("");
+  const nameOf = useNames(userIds);
+  const search = wanted.trim().toLowerCase();
+  const found = userIds.filter((userId) => nameOf(userId).toLowerCase().includes(search) || userId === wanted.trim());
+  const isFull = picked.size >= pickedMax;
+  return (
+    <fieldset className="pick">
+      <legend>{label}</legend>
+      {userIds.length >= SEARCHED_FROM && (
+        <input
+          type="search"
+          value={wanted}
+          onChange={({ target }) => setWanted(target.value)}
+          aria-label={texts.search}
+          placeholder={texts.search}
+          dir="auto"
+        />
+      )}
+      <ul>
+        {found.map((userId) => (
+          <li key={userId}>
+            <label className="person">
+              <input
+                type="checkbox"
+                checked={picked.has(userId)}
+                disabled={isFull && !picked.has(userId)}
+                onChange={({ target }) => {
+                  const next = new Set(picked);
+                  next[target.checked ? "add" : "delete"](userId);
+                  onPick(next);
+                }}
+              />
+              <Avatar userId={userId} />
+              <Name userId={userId} />
+            </label>
+          </li>
+        ))}
+      </ul>
+      <p className="quiet" role="status">
+        {found.length === 0 && texts.nobodyFound}
+        {isFull && texts.errors.GROUP_FULL}
+      </p>
+    </fieldset>
+  );
+}
+
+/** Who could not be added, by name. */
+function NotAdded({ userIds }: { userIds: readonly string[] }) {
+  const { texts, list } = useI18n();
+  const nameOf = useNames(userIds);
+  return <Fault text={texts.notAdded(list.format(userIds.map(nameOf)))} />;
+}
+
 /** A button that makes a group of friends. */
 export function NewGroup() {
   const { texts } = useI18n();
-  const { client } = useChat();
-  const friendIds = useFriendIds();
+  const hasFriends = useFriendIds().length > 0;
   const [isOpen, setIsOpen] = useState(false);
-  const [name, setName] = useState("");
-  const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
-  const id = useId();
-  const { run, isBusy, error } = useAction(async () => {
-    const { conversationId } = await client.createGroup([...picked], { name });
-    setIsOpen(false);
-    setName("");
-    setPicked(new Set());
-    go({ kind: "conversation", id: conversationId, messageId: undefined });
-  });
-  if (friendIds.length === 0) {
+  if (!hasFriends) {
     return undefined;
   }
   return (
@@ -90,45 +119,113 @@ export function NewGroup() {
       <button type="button" className="button" onClick={() => setIsOpen(true)}>
         {texts.newGroup}
       </button>
-      {isOpen && (
-        <Dialog title={texts.newGroup} onClose={() => setIsOpen(false)}>
-          <form
-            className="profile-form"
-            onSubmit={(event) => {
-              event.preventDefault();
-              run();
-            }}
-          >
-            <label htmlFor={id}>{texts.groupName}</label>
-            <input
-              id={id}
-              value={name}
-              onChange={({ target }) => setName(target.value)}
-              maxLength={NAME_MAX}
-              dir="auto"
-              required
-            />
-            <p>{texts.newGroupText}</p>
-            <Pick userIds={friendIds} picked={picked} onPick={setPicked} />
-            {error && <Fault text={error} />}
-            <div className="buttons">
-              <button type="button" className="button" onClick={() => setIsOpen(false)}>
-                {texts.cancel}
-              </button>
-              <button type="submit" className="button primary" disabled={isBusy || !name.trim()}>
-                {texts.create}
-              </button>
-            </div>
-          </form>
-        </Dialog>
-      )}
+      {isOpen && <NewGroupDialog onClose={() => setIsOpen(false)} />}
     </>
   );
 }
 
+function NewGroupDialog({ onClose }: { onClose: () => void }) {
+  const { texts } = useI18n();
+  const { client } = useChat();
+  const friendIds = useFriendIds();
+  const [name, setName] = useState("");
+  const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
+  const [added, setAdded] = useState<GroupAdded>();
+  const open = ({ conversationId }: GroupAdded) => {
+    onClose();
+    go({ kind: "conversation", id: conversationId });
+  };
+  const { run, isBusy, error } = useAction(async () => {
+    const made = await client.createGroup({ name, userIds: [...picked] });
+    if (made.notAddedUserIds.length > 0) {
+      setAdded(made);
+    } else {
+      open(made);
+    }
+  });
+  if (added) {
+    return (
+      <Dialog title={name} onClose={() => open(added)}>
+        <NotAdded userIds={added.notAddedUserIds} />
+        <div className="buttons">
+          <button type="button" className="button primary" onClick={() => open(added)}>
+            {texts.toGroup}
+          </button>
+        </div>
+      </Dialog>
+    );
+  }
+  return (
+    <Dialog title={texts.newGroup} onClose={onClose}>
+      <form
+        className="profile-form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          run();
+        }}
+      >
+        <label className="field">
+          <span>{texts.groupName}</span>
+          <input
+            value={name}
+            onChange={({ target }) => setName(target.value)}
+            maxLength={NAME_MAX}
+            dir="auto"
+            autoComplete="off"
+            required
+          />
+        </label>
+        <Pick
+          label={texts.whoIsIn}
+          userIds={friendIds}
+          picked={picked}
+          pickedMax={MEMBERS_MAX - 1}
+          onPick={setPicked}
+        />
+        <Answers action={texts.create} isDisabled={isBusy || !name.trim()} error={error} onCancel={onClose} />
+      </form>
+    </Dialog>
+  );
+}
+
+/** The end of a form that may be given up. */
+function Answers({
+  action,
+  isDisabled,
+  error,
+  onCancel,
+}: {
+  action: string;
+  isDisabled: boolean;
+  error: string | undefined;
+  onCancel: () => void;
+}) {
+  const { texts } = useI18n();
+  return (
+    <>
+      {error && <Fault text={error} />}
+      <div className="buttons">
+        <button type="button" className="button" onClick={onCancel}>
+          {texts.cancel}
+        </button>
+        <button type="submit" className="button primary" disabled={isDisabled}>
+          {action}
+        </button>
+      </div>
+    </>
+  );
+}
+
+/** A group, with all of it that there is to know. */
+interface Shown {
+  readonly conversation: ConversationState;
+  readonly group: Group;
+}
+
 /** All about a group: what it is, who is in it, and what the person may change. */
-export function GroupDetails({ conversation, group }: { conversation: ConversationState; group: Group }) {
+export function GroupDetails({ conversation, group }: Shown) {
   const { texts, number } = useI18n();
+  const shown = { conversation, group };
   return (
     <>
       <GroupAvatar id={conversation.conversationId} group={group} isLarge />
@@ -136,228 +233,310 @@ export function GroupDetails({ conversation, group }: { conversation: Conversati
         <bdi>{group.name}</bdi>
       </h2>
       {group.description && (
-        <p className="quiet" dir="auto">
+        <p className="description quiet" dir="auto">
           {group.description}
         </p>
       )}
-      {may(group, "editInfo") && <Info key={group.stateRevision} conversation={conversation} group={group} />}
-      <h3>
-        {texts.membersTitle} <span className="quiet">{number.format(group.memberCount)}</span>
-      </h3>
-      <ul className="list">
-        {conversation.memberIds.map((userId) => (
-          <MemberLine key={userId} conversation={conversation} group={group} userId={userId} />
-        ))}
-      </ul>
-      {may(group, "addMembers") && <AddMembers conversation={conversation} />}
-      {may(group, "changeSettings") && <Rights conversation={conversation} group={group} />}
-      <Leaving conversation={conversation} group={group} />
+      {may(group, "editInfo") && <Edit {...shown} />}
+      <div className="members-top">
+        <h3>
+          {texts.membersTitle} <span className="quiet">{number.format(group.memberCount)}</span>
+        </h3>
+        {may(group, "addMembers") && <AddMembers {...shown} />}
+      </div>
+      <Members {...shown} />
+      {may(group, "changeSettings") && <Rights {...shown} />}
+      <Leaving {...shown} />
     </>
   );
 }
 
-function Info({ conversation, group }: { conversation: ConversationState; group: Group }) {
+/** A button that changes what the group is called and shows. */
+function Edit({ conversation, group }: Shown) {
   const { texts } = useI18n();
-  const { client } = useChat();
-  const [name, setName] = useState(group.name);
-  const [description, setDescription] = useState(group.description);
-  const ids = [useId(), useId()] as const;
-  const { run, isBusy, error } = useAction(() =>
-    client.updateGroup(conversation.conversationId, { name, description: description.trim() }),
-  );
-  const isChanged = name !== group.name || description.trim() !== group.description;
+  const [isOpen, setIsOpen] = useState(false);
   return (
-    <form
-      className="profile-form"
-      onSubmit={(event) => {
-        event.preventDefault();
-        run();
-      }}
-    >
-      <label htmlFor={ids[0]}>{texts.groupName}</label>
-      <input
-        id={ids[0]}
-        value={name}
-        onChange={({ target }) => setName(target.value)}
-        maxLength={NAME_MAX}
-        dir="auto"
-        required
-      />
-      <label htmlFor={ids[1]}>{texts.groupDescription}</label>
-      <textarea
-        id={ids[1]}
-        value={description}
-        onChange={({ target }) => setDescription(target.value)}
-        maxLength={DESCRIPTION_MAX}
-        rows={2}
-        dir="auto"
-      />
-      {error && <Fault text={error} />}
-      {isChanged && (
-        <button type="submit" className="button primary" disabled={isBusy || !name.trim()}>
-          {texts.save}
-        </button>
-      )}
-    </form>
+    <>
+      <button type="button" className="button" onClick={() => setIsOpen(true)}>
+        {texts.editGroup}
+      </button>
+      {isOpen && <EditDialog conversation={conversation} group={group} onClose={() => setIsOpen(false)} />}
+    </>
   );
 }
 
-function MemberLine({
-  conversation,
-  group,
-  userId,
-}: {
-  conversation: ConversationState;
-  group: Group;
-  userId: string;
-}) {
+function EditDialog({ conversation, group, onClose }: Shown & { onClose: () => void }) {
   const { texts } = useI18n();
-  const { client, userId: self } = useChat();
+  const { client } = useChat();
+  // As it was when the person began: others may change the rest meanwhile.
+  const [before] = useState(group);
+  const [name, setName] = useState(before.name);
+  const [description, setDescription] = useState(before.description);
+  const [avatarUrl, setAvatarUrl] = useState(before.avatarUrl);
+  const { run, isBusy, error } = useAction(async () => {
+    const update = {
+      ...(name !== before.name && { name }),
+      ...(description !== before.description && { description }),
+      ...(avatarUrl !== before.avatarUrl && { avatarUrl }),
+    };
+    if (Object.keys(update).length > 0) {
+      await client.updateGroup(conversation.conversationId, update);
+    }
+    onClose();
+  });
+  return (
+    <Dialog title={texts.editGroup} onClose={onClose}>
+      <form
+        className="profile-form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          run();
+        }}
+      >
+        <label className="field">
+          <span>{texts.groupName}</span>
+          <input
+            value={name}
+            onChange={({ target }) => setName(target.value)}
+            maxLength={NAME_MAX}
+            dir="auto"
+            autoComplete="off"
+            required
+          />
+        </label>
+        <label className="field">
+          <span>{texts.groupDescription}</span>
+          <textarea
+            value={description}
+            onChange={({ target }) => setDescription(target.value)}
+            maxLength={DESCRIPTION_MAX}
+            rows={3}
+            dir="auto"
+          />
+        </label>
+        <PictureField label={texts.groupPicture} value={avatarUrl} onChange={setAvatarUrl} />
+        <Answers action={texts.save} isDisabled={isBusy || !name.trim()} error={error} onCancel={onClose} />
+      </form>
+    </Dialog>
+  );
+}
+
+/** The members, those first who look after the group. */
+function Members({ conversation, group }: Shown) {
+  const nameOf = useNames(conversation.memberIds);
+  const roleOf = (userId: string) => conversation.roles.get(userId) ?? "member";
+  const sorted = conversation.memberIds.toSorted(
+    (one, other) => RANKS[roleOf(other)] - RANKS[roleOf(one)] || nameOf(one).localeCompare(nameOf(other)),
+  );
+  return (
+    <ul className="list">
+      {sorted.map((userId) => (
+        <MemberLine key={userId} id={conversation.conversationId} group={group} userId={userId} role={roleOf(userId)} />
+      ))}
+    </ul>
+  );
+}
+
+interface MemberOf {
+  readonly id: string;
+  readonly group: Group;
+  readonly userId: string;
+  readonly role: GroupRole;
+}
+
+function MemberLine(member: MemberOf) {
+  const { texts } = useI18n();
+  const { userId: self } = useChat();
+  const { group, userId, role } = member;
   const name = useName(userId);
-  const role = conversation.roles.get(userId) ?? "member";
-  const id = conversation.conversationId;
-  const [asking, setAsking] = useState<"remove" | "handOver">();
-  const { run, isBusy, error } = useAction((act: () => Promise<void>) => act());
-  const isBelow = userId !== self && RANKS[role] < RANKS[group.role ?? "member"];
+  const [isOpen, setIsOpen] = useState(false);
+  const isBelow = RANKS[role] < RANKS[group.role ?? "member"];
   return (
     <li className="person member">
       <Avatar userId={userId} />
       <span className="person-text">
         <Name userId={userId} />
-        {role !== "member" && <span className="quiet">{texts.roles[role]}</span>}
+        {userId === self && <span className="quiet">{texts.you}</span>}
       </span>
-      {isBelow && (
-        <fieldset className="member-actions" disabled={isBusy} aria-label={texts.memberActions(name)}>
-          {may(group, "manageRoles") && (
-            <button
-              type="button"
-              className="link"
-              onClick={() => run(() => client.setGroupMemberRole(id, userId, role === "admin" ? "member" : "admin"))}
-            >
-              {role === "admin" ? texts.makeMember : texts.makeAdmin}
-            </button>
-          )}
-          {group.role === "owner" && (
-            <button type="button" className="link" onClick={() => setAsking("handOver")}>
-              {texts.handOver}
-            </button>
-          )}
-          {may(group, "removeMembers") && (
-            <button type="button" className="link" onClick={() => setAsking("remove")}>
-              {texts.removeMember}
-            </button>
-          )}
-        </fieldset>
+      {role !== "member" && <span className="role">{texts.roles[role]}</span>}
+      {isBelow && (may(group, "manageRoles") || may(group, "removeMembers")) && (
+        <IconButton icon="more" label={texts.memberActions(name)} onClick={() => setIsOpen(true)} />
       )}
-      {error && <Fault text={error} />}
-      {asking && (
-        <Confirm
-          title={asking === "remove" ? texts.removeMember : texts.handOver}
-          text={asking === "remove" ? texts.removeMemberText(name) : texts.handOverText(name)}
-          action={asking === "remove" ? texts.removeMember : texts.handOver}
-          onAnswer={(isConfirmed) => {
-            setAsking(undefined);
-            if (isConfirmed) {
-              run(() =>
-                asking === "remove" ? client.removeGroupMember(id, userId) : client.transferGroupOwnership(id, userId),
-              );
-            }
-          }}
-        />
-      )}
+      {isOpen && <MemberDialog {...member} name={name} onClose={() => setIsOpen(false)} />}
     </li>
   );
 }
 
-function AddMembers({ conversation }: { conversation: ConversationState }) {
+/** What the person may do with a member; what cannot be undone is asked once more. */
+function MemberDialog({ id, group, userId, role, name, onClose }: MemberOf & { name: string; onClose: () => void }) {
   const { texts } = useI18n();
   const { client } = useChat();
-  const friendIds = useFriendIds();
-  const [isOpen, setIsOpen] = useState(false);
-  const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
-  const [notAdded, setNotAdded] = useState<readonly string[]>([]);
-  const nameOf = useNames(notAdded);
-  const others = friendIds.filter((userId) => !conversation.memberIds.includes(userId));
-  const { run, isBusy, error } = useAction(async () => {
-    const added = await client.addGroupMembers(conversation.conversationId, [...picked]);
-    setNotAdded(added.notAddedUserIds);
-    setPicked(new Set());
-    setIsOpen(false);
+  const [asking, setAsking] = useState<"remove" | "handOver">();
+  const { run, isBusy, error } = useAction(async (act: () => Promise<void>) => {
+    await act();
+    onClose();
   });
+  if (asking) {
+    const isRemoval = asking === "remove";
+    const action = isRemoval ? texts.removeMember : texts.handOver;
+    return (
+      <Confirm
+        title={action}
+        text={isRemoval ? texts.removeMemberText(name) : texts.handOverText(name)}
+        action={action}
+        onAnswer={(isConfirmed) => {
+          setAsking(undefined);
+          if (isConfirmed) {
+            run(() => (isRemoval ? client.removeGroupMember(id, userId) : client.transferGroupOwnership(id, userId)));
+          }
+        }}
+      />
+    );
+  }
+  const turned = role === "admin" ? "member" : "admin";
+  return (
+    <Dialog title={name} onClose={onClose}>
+      <div className="choices">
+        {may(group, "manageRoles") && (
+          <button
+            type="button"
+            className="button"
+            disabled={isBusy}
+            onClick={() => run(() => client.setGroupMemberRole(id, userId, turned))}
+          >
+            {turned === "admin" ? texts.makeAdmin : texts.makeMember}
+          </button>
+        )}
+        {group.role === "owner" && (
+          <button type="button" className="button" disabled={isBusy} onClick={() => setAsking("handOver")}>
+            {texts.handOver}
+          </button>
+        )}
+        {may(group, "removeMembers") && (
+          <button type="button" className="button" disabled={isBusy} onClick={() => setAsking("remove")}>
+            {texts.removeMember}
+          </button>
+        )}
+        {error && <Fault text={error} />}
+        <button type="button" className="button" onClick={onClose}>
+          {texts.cancel}
+        </button>
+      </div>
+    </Dialog>
+  );
+}
+
+function AddMembers({ conversation, group }: Shown) {
+  const { texts } = useI18n();
+  const [isOpen, setIsOpen] = useState(false);
   return (
     <>
       <button type="button" className="button" onClick={() => setIsOpen(true)}>
         {texts.addMembers}
       </button>
-      {notAdded.length > 0 && <Fault text={texts.notAdded(notAdded.map(nameOf).join(", "))} />}
-      {isOpen && (
-        <Dialog title={texts.addMembers} onClose={() => setIsOpen(false)}>
-          {others.length > 0 ? (
-            <Pick userIds={others} picked={picked} onPick={setPicked} />
-          ) : (
-            <p className="quiet">{texts.nobodyToAdd}</p>
-          )}
-          {error && <Fault text={error} />}
-          <div className="buttons">
-            <button type="button" className="button" onClick={() => setIsOpen(false)}>
-              {texts.cancel}
-            </button>
-            <button type="button" className="button primary" disabled={isBusy || picked.size === 0} onClick={run}>
-              {texts.add}
-            </button>
-          </div>
-        </Dialog>
-      )}
+      {isOpen && <AddMembersDialog conversation={conversation} group={group} onClose={() => setIsOpen(false)} />}
     </>
   );
 }
 
-function Rights({ conversation, group }: { conversation: ConversationState; group: Group }) {
+function AddMembersDialog({ conversation, group, onClose }: Shown & { onClose: () => void }) {
+  const { texts } = useI18n();
+  const { client } = useChat();
+  const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
+  const [notAdded, setNotAdded] = useState<readonly string[]>([]);
+  const others = useFriendIds().filter((userId) => !conversation.memberIds.includes(userId));
+  const { run, isBusy, error } = useAction(async () => {
+    const { notAddedUserIds } = await client.addGroupMembers(conversation.conversationId, [...picked]);
+    setPicked(new Set());
+    setNotAdded(notAddedUserIds);
+    if (notAddedUserIds.length === 0) {
+      onClose();
+    }
+  });
+  return (
+    <Dialog title={texts.addMembers} onClose={onClose}>
+      <form
+        className="profile-form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          run();
+        }}
+      >
+        {others.length > 0 ? (
+          <Pick
+            label={texts.friends}
+            userIds={others}
+            picked={picked}
+            pickedMax={MEMBERS_MAX - group.memberCount}
+            onPick={setPicked}
+          />
+        ) : (
+          <p className="quiet">{texts.nobodyToAdd}</p>
+        )}
+        {notAdded.length > 0 && <NotAdded userIds={notAdded} />}
+        <Answers action={texts.add} isDisabled={isBusy || picked.size === 0} error={error} onCancel={onClose} />
+      </form>
+    </Dialog>
+  );
+}
+
+function Rights({ conversation, group }: Shown) {
   const { texts } = useI18n();
   const { client } = useChat();
   // As the person wants it, until the service has answered.
-  const [wanted, setWanted] = useState<Group["settings"]>();
+  const [wanted, setWanted] = useState<GroupSettings>();
   const settings = wanted ?? group.settings;
-  const { run, isBusy, error } = useAction((changed: Partial<Group["settings"]>) => {
-    const next = { ...settings, ...changed };
+  const { run, isBusy, error } = useAction(async (changed: Partial<GroupSettings>) => {
+    const next = { ...group.settings, ...changed };
     setWanted(next);
-    return client.updateGroup(conversation.conversationId, { settings: next }).finally(() => setWanted(undefined));
+    try {
+      await client.updateGroup(conversation.conversationId, { settings: next });
+    } finally {
+      setWanted(undefined);
+    }
   });
+  // One after the other; switches that are disabled meanwhile would lose the focus.
+  const change = (changed: Partial<GroupSettings>) => !isBusy && run(changed);
   const rights = [
     ["sendMessages", texts.maySend],
     ["addMembers", texts.mayAdd],
     ["editInfo", texts.mayEdit],
   ] as const;
   return (
-    <fieldset className="rights" disabled={isBusy}>
-      <legend>{texts.groupRights}</legend>
-      {rights.map(([permission, label]) => (
-        <label key={permission}>
+    <>
+      <fieldset className="rights">
+        <legend>{texts.memberRights}</legend>
+        {rights.map(([permission, label]) => (
+          <label key={permission}>
+            <input
+              type="checkbox"
+              checked={settings.memberPermissions.includes(permission)}
+              onChange={({ target }) => {
+                const others = settings.memberPermissions.filter((other) => other !== permission);
+                change({ memberPermissions: target.checked ? [...others, permission] : others });
+              }}
+            />
+            {label}
+          </label>
+        ))}
+      </fieldset>
+      <fieldset className="rights">
+        <legend>{texts.newMembers}</legend>
+        <label>
           <input
             type="checkbox"
-            checked={settings.memberPermissions.includes(permission)}
-            onChange={({ target }) => {
-              const others = settings.memberPermissions.filter((other) => other !== permission);
-              run({ memberPermissions: target.checked ? [...others, permission] : others });
-            }}
+            checked={settings.showsHistory}
+            onChange={({ target }) => change({ showsHistory: target.checked })}
           />
-          {label}
+          {texts.showsHistory}
         </label>
-      ))}
-      <label>
-        <input
-          type="checkbox"
-          checked={settings.showsHistory}
-          onChange={({ target }) => run({ showsHistory: target.checked })}
-        />
-        {texts.showsHistory}
-      </label>
+      </fieldset>
       {error && <Fault text={error} />}
-    </fieldset>
+    </>
   );
 }
 
-function Leaving({ conversation, group }: { conversation: ConversationState; group: Group }) {
+function Leaving({ conversation, group }: Shown) {
   const { texts } = useI18n();
   const { client } = useChat();
   const [isAsking, setIsAsking] = useState(false);

@@ -20,6 +20,7 @@ export interface I18n {
   readonly day: Intl.DateTimeFormat;
   readonly full: Intl.DateTimeFormat;
   readonly number: Intl.NumberFormat;
+  readonly list: Intl.ListFormat;
   readonly setLanguage: (language: Language) => void;
 }
 
@@ -42,6 +43,7 @@ function i18nOf(language: Language, setLanguage: (language: Language) => void): 
     day: new Intl.DateTimeFormat(tag, { weekday: "long", day: "numeric", month: "long" }),
     full: new Intl.DateTimeFormat(tag, { dateStyle: "full", timeStyle: "short" }),
     number: new Intl.NumberFormat(tag),
+    list: new Intl.ListFormat(tag),
     setLanguage,
   };
 }

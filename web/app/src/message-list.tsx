@@ -12,11 +12,11 @@ import { useStore } from "chat-client/react";
 import { type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { useChat } from "./chat.tsx";
 import type { Target } from "./conversation.tsx";
-import { isSameDay } from "./days.ts";
-import { ChangeLine } from "./group-change.tsx";
+import { isSameDay } from "./days.tsx";
+import { Changes } from "./group-change.tsx";
 import { useI18n } from "./i18n.tsx";
 import { MessageRow, type RowKind } from "./message.tsx";
-import { Icon } from "./parts.tsx";
+import { Empty, Icon } from "./parts.tsx";
 
 /** A stretch of a conversation, and what is on its way. */
 export interface Shown {
@@ -46,23 +46,16 @@ function isMessage(item: Message | Outgoing): item is Message {
   return "seq" in item;
 }
 
-/** The changes that stand above a row, and below it where nothing follows that was said. */
-function changesAt(
-  { messages, changes }: Shown,
-  index: number,
-): { above: readonly GroupChange[]; below: readonly GroupChange[] } {
-  if (changes.length === 0 || index >= messages.length) {
-    return NO_CHANGES_AT;
-  }
-  const seq = messages[index]?.seq ?? 0;
-  const seqBefore = index > 0 ? (messages[index - 1]?.seq ?? 0) : -1;
-  const above = changes.filter(({ afterSeq }) => afterSeq >= seqBefore && afterSeq < seq);
-  const below = index === messages.length - 1 ? changes.filter(({ afterSeq }) => afterSeq >= seq) : NO_CHANGES;
-  return { above, below };
+/** The changes that stand above a row, and below it where it is the last one. */
+function changesAt(shown: Shown, index: number): { above: readonly GroupChange[]; below: readonly GroupChange[] } {
+  const { messages, outgoing, changes, hasNewer } = shown;
+  // What is on its way comes after all that has happened.
+  const seqAt = (place: number) => (place < 0 ? -1 : (messages[place]?.seq ?? Number.POSITIVE_INFINITY));
+  const between = (low: number, high: number) =>
+    changes.filter(({ afterSeq }) => afterSeq >= seqAt(low) && afterSeq < seqAt(high));
+  const isLast = index === messages.length - 1 && outgoing.length === 0 && !hasNewer;
+  return { above: between(index - 1, index), below: isLast ? between(index, index + 1) : [] };
 }
-
-const NO_CHANGES: readonly GroupChange[] = [];
-const NO_CHANGES_AT = { above: NO_CHANGES, below: NO_CHANGES };
 
 function timeOf(item: Message | Outgoing): number {
   return isMessage(item) ? item.sentAt : item.createdAt;
@@ -73,6 +66,7 @@ export function MessageList({
   other,
   shown,
   target,
+  isReturn,
   loadOlder,
   loadNewer,
   onReply,
@@ -82,6 +76,8 @@ export function MessageList({
   other: string;
   shown: Shown;
   target: Target | undefined;
+  /** Whether the person comes from an older part, to the newest: then what is not read is passed by. */
+  isReturn: boolean;
   loadOlder: () => Promise<void>;
   loadNewer: () => Promise<void>;
   onReply: (message: Message) => void;
@@ -151,12 +147,12 @@ export function MessageList({
     if (target) {
       return;
     }
-    if (unreadIndex >= 0) {
+    if (unreadIndex >= 0 && !isReturn) {
       virtualizer.scrollToIndex(unreadIndex, { align: "start" });
     } else {
       virtualizer.scrollToEnd();
     }
-  }, [count, messages, firstUnread, target, virtualizer]);
+  }, [count, messages, firstUnread, target, isReturn, virtualizer]);
 
   // Who is at the end stays there when the list gets lower, as when a phone shows its keyboard.
   const newest = outgoing.at(-1)?.clientMessageId;
@@ -225,11 +221,16 @@ export function MessageList({
   }, [client, conversation.conversationId, seenSeq]);
 
   const isAtEnd = !hasNewer && virtualizer.isAtEnd(END_MARGIN);
-  const { unreadCount } = conversation;
-  // In a group: by all the others.
-  const others = conversation.group ? conversation.memberIds.filter((member) => member !== userId) : [other];
-  const otherReadSeqs = others.map((member) => conversation.readSeqs.get(member) ?? 0);
-  const otherReadSeq = otherReadSeqs.length > 0 ? Math.min(...otherReadSeqs) : 0;
+  const { unreadCount, group } = conversation;
+  const others = group ? conversation.memberIds.filter((member) => member !== userId) : [other];
+  const readSeqs = others.map((member) => conversation.readSeqs.get(member) ?? 0);
+  const readersOf = (seq: number) => readSeqs.filter((readSeq) => readSeq >= seq).length;
+  let { beginning } = texts;
+  if (group) {
+    // Who is not shown how it was made came later.
+    const isWhole = shown.changes.some((change) => change.action === "created");
+    beginning = isWhole ? texts.beginningOfGroup : texts.beginningOfMember;
+  }
   return (
     <div className="messages">
       <div
@@ -237,7 +238,7 @@ export function MessageList({
         ref={scroller}
         role="log"
         aria-live="off"
-        aria-label={texts.messages(conversation.group?.name ?? other)}
+        aria-label={texts.messages(group?.name ?? other)}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
         tabIndex={0}
         onKeyDown={moveFocus}
@@ -261,12 +262,11 @@ export function MessageList({
             )}
           </p>
         )}
-        {messages.length === 0 && shown.changes.length > 0 && (
+        {count === 0 && shown.changes.length === 0 && !hasOlder && <Empty title={texts.nothingSaid} />}
+        {count === 0 && shown.changes.length > 0 && (
           <div className="changes">
-            <p className="beginning">{texts.beginningOfGroup}</p>
-            {shown.changes.map((change) => (
-              <ChangeLine key={change.revision} change={change} />
-            ))}
+            <p className="beginning">{beginning}</p>
+            <Changes changes={shown.changes} since={undefined} />
           </div>
         )}
         <div className="height" style={{ height: virtualizer.getTotalSize() }}>
@@ -277,15 +277,19 @@ export function MessageList({
             }
             const before = row.index > 0 ? itemAt(shown, row.index - 1) : undefined;
             const after = itemAt(shown, row.index + 1);
+            const { above, below } = changesAt(shown, row.index);
+            const isInterrupted = changesAt(shown, row.index + 1).above.length > 0;
+            const isOwn = isMessage(item) && item.senderId === userId;
             const kind: RowKind = {
-              isDirect: !conversation.group,
-              isFirstOfAll: row.index === 0 && !hasOlder,
-              isFirstOfDay: !before || !isSameDay(timeOf(before), timeOf(item)),
-              isFirstOfGroup: !before || !belongTogether(before, item, userId),
-              isLastOfGroup: !after || !belongTogether(item, after, userId),
+              isDirect: !group,
+              beginning: row.index === 0 && !hasOlder ? beginning : undefined,
+              since: before && timeOf(before),
+              isFirstOfGroup: above.length > 0 || !before || !belongTogether(before, item, userId),
+              isLastOfGroup: isInterrupted || !after || !belongTogether(item, after, userId),
               isFirstUnread: isMessage(item) && item.seq === firstUnread,
               isMarked: isMessage(item) && item.messageId === marked,
-              isRead: isMessage(item) && item.seq <= otherReadSeq,
+              readers: isOwn ? readersOf(item.seq) : 0,
+              readersMax: isOwn ? others.length : 0,
             };
             return (
               <div
@@ -295,13 +299,7 @@ export function MessageList({
                 className="row-place"
                 style={{ transform: `translateY(${row.start}px)` }}
               >
-                <MessageRow
-                  item={item}
-                  kind={kind}
-                  {...changesAt(shown, row.index)}
-                  onReply={onReply}
-                  onJump={onJump}
-                />
+                <MessageRow item={item} kind={kind} above={above} below={below} onReply={onReply} onJump={onJump} />
               </div>
             );
           })}

@@ -2,10 +2,10 @@
 
 import type { GroupChange, Message, Outgoing } from "chat-client";
 import { Fragment, type KeyboardEvent, memo, useState } from "react";
-import { useAnnounce } from "./announcer.tsx";
+import { useCopy } from "./announcer.tsx";
 import { useChat, useName } from "./chat.tsx";
-import { isSameDay } from "./days.ts";
-import { ChangeLine } from "./group-change.tsx";
+import { Day } from "./days.tsx";
+import { Changes } from "./group-change.tsx";
 import { useI18n } from "./i18n.tsx";
 import { Avatar, Icon, IconButton, type IconName, Name } from "./parts.tsx";
 import { pathOf } from "./router.ts";
@@ -14,13 +14,17 @@ import { pathOf } from "./router.ts";
 export interface RowKind {
   /** In a conversation of two, everybody knows who speaks. */
   readonly isDirect: boolean;
-  readonly isFirstOfAll: boolean;
-  readonly isFirstOfDay: boolean;
+  /** What is said above the first row of all. */
+  readonly beginning: string | undefined;
+  /** When what stands before it was. */
+  readonly since: number | undefined;
   readonly isFirstOfGroup: boolean;
   readonly isLastOfGroup: boolean;
   readonly isFirstUnread: boolean;
   readonly isMarked: boolean;
-  readonly isRead: boolean;
+  /** How many others have read it, if it is the user's own, and how many there are. */
+  readonly readers: number;
+  readonly readersMax: number;
 }
 
 interface RowProps {
@@ -55,11 +59,9 @@ export const MessageRow = memo(function MessageRow({ item, kind, above, below, o
   const at = "seq" in item ? item.sentAt : item.createdAt;
   return (
     <>
-      {kind.isFirstOfAll && <p className="beginning">{kind.isDirect ? texts.beginning : texts.beginningOfGroup}</p>}
-      {kind.isFirstOfDay && <Day at={at} />}
-      {above.map((change) => (
-        <ChangeLine key={change.revision} change={change} />
-      ))}
+      {kind.beginning && <p className="beginning">{kind.beginning}</p>}
+      <Changes changes={above} since={kind.since} />
+      <Day since={above.at(-1)?.changedAt ?? kind.since} at={at} />
       {kind.isFirstUnread && (
         <p className="new-messages">
           <span>{texts.newMessages}</span>
@@ -70,28 +72,10 @@ export const MessageRow = memo(function MessageRow({ item, kind, above, below, o
       ) : (
         <OnItsWay outgoing={item} kind={kind} />
       )}
-      {below.map((change) => (
-        <ChangeLine key={change.revision} change={change} />
-      ))}
+      <Changes changes={below} since={at} />
     </>
   );
 }, isSame);
-
-function Day({ at }: { at: number }) {
-  const { texts, day } = useI18n();
-  const now = Date.now();
-  let text = day.format(at);
-  if (isSameDay(at, now)) {
-    text = texts.today;
-  } else if (isSameDay(at, now - 86_400_000)) {
-    text = texts.yesterday;
-  }
-  return (
-    <p className="day">
-      <time dateTime={new Date(at).toISOString().slice(0, 10)}>{text}</time>
-    </p>
-  );
-}
 
 function Said({
   message,
@@ -99,11 +83,16 @@ function Said({
   onReply,
   onJump,
 }: Pick<RowProps, "kind" | "onReply" | "onJump"> & { message: Message }) {
-  const { texts, full, time } = useI18n();
+  const { texts, full, time, number } = useI18n();
   const { userId } = useChat();
   const name = useName(message.senderId);
   const isOwn = message.senderId === userId;
-  const status = kind.isRead ? texts.read : texts.sent;
+  const { readers, readersMax } = kind;
+  const isRead = readersMax > 0 && readers === readersMax;
+  let status = isRead ? texts.read : texts.sent;
+  if (!kind.isDirect && readers > 0) {
+    status = texts.readBy(number.format(readers), number.format(readersMax));
+  }
   const keys = (event: KeyboardEvent) => {
     if (event.target === event.currentTarget && (event.key === "Enter" || event.key === "r")) {
       event.preventDefault();
@@ -130,7 +119,7 @@ function Said({
           <time dateTime={new Date(message.sentAt).toISOString()} title={full.format(message.sentAt)}>
             {time.format(message.sentAt)}
           </time>
-          {isOwn && <Status icon={kind.isRead ? "checks" : "check"} label={status} />}
+          {isOwn && <Status icon={isRead ? "checks" : "check"} label={status} />}
         </span>
       </div>
       <Actions message={message} onReply={onReply} />
@@ -221,13 +210,7 @@ function Text({ text }: { text: string }) {
 
 function Actions({ message, onReply }: { message: Message; onReply: (message: Message) => void }) {
   const { texts } = useI18n();
-  const announce = useAnnounce();
-  const copy = (text: string) => {
-    navigator.clipboard.writeText(text).then(
-      () => announce(texts.copied),
-      () => undefined,
-    );
-  };
+  const copy = useCopy();
   const path = pathOf({ kind: "conversation", id: message.conversationId, messageId: message.messageId });
   return (
     <span className="actions">
@@ -244,8 +227,9 @@ function OnItsWay({ outgoing, kind }: { outgoing: Outgoing; kind: RowKind }) {
   const [isBusy, setIsBusy] = useState(false);
   const isFailed = outgoing.status === "failed";
   const { reason } = outgoing.failure ?? {};
-  const { errors } = texts;
-  const why = reason && reason in errors ? errors[reason as keyof typeof errors] : errors.other;
+  const { errors, fields } = texts;
+  const other = reason === "INVALID_FIELDS" ? fields.text : errors.other;
+  const why = reason && reason in errors ? errors[reason as keyof typeof errors] : other;
   const act = (action: (id: string) => Promise<void>) => {
     setIsBusy(true);
     action(outgoing.clientMessageId).finally(() => setIsBusy(false));

@@ -44,7 +44,7 @@ export function Notifier() {
   useEffect(() => {
     const open = ({ data }: MessageEvent) => {
       if (typeof data?.openConversation === "string") {
-        go({ kind: "conversation", id: data.openConversation, messageId: undefined });
+        go({ kind: "conversation", id: data.openConversation });
       }
     };
     navigator.serviceWorker?.addEventListener("message", open);

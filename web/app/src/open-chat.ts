@@ -34,8 +34,10 @@ export function openChat(auth: Auth, config: Config, session: Session): Chat {
     },
   });
   const signOut = () => {
-    forgetDrafts();
-    client.stop({ forget: true }).finally(() => end(true));
+    client.stop({ forget: true }).finally(() => {
+      forgetDrafts(session.userId);
+      end(true);
+    });
   };
   auth.onSignedOut(signOut);
   return { client, userId: session.userId, signOut, ended };

@@ -4,8 +4,8 @@ import {
   type AnchorHTMLAttributes,
   type ButtonHTMLAttributes,
   type ReactNode,
-  useEffect,
   useId,
+  useLayoutEffect,
   useRef,
   useState,
 } from "react";
@@ -26,6 +26,7 @@ const PATHS = {
   reply: "M9 6L4 11l5 5M4 11h9c4 0 7 2.500 7 7",
   copy: "M9 9h10v11H9zM5 15V4h10",
   link: "M10 14a4 4 0 0 0 6 .4l3-3a4 4 0 0 0-5.700-5.700l-1.300 1.300M14 10a4 4 0 0 0-6-.4l-3 3a4 4 0 0 0 5.700 5.700l1.300-1.300",
+  more: "M5 11.500a.5.5 0 1 0 0 1 .5.5 0 0 0 0-1zM12 11.500a.5.5 0 1 0 0 1 .5.5 0 0 0 0-1zM19 11.500a.5.5 0 1 0 0 1 .5.5 0 0 0 0-1z",
   info: "M12 11v6M12 7.500v.1M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18z",
   clock: "M12 7v5l3 2M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18z",
   check: "M5 12.500l4.500 4.500L19 7",
@@ -101,16 +102,18 @@ export function Picture({
   name,
   url,
   isLarge = false,
+  isGroup = false,
 }: {
   id: string;
   name: string;
   url: string;
   isLarge?: boolean;
+  isGroup?: boolean;
 }) {
   const [broken, setBroken] = useState<string>();
   const hue = [...id].reduce((sum, letter) => (sum * 31 + (letter.codePointAt(0) ?? 0)) % 9973, 7) % HUES;
   const initial = letters.segment(name.trim())[Symbol.iterator]().next().value?.segment ?? "?";
-  const className = `avatar hue-${hue}${isLarge ? " large" : ""}`;
+  const className = `avatar hue-${hue}${isGroup ? " group" : ""}${isLarge ? " large" : ""}`;
   if (url && url !== broken) {
     return (
       <img
@@ -149,6 +152,50 @@ export function Fault({ text }: { text: string | undefined }) {
   );
 }
 
+/** The address of a picture, which has to begin with https. */
+export function PictureField({
+  label,
+  value,
+  onChange,
+}: {
+  label: string;
+  value: string;
+  onChange: (value: string) => void;
+}) {
+  const { texts } = useI18n();
+  const id = useId();
+  const [isRefused, setIsRefused] = useState(false);
+  return (
+    <div className="field">
+      <label htmlFor={id}>{label}</label>
+      <input
+        id={id}
+        type="url"
+        pattern="[hH][tT][tT][pP][sS]://.+"
+        value={value}
+        onChange={({ target }) => {
+          setIsRefused(false);
+          onChange(target.value);
+        }}
+        onInvalid={(event) => {
+          // In the person's language, and what is wrong with it.
+          event.preventDefault();
+          event.currentTarget.focus();
+          setIsRefused(true);
+        }}
+        aria-invalid={isRefused}
+        aria-describedby={`${id}-fault`}
+        maxLength={512}
+        placeholder="https://"
+        dir="ltr"
+      />
+      <p id={`${id}-fault`} className="fault" role="alert">
+        {isRefused && texts.fields.avatar_url}
+      </p>
+    </div>
+  );
+}
+
 /** Grey lines in the place of what is on its way. */
 export function Waiting({ rows }: { rows: number }) {
   const { texts } = useI18n();
@@ -174,7 +221,8 @@ export function Dialog({
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  // It is closed while it is still on the page: then the focus goes back to where it was.
+  useLayoutEffect(() => {
     const { current } = dialog;
     current?.showModal();
     return () => current?.close();
@@ -200,11 +248,14 @@ export function Confirm({
   title,
   text,
   action,
+  refusal,
   onAnswer,
 }: {
   title: string;
   text: string;
   action: string;
+  /** What is answered by who does not want it; else that they cancel. */
+  refusal?: string | undefined;
   onAnswer: (isConfirmed: boolean) => void;
 }) {
   const { texts } = useI18n();
@@ -213,7 +264,7 @@ export function Confirm({
       <p>{text}</p>
       <div className="buttons">
         <button type="button" className="button" onClick={() => onAnswer(false)}>
-          {texts.cancel}
+          {refusal ?? texts.cancel}
         </button>
         <button type="button" className="button primary" onClick={() => onAnswer(true)}>
           {action}

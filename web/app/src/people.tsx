@@ -3,9 +3,10 @@
 import type { Friend } from "chat-client";
 import { useStore } from "chat-client/react";
 import { useState } from "react";
+import { useCopy } from "./announcer.tsx";
 import { useAction, useChat, useName } from "./chat.tsx";
 import { useI18n } from "./i18n.tsx";
-import { Avatar, Confirm, Empty, Fault, Name, Waiting } from "./parts.tsx";
+import { Avatar, Confirm, Empty, Fault, IconButton, Name, Waiting } from "./parts.tsx";
 import { go } from "./router.ts";
 
 export function People() {
@@ -48,20 +49,34 @@ export function People() {
   );
 }
 
+/** What was said of a request, as it stood then, and whether the list of friends has shown it so. */
+interface Said {
+  readonly userId: string;
+  readonly state: Friend["state"];
+  readonly text: string;
+  readonly isListed: boolean;
+}
+
 function AddFriend() {
   const { texts } = useI18n();
-  const { client } = useChat();
+  const { client, userId } = useChat();
+  const copy = useCopy();
   const [id, setId] = useState("");
-  const [said, setSaid] = useState("");
+  const [said, setSaid] = useState<Said>();
   const { run, isBusy, error } = useAction(async () => {
-    setSaid("");
+    setSaid(undefined);
     const asked = id.trim();
-    const friend = await client.requestFriend(asked);
+    const { state } = await client.requestFriend(asked);
     const isKnown = (await client.readProfiles([asked])).length > 0;
-    const answer = friend.state === "accepted" ? texts.nowFriends(asked) : texts.requested(asked);
-    setSaid(isKnown ? answer : `${answer} ${texts.unknownUser}`);
+    const answer = state === "accepted" ? texts.nowFriends(asked) : texts.requested(asked);
+    setSaid({ userId: asked, state, text: isKnown ? answer : `${answer} ${texts.unknownUser}`, isListed: false });
     setId("");
   });
+  // What was said of a request is over once that is answered, or withdrawn.
+  const now = useStore(client.friends()).find((friend) => friend.userId === said?.userId)?.state;
+  if (said && said.isListed !== (now === said.state)) {
+    setSaid(said.isListed ? undefined : { ...said, isListed: true });
+  }
   return (
     <form
       className="add-friend"
@@ -75,7 +90,10 @@ function AddFriend() {
         <input
           id="friend-id"
           value={id}
-          onChange={(event) => setId(event.target.value)}
+          onChange={(event) => {
+            setId(event.target.value);
+            setSaid(undefined);
+          }}
           placeholder={texts.userIdHint}
           autoComplete="off"
           autoCapitalize="none"
@@ -89,8 +107,14 @@ function AddFriend() {
       </div>
       {error && <Fault text={error} />}
       <p className="said" role="status">
-        {said}
+        {said?.text}
       </p>
+      <div className="own-id quiet">
+        <p>
+          {texts.ownId} <bdi>{userId}</bdi>
+        </p>
+        <IconButton icon="copy" label={texts.copyOwnId} onClick={() => copy(userId)} />
+      </div>
     </form>
   );
 }
@@ -140,7 +164,7 @@ function Accepted({ userId }: { userId: string }) {
   const { client } = useChat();
   const open = useAction(async () => {
     const id = await client.openDirectConversation(userId);
-    go({ kind: "conversation", id, messageId: undefined });
+    go({ kind: "conversation", id });
   });
   return (
     <li className="person">

@@ -6,13 +6,24 @@ export type Route =
   | { readonly kind: "chats" }
   | { readonly kind: "people" }
   | { readonly kind: "settings" }
-  | { readonly kind: "conversation"; readonly id: string; readonly messageId: string | undefined };
+  | {
+      readonly kind: "conversation";
+      readonly id: string;
+      readonly messageId?: string | undefined;
+      /** Whether what it is, and who is in it, stands beside it. */
+      readonly hasDetails?: boolean;
+    };
 
 export function parse(path: string): Route {
   const [, first, id, third, messageId] = path.split("/");
   if (first === "c" && id) {
     // Ids are UUIDs: nothing in them is encoded.
-    return { kind: "conversation", id, messageId: third === "m" && messageId ? messageId : undefined };
+    return {
+      kind: "conversation",
+      id,
+      messageId: third === "m" && messageId ? messageId : undefined,
+      hasDetails: third === "details",
+    };
   }
   if (first === "people" || first === "settings") {
     return { kind: first };
@@ -25,6 +36,9 @@ export function pathOf(route: Route): string {
     case "chats":
       return "/";
     case "conversation":
+      if (route.hasDetails) {
+        return `/c/${route.id}/details`;
+      }
       return `/c/${route.id}${route.messageId ? `/m/${route.messageId}` : ""}`;
     default:
       return `/${route.kind}`;

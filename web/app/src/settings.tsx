@@ -4,14 +4,19 @@ import { useState } from "react";
 import { useAction, useChat, useProfile } from "./chat.tsx";
 import { LANGUAGE_NAMES, type Language, useI18n } from "./i18n.tsx";
 import { notificationsAreOn, turnNotifications } from "./notifier.tsx";
-import { Avatar, Confirm, Fault } from "./parts.tsx";
+import { Avatar, Confirm, Fault, PictureField } from "./parts.tsx";
 import { applyTheme, type Theme, theme } from "./theme.ts";
 
 export function Settings() {
-  const { texts, language, setLanguage } = useI18n();
-  const { userId, signOut } = useChat();
+  const { texts, language, setLanguage, number } = useI18n();
+  const { client, userId, signOut } = useChat();
   const [chosen, setChosen] = useState(theme);
-  const [isLeaving, setIsLeaving] = useState(false);
+  /** How many messages would be lost, for who is about to leave. */
+  const [unsent, setUnsent] = useState<number>();
+  const askToLeave = async () => {
+    // Where the device cannot say, there is nothing.
+    setUnsent((await client.outgoing().catch(() => [])).length);
+  };
   return (
     <div className="settings">
       <h1 className="side-title">{texts.settings}</h1>
@@ -49,16 +54,17 @@ export function Settings() {
         </select>
       </label>
       <Notifications />
-      <button type="button" className="button" onClick={() => setIsLeaving(true)}>
+      <button type="button" className="button" onClick={askToLeave}>
         {texts.signOut}
       </button>
-      {isLeaving && (
+      {unsent !== undefined && (
         <Confirm
           title={texts.signOut}
-          text={texts.signOutText}
-          action={texts.signOut}
+          text={unsent > 0 ? texts.signOutUnsent(unsent, number.format(unsent)) : texts.signOutText}
+          action={unsent > 0 ? texts.signOutAnyway : texts.signOut}
+          refusal={unsent > 0 ? texts.stay : undefined}
           onAnswer={(isConfirmed) => {
-            setIsLeaving(false);
+            setUnsent(undefined);
             if (isConfirmed) {
               signOut();
             }
@@ -143,17 +149,7 @@ export function ProfileForm({
         />
       </label>
       {!isShort && (
-        <label className="field">
-          <span>{texts.avatarUrl}</span>
-          <input
-            type="url"
-            pattern="https://.*"
-            value={avatarUrl ?? profile?.avatarUrl ?? ""}
-            onChange={(event) => setAvatarUrl(event.target.value)}
-            maxLength={512}
-            dir="ltr"
-          />
-        </label>
+        <PictureField label={texts.avatarUrl} value={avatarUrl ?? profile?.avatarUrl ?? ""} onChange={setAvatarUrl} />
       )}
       {error && <Fault text={error} />}
       <div className="buttons">

@@ -4,7 +4,7 @@ import type { ConversationState } from "chat-client";
 import { useStore } from "chat-client/react";
 import { memo } from "react";
 import { otherOf, useChat, useName } from "./chat.tsx";
-import { isSameDay } from "./days.ts";
+import { isSameDay } from "./days.tsx";
 import { GroupAvatar, NewGroup } from "./group.tsx";
 import { useI18n } from "./i18n.tsx";
 import { Avatar, Empty, Link, Name, Waiting } from "./parts.tsx";
@@ -63,15 +63,16 @@ const Line = memo(function Line({ conversation, isOpen }: { conversation: Conver
   const { userId } = useChat();
   const { conversationId, group, lastMessage, unreadCount } = conversation;
   const other = otherOf(conversation, userId);
-  const to = { kind: "conversation", id: conversationId, messageId: undefined } as const;
+  const to = { kind: "conversation", id: conversationId } as const;
   const count = unreadCount >= 1_000 ? `${number.format(999)}+` : number.format(unreadCount);
   const excerpt = lastMessage?.excerpt ?? "";
   const speaker = useName(lastMessage?.senderId ?? userId);
   let line = excerpt;
   if (lastMessage?.senderId === userId) {
     line = texts.youSaid(excerpt);
-  } else if (group && lastMessage) {
-    line = `\u2068${speaker}\u2069: ${excerpt}`;
+  } else if (group) {
+    const members = texts.members(group.memberCount, number.format(group.memberCount));
+    line = lastMessage ? `\u2068${speaker}\u2069: ${excerpt}` : members;
   }
   return (
     <li>

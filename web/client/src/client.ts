@@ -86,7 +86,14 @@ export interface GroupUpdate {
   readonly settings?: GroupSettings;
 }
 
-/** A change of a group, and who could not be added: no friends of the user, or with too many conversations. */
+/** A group that is to be. */
+export interface NewGroup extends GroupUpdate {
+  readonly name: string;
+  /** Its first members besides the user: friends of theirs. */
+  readonly userIds: readonly string[];
+}
+
+/** A group that was made or added to, and who could not be added: no friends of the user, or with too many conversations. */
 export interface GroupAdded {
   readonly conversationId: string;
   readonly notAddedUserIds: readonly string[];
@@ -270,6 +277,11 @@ export class ChatClient {
     return (await this.#theOutbox()).add(conversationId, text, replyTo);
   }
 
+  /** What waits to be sent, or was refused, in all conversations: what `stop({ forget: true })` would lose. */
+  async outgoing(): Promise<readonly Outgoing[]> {
+    return (await this.#theOutbox()).all();
+  }
+
   /** Tries a message that was refused once more. */
   async retry(clientMessageId: string): Promise<void> {
     await (await this.#theOutbox()).retry(clientMessageId);
@@ -295,116 +307,82 @@ export class ChatClient {
   }
 
   /** Makes a group of the user and friends of theirs, and opens it. */
-  async createGroup(
-    userIds: readonly string[],
-    { name, description = "", avatarUrl = "", settings }: GroupUpdate & { readonly name: string },
-  ): Promise<GroupAdded> {
-    const request = {
-      requestId: crypto.randomUUID(),
-      name,
-      description,
-      avatarUrl,
-      userIds: [...userIds],
-      ...(settings && { settings: fromGroupSettings(settings) }),
-    };
-    const answer = await this.service.call((call) => this.service.groups.createGroup(request, call));
+  async createGroup({ userIds, ...group }: NewGroup): Promise<GroupAdded> {
+    const request = { ...toRequest(group), userIds: [...userIds] };
+    const answer = await this.#changeGroup(this.service.groups.createGroup, request);
     const { conversationId } = answered(answer.conversation);
     this.open(conversationId);
     return { conversationId, notAddedUserIds: answer.notAddedUserIds };
   }
 
   /** Sets what is named of a group, and nothing else. */
-  updateGroup(conversationId: string, { name, description, avatarUrl, settings }: GroupUpdate): Promise<void> {
-    const paths = [
-      ...(name === undefined ? [] : ["name"]),
-      ...(description === undefined ? [] : ["description"]),
-      ...(avatarUrl === undefined ? [] : ["avatar_url"]),
-      ...(settings === undefined ? [] : ["settings"]),
-    ];
-    const request = {
-      name: name ?? "",
-      description: description ?? "",
-      avatarUrl: avatarUrl ?? "",
-      ...(settings && { settings: fromGroupSettings(settings) }),
-      updateMask: { paths },
-    };
-    return this.#changeGroup(conversationId, (ids, call) =>
-      this.service.groups.updateGroup({ ...ids, ...request }, call),
-    );
+  async updateGroup(conversationId: string, group: GroupUpdate): Promise<void> {
+    const updateMask = { paths: pathsOf(group) };
+    await this.#changeGroup(this.service.groups.updateGroup, { ...toRequest(group), conversationId, updateMask });
   }
 
   /** Adds friends of the user to a group. */
   async addGroupMembers(conversationId: string, userIds: readonly string[]): Promise<GroupAdded> {
-    let notAddedUserIds: readonly string[] = [];
-    await this.#changeGroup(conversationId, async (ids, call) => {
-      const answer = await this.service.groups.addGroupMembers({ ...ids, userIds: [...userIds] }, call);
-      notAddedUserIds = answer.notAddedUserIds;
-      return answer;
-    });
+    const request = { conversationId, userIds: [...userIds] };
+    const { notAddedUserIds } = await this.#changeGroup(this.service.groups.addGroupMembers, request);
     return { conversationId, notAddedUserIds };
   }
 
   /** Removes a member of a group whose role is lower than the user's. */
-  removeGroupMember(conversationId: string, userId: string): Promise<void> {
-    return this.#changeGroup(conversationId, (ids, call) =>
-      this.service.groups.removeGroupMember({ ...ids, userId }, call),
-    );
+  async removeGroupMember(conversationId: string, userId: string): Promise<void> {
+    await this.#changeGroup(this.service.groups.removeGroupMember, { conversationId, userId });
   }
 
   /** Makes a member of a group an admin, or an admin a member. */
-  setGroupMemberRole(conversationId: string, userId: string, role: "member" | "admin"): Promise<void> {
-    return this.#changeGroup(conversationId, (ids, call) =>
-      this.service.groups.setGroupMemberRole({ ...ids, userId, role: fromGroupRole(role) }, call),
-    );
+  async setGroupMemberRole(conversationId: string, userId: string, role: "member" | "admin"): Promise<void> {
+    const request = { conversationId, userId, role: fromGroupRole(role) };
+    await this.#changeGroup(this.service.groups.setGroupMemberRole, request);
   }
 
   /** Makes another member the owner of a group; the user is an admin then. */
-  transferGroupOwnership(conversationId: string, userId: string): Promise<void> {
-    return this.#changeGroup(conversationId, (ids, call) =>
-      this.service.groups.transferGroupOwnership({ ...ids, userId }, call),
-    );
+  async transferGroupOwnership(conversationId: string, userId: string): Promise<void> {
+    await this.#changeGroup(this.service.groups.transferGroupOwnership, { conversationId, userId });
   }
 
   /** Leaves a group. */
-  leaveGroup(conversationId: string): Promise<void> {
-    return this.#changeGroup(conversationId, async (ids, call) => {
-      await this.service.groups.leaveGroup(ids, call);
-      return {};
-    });
+  async leaveGroup(conversationId: string): Promise<void> {
+    await this.#changeGroup(this.service.groups.leaveGroup, { conversationId });
   }
 
   /** Deletes a group, for everybody. */
-  deleteGroup(conversationId: string): Promise<void> {
-    return this.#changeGroup(conversationId, async (ids, call) => {
-      await this.service.groups.deleteGroup(ids, call);
-      return {};
-    });
+  async deleteGroup(conversationId: string): Promise<void> {
+    await this.#changeGroup(this.service.groups.deleteGroup, { conversationId });
   }
 
-  /** Reads a page of a group's members by user id, and where the next one begins. */
-  async listGroupMembers(
-    conversationId: string,
-    pageToken = "",
-  ): Promise<{ members: readonly Member[]; nextPageToken: string }> {
-    const request = { conversationId, pageSize: 100, pageToken };
-    const answer = await this.service.call((call) => this.service.groups.listGroupMembers(request, call));
-    return { members: answer.members.map(toMember), nextPageToken: answer.nextPageToken };
+  /** Reads all members of a group, by user id. Those of an opened one are in its store, up to date. */
+  async listGroupMembers(conversationId: string): Promise<readonly Member[]> {
+    const members: Member[] = [];
+    let pageToken = "";
+    do {
+      const request = { conversationId, pageSize: 100, pageToken };
+      const page = await this.service.call((call) => this.service.groups.listGroupMembers(request, call));
+      members.push(...page.members.map(toMember));
+      pageToken = page.nextPageToken;
+    } while (pageToken);
+    return members;
   }
 
   /** Makes a call that changes a group, under one id however often it is repeated, and takes what it answers at once. */
-  async #changeGroup(
-    conversationId: string,
-    change: (
-      ids: { conversationId: string; requestId: string },
-      call: CallOptions,
-    ) => Promise<{ conversation?: Parameters<typeof toConversation>[0] | undefined }>,
-  ): Promise<void> {
-    const ids = { conversationId, requestId: crypto.randomUUID() };
-    const { conversation } = await this.service.call((call) => change(ids, call));
+  async #changeGroup<R extends object, A extends object>(
+    change: (request: R & { requestId: string }, call: CallOptions) => Promise<A>,
+    request: R,
+  ): Promise<A> {
+    const named = { ...request, requestId: crypto.randomUUID() };
+    const answer = await this.service.call((call) => change(named, call));
+    const { conversation } = answer as { conversation?: Parameters<typeof toConversation>[0] };
     if (conversation) {
       this.#book.takeListed([toConversation(conversation)]);
       this.#tell();
+    } else {
+      // It is gone, which nobody may be there to tell of.
+      this.#follower.sync();
     }
+    return answer;
   }
 
   /** Asks a user to become a friend; who had asked already is one now. */
@@ -437,15 +415,7 @@ export class ChatClient {
 
   /** Sets what the user shows of themselves: what is named, and nothing else. */
   async updateProfile(profile: { displayName?: string; avatarUrl?: string }): Promise<Profile> {
-    const paths = [
-      ...(profile.displayName === undefined ? [] : ["display_name"]),
-      ...(profile.avatarUrl === undefined ? [] : ["avatar_url"]),
-    ];
-    const request = {
-      displayName: profile.displayName ?? "",
-      avatarUrl: profile.avatarUrl ?? "",
-      updateMask: { paths },
-    };
+    const request = { ...profile, updateMask: { paths: pathsOf(profile) } };
     const updated = await this.service.call((call) => this.service.users.upsertProfile(request, call));
     return this.#profiles.take(answered(updated.profile));
   }
@@ -729,6 +699,10 @@ export class ChatClient {
     const { conversation, outgoing } = this.#look(conversationId);
     const isSame =
       outgoing.length === before.outgoing.length && outgoing.every((it, place) => it === before.outgoing[place]);
+    if (!conversation && before.conversation && cell.isWatched) {
+      // Whoever looks at it sees it go on should the user come back to it.
+      this.#book.open(conversationId);
+    }
     if (conversation !== before.conversation || !isSame) {
       cell.set({ conversation, outgoing: isSame ? before.outgoing : outgoing });
     }
@@ -785,6 +759,18 @@ function subjectOf(token: string): string {
     // Told below.
   }
   throw new Error("the token is none that says whose it is: give the option userId");
+}
+
+/** The fields of the contract that an update names. */
+function pathsOf(update: object): string[] {
+  return Object.entries(update)
+    .filter(([, value]) => value !== undefined)
+    .map(([name]) => name.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`));
+}
+
+/** What is set of a group, for a request. */
+function toRequest({ settings, ...group }: GroupUpdate) {
+  return { ...group, ...(settings && { settings: fromGroupSettings(settings) }) };
 }
 
 function byActivity(one: ConversationState, other: ConversationState): number {

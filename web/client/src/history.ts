@@ -1,7 +1,7 @@
 /** A part of a conversation's history that is read, not followed: what stands around a message of long ago. */
 
 import type { PagePosition } from "./follower.ts";
-import type { Message, Page } from "./model.ts";
+import type { GroupChange, Message, Page } from "./model.ts";
 import { Cell, type Store } from "./store.ts";
 
 /** What was read. */
@@ -10,6 +10,8 @@ export interface HistoryState {
   readonly hasOlder: boolean;
   /** Whether more follows; what follows the end is the conversation's newest history. */
   readonly hasNewer: boolean;
+  /** How the group changed meanwhile, by increasing revision. */
+  readonly changes: readonly GroupChange[];
 }
 
 export class History implements Store<HistoryState | undefined> {
@@ -30,8 +32,8 @@ export class History implements Store<HistoryState | undefined> {
   /** Reads the page around the message. */
   load(): Promise<void> {
     return this.#once(async () => {
-      const page = await this.#read({ around: this.#around });
-      this.#state.set({ messages: page.messages, hasOlder: page.hasMoreBefore, hasNewer: page.hasMoreAfter });
+      const { messages, changes, hasMoreBefore, hasMoreAfter } = await this.#read({ around: this.#around });
+      this.#state.set({ messages, changes, hasOlder: hasMoreBefore, hasNewer: hasMoreAfter });
     });
   }
 
@@ -41,7 +43,12 @@ export class History implements Store<HistoryState | undefined> {
       const first = state?.messages[0];
       if (state?.hasOlder && first) {
         const page = await this.#read({ before: first.seq });
-        this.#state.set({ ...state, messages: [...page.messages, ...state.messages], hasOlder: page.hasMoreBefore });
+        this.#state.set({
+          messages: [...page.messages, ...state.messages],
+          changes: [...page.changes, ...state.changes],
+          hasOlder: page.hasMoreBefore,
+          hasNewer: state.hasNewer,
+        });
       }
     });
   }
@@ -52,7 +59,12 @@ export class History implements Store<HistoryState | undefined> {
       const last = state?.messages.at(-1);
       if (state?.hasNewer && last) {
         const page = await this.#read({ after: last.seq });
-        this.#state.set({ ...state, messages: [...state.messages, ...page.messages], hasNewer: page.hasMoreAfter });
+        this.#state.set({
+          messages: [...state.messages, ...page.messages],
+          changes: [...state.changes, ...page.changes],
+          hasOlder: state.hasOlder,
+          hasNewer: page.hasMoreAfter,
+        });
       }
     });
   }

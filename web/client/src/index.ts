@@ -7,6 +7,7 @@ export {
   type GroupAdded,
   type GroupUpdate,
   type Messages,
+  type NewGroup,
   type NewMessage,
   type Status,
 } from "./client.ts";
@@ -32,7 +33,7 @@ export type {
   Quote,
   Reply,
 } from "./model.ts";
-export type { CallOptions, Service, ServiceOptions, TokenSource } from "./service.ts";
+export type { CallOptions, Calls, Service, ServiceOptions, TokenSource } from "./service.ts";
 export { type Kept, MemoryStorage, type Outgoing, type Storage } from "./storage.ts";
 export { type Store, waitFor } from "./store.ts";
 export { type ConversationState, UNREAD_MAX } from "./timeline.ts";

@@ -6,7 +6,6 @@
 import { create } from "@bufbuild/protobuf";
 import { type Duration, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
-  ConversationKind,
   type Conversation as ConversationProto,
   type ConversationCursor as CursorProto,
   type FeedCursor as FeedCursorProto,
@@ -18,14 +17,11 @@ import {
   type SyncConversationsRequest as SyncRequestProto,
   type SyncConversationsResponse as SyncResponseProto,
 } from "./generated/chat/v1/conversation_pb.ts";
-import { type Friend as FriendProto, FriendState } from "./generated/chat/v1/friend_pb.ts";
-import {
-  GroupAction as GroupActionProto,
-  type GroupChange as GroupChangeProto,
-  GroupPermission as GroupPermissionProto,
-  type Group as GroupProto,
-  GroupRole as GroupRoleProto,
-  type GroupSettings as GroupSettingsProto,
+import type { Friend as FriendProto } from "./generated/chat/v1/friend_pb.ts";
+import type {
+  GroupChange as GroupChangeProto,
+  Group as GroupProto,
+  GroupSettings as GroupSettingsProto,
 } from "./generated/chat/v1/group_pb.ts";
 import type { LiveEvent as LiveEventProto } from "./generated/chat/v1/live_pb.ts";
 import type {
@@ -335,46 +331,43 @@ function toLastMessage(proto: LastMessageProto): LastMessage {
   };
 }
 
-const KINDS: Record<ConversationKind, Conversation["kind"]> = {
-  [ConversationKind.UNSPECIFIED]: "unknown",
-  [ConversationKind.DIRECT]: "direct",
-  [ConversationKind.GROUP]: "group",
-};
+// What the contract's enums say, at the places of their numbers: those do not change, and a name weighs more.
+const KINDS: readonly Conversation["kind"][] = ["unknown", "direct", "group"];
 
-const ROLES: Record<GroupRoleProto, GroupRole | undefined> = {
-  [GroupRoleProto.UNSPECIFIED]: undefined,
-  [GroupRoleProto.MEMBER]: "member",
-  [GroupRoleProto.ADMIN]: "admin",
-  [GroupRoleProto.OWNER]: "owner",
-};
+const ROLES: readonly (GroupRole | undefined)[] = [undefined, "member", "admin", "owner"];
 
-const PERMISSIONS: readonly (readonly [GroupPermissionProto, GroupPermission])[] = [
-  [GroupPermissionProto.SEND_MESSAGES, "sendMessages"],
-  [GroupPermissionProto.ADD_MEMBERS, "addMembers"],
-  [GroupPermissionProto.EDIT_INFO, "editInfo"],
-  [GroupPermissionProto.REMOVE_MEMBERS, "removeMembers"],
-  [GroupPermissionProto.MANAGE_ROLES, "manageRoles"],
-  [GroupPermissionProto.CHANGE_SETTINGS, "changeSettings"],
+const PERMISSIONS: readonly (GroupPermission | undefined)[] = [
+  undefined,
+  "sendMessages",
+  "addMembers",
+  "editInfo",
+  "removeMembers",
+  "manageRoles",
+  "changeSettings",
 ];
 
-const ACTIONS: Record<GroupActionProto, GroupAction> = {
-  [GroupActionProto.UNSPECIFIED]: "unknown",
-  [GroupActionProto.CREATED]: "created",
-  [GroupActionProto.RENAMED]: "renamed",
-  [GroupActionProto.UPDATED]: "updated",
-  [GroupActionProto.MEMBERS_ADDED]: "membersAdded",
-  [GroupActionProto.MEMBER_REMOVED]: "memberRemoved",
-  [GroupActionProto.MEMBER_LEFT]: "memberLeft",
-  [GroupActionProto.ROLE_CHANGED]: "roleChanged",
-  [GroupActionProto.OWNERSHIP_TRANSFERRED]: "ownershipTransferred",
-};
+const ACTIONS: readonly GroupAction[] = [
+  "unknown",
+  "created",
+  "renamed",
+  "updated",
+  "membersAdded",
+  "memberRemoved",
+  "memberLeft",
+  "roleChanged",
+  "ownershipTransferred",
+];
 
 export function toMember({ userId, readSeq, role }: MemberProto): Member {
   return { userId, readSeq: Number(readSeq), role: ROLES[role] };
 }
 
-function toPermissions(protos: readonly GroupPermissionProto[]): readonly GroupPermission[] {
-  return PERMISSIONS.filter(([proto]) => protos.includes(proto)).map(([, permission]) => permission);
+function toPermissions(numbers: readonly number[]): readonly GroupPermission[] {
+  return numbers.flatMap((number) => PERMISSIONS[number] ?? []);
+}
+
+function fromPermissions(permissions: readonly GroupPermission[]): number[] {
+  return permissions.map((permission) => PERMISSIONS.indexOf(permission));
 }
 
 function toGroupSettings(proto: GroupSettingsProto | undefined): GroupSettings {
@@ -386,19 +379,17 @@ function toGroupSettings(proto: GroupSettingsProto | undefined): GroupSettings {
 }
 
 /** A group's settings for a request. */
-export function fromGroupSettings(settings: GroupSettings) {
-  const numbers = (permissions: readonly GroupPermission[]) =>
-    PERMISSIONS.filter(([, permission]) => permissions.includes(permission)).map(([proto]) => proto);
+export function fromGroupSettings({ memberPermissions, adminPermissions, showsHistory }: GroupSettings) {
   return {
-    memberPermissions: numbers(settings.memberPermissions),
-    adminPermissions: numbers(settings.adminPermissions),
-    showsHistory: settings.showsHistory,
+    memberPermissions: fromPermissions(memberPermissions),
+    adminPermissions: fromPermissions(adminPermissions),
+    showsHistory,
   };
 }
 
 /** A role for a request. */
-export function fromGroupRole(role: "member" | "admin"): GroupRoleProto {
-  return role === "admin" ? GroupRoleProto.ADMIN : GroupRoleProto.MEMBER;
+export function fromGroupRole(role: GroupRole): number {
+  return ROLES.indexOf(role);
 }
 
 function toGroup(proto: GroupProto | undefined): Group | undefined {
@@ -444,12 +435,7 @@ export function toConversation(proto: ConversationProto): Conversation {
   };
 }
 
-const FRIENDSHIP_STATES: Record<FriendState, FriendshipState> = {
-  [FriendState.UNSPECIFIED]: "none",
-  [FriendState.REQUEST_SENT]: "requestSent",
-  [FriendState.REQUEST_RECEIVED]: "requestReceived",
-  [FriendState.ACCEPTED]: "accepted",
-};
+const FRIENDSHIP_STATES: readonly FriendshipState[] = ["none", "requestSent", "requestReceived", "accepted"];
 
 export function toFriend(proto: FriendProto): Friend {
   return {

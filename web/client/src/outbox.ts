@@ -72,9 +72,12 @@ export class Outbox {
 
   /** What is waiting or has failed in a conversation, in its order. */
   of(conversationId: string): readonly Outgoing[] {
-    return [...this.#items.values()].filter(
-      (outgoing) => outgoing.conversationId === conversationId && outgoing.status !== "sent",
-    );
+    return this.all().filter((outgoing) => outgoing.conversationId === conversationId);
+  }
+
+  /** What is waiting or has failed in any conversation. */
+  all(): readonly Outgoing[] {
+    return [...this.#items.values()].filter((outgoing) => outgoing.status !== "sent");
   }
 
   /** Says something after all that was said before. It is shown at once, and goes out when it can. */

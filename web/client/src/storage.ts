@@ -1,6 +1,5 @@
 /** What a device keeps of a user's chat: by IndexedDB where there is one, else in memory. */
 
-import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import type { KeptConversation } from "./book.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { Friend, Message, Profile } from "./model.ts";
@@ -110,93 +109,127 @@ export class MemoryStorage implements Storage {
   }
 }
 
-interface Schema extends DBSchema {
-  friends: { key: string; value: Friend };
-  conversations: { key: string; value: KeptConversation };
-  profiles: { key: string; value: Profile };
-  outgoing: { key: string; value: Outgoing };
+/** What is kept, by the name of its store. */
+interface Schema {
+  friends: Friend;
+  conversations: KeptConversation;
+  profiles: Profile;
+  outgoing: Outgoing;
 }
 
 const STORES = ["friends", "conversations", "profiles", "outgoing"] as const;
 
 /** Keeps a user's chat in a database of their own. */
 class IndexedStorage implements Storage {
-  readonly #database: IDBPDatabase<Schema>;
+  readonly #database: IDBDatabase;
 
-  private constructor(database: IDBPDatabase<Schema>) {
+  private constructor(database: IDBDatabase) {
     this.#database = database;
+    // Another tab deletes it, or has a newer version.
+    database.onversionchange = () => database.close();
   }
 
   static async open(name: string): Promise<IndexedStorage> {
-    const database = await openDB<Schema>(name, 1, {
-      upgrade(upgraded) {
-        for (const store of STORES) {
-          upgraded.createObjectStore(store);
-        }
-      },
-      blocking(_current, _blocked, event) {
-        // Another tab deletes it, or has a newer version.
-        (event.target as IDBDatabase).close();
-      },
-    });
-    return new IndexedStorage(database);
+    const opening = indexedDB.open(name, 1);
+    opening.onupgradeneeded = () => {
+      for (const store of STORES) {
+        opening.result.createObjectStore(store);
+      }
+    };
+    return new IndexedStorage(await answer(opening));
   }
 
   async load(): Promise<Kept> {
-    const transaction = this.#database.transaction(STORES, "readonly");
+    const transaction = this.#database.transaction(STORES);
+    const all = <S extends keyof Schema>(store: S): Promise<Schema[S][]> =>
+      answer(transaction.objectStore(store).getAll());
     const [friends, conversations, profiles, outgoing] = await Promise.all([
-      transaction.objectStore("friends").getAll(),
-      transaction.objectStore("conversations").getAll(),
-      transaction.objectStore("profiles").getAll(),
-      transaction.objectStore("outgoing").getAll(),
+      all("friends"),
+      all("conversations"),
+      all("profiles"),
+      all("outgoing"),
     ]);
     return { friends, conversations, profiles, outgoing: outgoing.sort(byPlace) };
   }
 
-  async putFriends(friends: readonly Friend[]): Promise<void> {
-    const transaction = this.#database.transaction("friends", "readwrite");
-    const puts = friends.map((friend) => transaction.store.put(friend, friend.userId));
-    await Promise.all([transaction.store.clear(), ...puts, transaction.done]);
-  }
-
-  async putConversations(kept: readonly KeptConversation[], removed: readonly string[]): Promise<void> {
-    const transaction = this.#database.transaction("conversations", "readwrite");
-    const puts = kept.map(async (it) => {
-      const id = it.conversation.conversationId;
-      // Of what this tab has closed, another one may have history; it is dropped when many others were opened since.
-      const timeline = it.timeline === undefined ? (await transaction.store.get(id))?.timeline : it.timeline;
-      await transaction.store.put({ ...it, timeline }, id);
+  putFriends(friends: readonly Friend[]): Promise<void> {
+    return this.#write("friends", (store) => {
+      store.clear();
+      for (const friend of friends) {
+        store.put(friend, friend.userId);
+      }
     });
-    const deletes = removed.map((id) => transaction.store.delete(id));
-    await Promise.all([...puts, ...deletes, transaction.done]);
   }
 
-  async putProfiles(profiles: readonly Profile[]): Promise<void> {
-    const transaction = this.#database.transaction("profiles", "readwrite");
-    const puts = profiles.map((profile) => transaction.store.put(profile, profile.userId));
-    await Promise.all([...puts, transaction.done]);
+  putConversations(kept: readonly KeptConversation[], removed: readonly string[]): Promise<void> {
+    return this.#write("conversations", (store) => {
+      for (const it of kept) {
+        const id = it.conversation.conversationId;
+        if (it.timeline !== undefined) {
+          store.put(it, id);
+          continue;
+        }
+        // Of what this tab has closed, another one may have history; it is dropped when many others were opened since.
+        const before: IDBRequest<KeptConversation | undefined> = store.get(id);
+        before.onsuccess = () => store.put({ ...it, timeline: before.result?.timeline }, id);
+      }
+      for (const id of removed) {
+        store.delete(id);
+      }
+    });
+  }
+
+  putProfiles(profiles: readonly Profile[]): Promise<void> {
+    return this.#write("profiles", (store) => {
+      for (const profile of profiles) {
+        store.put(profile, profile.userId);
+      }
+    });
   }
 
   async outgoing(): Promise<readonly Outgoing[]> {
-    return (await this.#database.getAll("outgoing")).sort(byPlace);
+    const all: Outgoing[] = await answer(this.#database.transaction("outgoing").objectStore("outgoing").getAll());
+    return all.sort(byPlace);
   }
 
-  async putOutgoing(outgoing: Outgoing): Promise<void> {
-    await this.#database.put("outgoing", outgoing, outgoing.clientMessageId);
+  putOutgoing(outgoing: Outgoing): Promise<void> {
+    return this.#write("outgoing", (store) => store.put(outgoing, outgoing.clientMessageId));
   }
 
-  async removeOutgoing(clientMessageId: string): Promise<void> {
-    await this.#database.delete("outgoing", clientMessageId);
+  removeOutgoing(clientMessageId: string): Promise<void> {
+    return this.#write("outgoing", (store) => store.delete(clientMessageId));
   }
 
-  async clear(): Promise<void> {
-    const transaction = this.#database.transaction(STORES, "readwrite");
-    await Promise.all([...STORES.map((store) => transaction.objectStore(store).clear()), transaction.done]);
+  clear(): Promise<void> {
+    return this.#write(STORES, (store) => store.clear());
   }
 
   close(): void {
     this.#database.close();
   }
+
+  /** Changes each of these stores, all or nothing. Answers once it is kept; a request that fails undoes all of it. */
+  async #write(
+    names: keyof Schema | readonly (keyof Schema)[],
+    change: (store: IDBObjectStore) => unknown,
+  ): Promise<void> {
+    const transaction = this.#database.transaction(names, "readwrite");
+    for (const name of transaction.objectStoreNames) {
+      change(transaction.objectStore(name));
+    }
+    await new Promise<void>((resolve, reject) => {
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = () => reject(transaction.error);
+    });
+  }
+}
+
+/** What a request of the database answers. */
+function answer<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
 }
 
 /** The storage of this platform; in memory where the browser keeps nothing, as in some private windows. */

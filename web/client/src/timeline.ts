@@ -215,7 +215,7 @@ export class Timeline {
       kind: this.#kind,
       memberIds: this.#roster.memberIds,
       readSeqs: this.#readSeqs,
-      group: this.#group && { ...this.#group, role: this.#roster.roles.get(this.#userId) },
+      group: this.#groupOfUser(),
       roles: this.#roster.roles,
       createdAt: this.#createdAt,
       lastActivityAt: this.#lastActivityAt,
@@ -646,6 +646,15 @@ export class Timeline {
     if (group && group.stateRevision > (this.#group?.stateRevision ?? -1)) {
       this.#group = group;
     }
+  }
+
+  /** The group with what the user is in it, which only lists of members say. The same one as long as neither changes. */
+  #groupOfUser(): Group | undefined {
+    const role = this.#roster.roles.get(this.#userId);
+    if (this.#group && this.#group.role !== role) {
+      this.#group = { ...this.#group, role };
+    }
+    return this.#group;
   }
 
   #takeMembers(members: readonly Member[], group: Group | undefined): void {

@@ -66,12 +66,14 @@ test("a message that is refused says why, and can be tried again or dropped", as
   await ofAlice.send(conversation, "Still friends?");
   const refused = await waitFor(messages, (it) => it.outgoing[0]?.status === "failed");
   expect(refused.outgoing[0]?.failure).toMatchObject({ code: "FailedPrecondition", reason: "CANNOT_SEND" });
+  expect(await ofAlice.outgoing()).toEqual(refused.outgoing);
 
   await ofBob.requestFriend(alice);
   await ofAlice.acceptFriendRequest(bob);
   await ofAlice.retry(refused.outgoing[0]?.clientMessageId ?? "");
   const sent = await waitFor(messages, (it) => it.outgoing.length === 0);
   expect(sent.conversation?.messages.map((message) => message.text)).toEqual(["Still friends?"]);
+  expect(await ofAlice.outgoing()).toEqual([]);
 });
 
 test("a bad field is named", async () => {

@@ -61,6 +61,7 @@ test("the guide's examples run, one after the other", async () => {
   ]);
   expect(shown).toContainEqual([["nobody"]]);
   expect(shown).toContainEqual(["Trains", "admin", ["created", "roleChanged"]]);
+  expect(shown).toContainEqual(["OWNER_CANNOT_LEAVE"]);
   const conversations = await waitFor(ofBob.conversations(), (all) => all.length === 2);
   expect(conversations.map(({ kind }) => kind).sort()).toEqual(["direct", "group"]);
 });

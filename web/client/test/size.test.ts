@@ -22,8 +22,7 @@ test("the client with the whole contract is small", async () => {
   const chunks = built.output.filter((file) => file.type === "chunk");
   const size = compressed(chunks.map((chunk) => chunk.code).join("\n"));
   expect(size).toBeGreaterThan(20);
-  // 41 before groups, which brought nine calls: each has its descriptors in the bundle.
-  expect(size).toBeLessThan(48);
+  expect(size).toBeLessThan(45);
 });
 
 test("the app's first load is small", () => {
