@@ -357,7 +357,8 @@ impl Book {
                 }
                 self.feed_step(step)
             }
-            Some(Event::Welcome(_)) => Wants::Nothing,
+            // Who asks to join is listed by those who want to know, and no part of what is followed.
+            Some(Event::Welcome(_) | Event::JoinRequested(_)) => Wants::Nothing,
             // An error of this side's frames changes nothing.
             Some(Event::Error(error)) => {
                 tracing::debug!(reason = error.reason, "the service refused a frame");

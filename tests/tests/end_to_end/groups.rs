@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use chat_client::contract::FieldMask;
 use chat_client::contract::v1::list_messages_request::Position;
 use chat_client::contract::v1::{
-    AddGroupMembersRequest, ConversationCursor, CreateGroupRequest, DeleteGroupRequest, GetConversationRequest,
-    GroupPermission, GroupRole, GroupSettings, LeaveGroupRequest, ListGroupMembersRequest, ListMessagesRequest,
-    ListMessagesResponse, RemoveGroupMemberRequest, SendMessageRequest, SetGroupMemberRoleRequest,
-    SyncConversationsRequest, TransferGroupOwnershipRequest, UpdateGroupRequest,
+    AddGroupMembersRequest, AnswerJoinRequestRequest, ConversationCursor, CreateGroupInviteRequest, CreateGroupRequest,
+    DeleteGroupRequest, GetConversationRequest, GroupPermission, GroupRole, GroupSettings, JoinGroupRequest,
+    LeaveGroupRequest, ListGroupMembersRequest, ListMessagesRequest, ListMessagesResponse, RemoveGroupMemberRequest,
+    SendMessageRequest, SetGroupMemberRoleRequest, SyncConversationsRequest, TransferGroupOwnershipRequest,
+    UpdateGroupRequest,
 };
 use chat_client::timeline::Timeline;
 use chat_client::{CallError, ChatClient, Code, FollowOptions, Follower, History, State};
@@ -38,6 +39,12 @@ struct Model {
     members_may: BTreeSet<GroupPermission>,
     admins_may: BTreeSet<GroupPermission>,
     members: BTreeMap<&'static str, Member>,
+    /// Who asks to join.
+    asking: BTreeSet<&'static str>,
+    /// Whom somebody else took out, and nobody has let in since.
+    removed: BTreeSet<&'static str>,
+    /// The tokens of the links by which one joins, and by which one asks to.
+    links: [String; 2],
     /// Who said each message, by seq.
     said: Vec<&'static str>,
     revision: i64,
@@ -62,10 +69,19 @@ enum Step {
     Transfer(&'static str),
     Rename(String),
     Configure(Vec<GroupPermission>, Vec<GroupPermission>, bool),
+    /// By the link by which one joins, or by the one by which one asks to.
+    Join {
+        asks: bool,
+    },
+    Answer(&'static str, bool),
     Say,
     Delete,
 }
 
+/// Calls of a member that the service remembers.
+const REMEMBERED: usize = 16;
+const NO_INVITE: (Code, &str) = (Code::NotFound, "INVITE_NOT_FOUND");
+const NO_REQUEST: (Code, &str) = (Code::NotFound, "JOIN_REQUEST_NOT_FOUND");
 const NOT_FOUND: (Code, &str) = (Code::NotFound, "CONVERSATION_NOT_FOUND");
 const NOT_PERMITTED: (Code, &str) = (Code::FailedPrecondition, "NOT_PERMITTED");
 const NO_MEMBER: (Code, &str) = (Code::NotFound, "MEMBER_NOT_FOUND");
@@ -79,6 +95,39 @@ impl Model {
         }
     }
 
+    fn comes(&mut self, user: &'static str) {
+        let (seq, revision) = if self.shows_history {
+            (0, 0)
+        } else {
+            (self.said.len(), self.revision)
+        };
+        let member = Member {
+            role: GroupRole::Member,
+            sees_above_seq: seq,
+            sees_above_revision: revision,
+        };
+        self.members.insert(user, member);
+        self.removed.remove(user);
+        self.changed();
+    }
+
+    /// What a user is answered who has a link.
+    fn join(&mut self, actor: &'static str, asks: bool) -> Result<(), (Code, &'static str)> {
+        if self.is_deleted {
+            return Err(NO_INVITE);
+        }
+        if self.members.contains_key(actor) {
+            return Ok(());
+        }
+        if asks || self.removed.contains(actor) {
+            self.asking.insert(actor);
+        } else {
+            self.asking.remove(actor);
+            self.comes(actor);
+        }
+        Ok(())
+    }
+
     fn changed(&mut self) {
         self.revision += 1;
         self.changes.push(self.revision);
@@ -86,6 +135,9 @@ impl Model {
 
     /// What a step of a user is answered, and what it leads to.
     fn take(&mut self, actor: &'static str, step: &Step) -> Result<(), (Code, &'static str)> {
+        if let Step::Join { asks } = step {
+            return self.join(actor, *asks);
+        }
         let own = self
             .members
             .get(actor)
@@ -108,24 +160,14 @@ impl Model {
             Step::Add(user) => {
                 needs(GroupPermission::AddMembers)?;
                 if !self.members.contains_key(user) && ![actor, *user].contains(&STRANGER) {
-                    let (seq, revision) = if self.shows_history {
-                        (0, 0)
-                    } else {
-                        (self.said.len(), self.revision)
-                    };
-                    let member = Member {
-                        role: GroupRole::Member,
-                        sees_above_seq: seq,
-                        sees_above_revision: revision,
-                    };
-                    self.members.insert(user, member);
-                    self.changed();
+                    self.comes(user);
                 }
             }
             Step::Remove(user) => {
                 needs(GroupPermission::RemoveMembers)?;
                 below_own(user)?;
                 self.members.remove(user);
+                self.removed.insert(user);
                 self.changed();
             }
             Step::Leave => {
@@ -165,10 +207,25 @@ impl Model {
             Step::Configure(members, admins, shows_history) => {
                 needs(GroupPermission::ChangeSettings)?;
                 let members: BTreeSet<_> = members.iter().copied().collect();
-                let admins = admins.iter().copied().chain([GroupPermission::SendMessages]).collect();
+                let admins: BTreeSet<_> = admins.iter().copied().chain([GroupPermission::SendMessages]).collect();
+                // Nobody grants what they may not do.
+                let granted = members.difference(&self.members_may);
+                for permission in granted.chain(admins.difference(&self.admins_may)) {
+                    needs(*permission)?;
+                }
                 if (&members, &admins, shows_history) != (&self.members_may, &self.admins_may, &self.shows_history) {
                     (self.members_may, self.admins_may, self.shows_history) = (members, admins, *shows_history);
                     self.changed();
+                }
+            }
+            Step::Join { .. } => {}
+            Step::Answer(user, lets_in) => {
+                needs(GroupPermission::ManageInvites)?;
+                if !self.asking.remove(user) {
+                    return Err(NO_REQUEST);
+                }
+                if *lets_in && !self.members.contains_key(user) {
+                    self.comes(user);
                 }
             }
             Step::Say => {
@@ -206,6 +263,7 @@ fn draw(random: &mut StdRng) -> Step {
         GroupPermission::RemoveMembers,
         GroupPermission::ManageRoles,
         GroupPermission::ChangeSettings,
+        GroupPermission::ManageInvites,
     ]);
     match random.random_range(0..100) {
         0..=24 => Step::Add(user),
@@ -218,15 +276,19 @@ fn draw(random: &mut StdRng) -> Step {
         50..=54 => Step::Transfer(user),
         55..=61 => Step::Rename(format!("name {}", random.random_range(0..4))),
         62..=67 => Step::Configure(members, admins, random.random_ratio(1, 2)),
-        68..=98 => Step::Say,
+        68..=73 => Step::Join {
+            asks: random.random_ratio(1, 2),
+        },
+        74..=79 => Step::Answer(user, random.random_ratio(2, 3)),
+        80..=98 => Step::Say,
         _ => Step::Delete,
     }
 }
 
 /// Makes a step's call.
-async fn make(stack: &Stack, actor: &str, group: &str, step: &Step, request_id: &str) -> Result<(), CallError> {
+async fn make(stack: &Stack, actor: &str, model: &Model, step: &Step, request_id: &str) -> Result<(), CallError> {
     let client = stack.client(actor);
-    let (conversation_id, request_id) = (group.to_owned(), request_id.to_owned());
+    let (conversation_id, request_id) = (model.id.clone(), request_id.to_owned());
     match step.clone() {
         Step::Add(user) => {
             let user_ids = vec![user.to_owned()];
@@ -306,6 +368,19 @@ async fn make(stack: &Stack, actor: &str, group: &str, step: &Step, request_id: 
             };
             client.call(request).await.map(drop)
         }
+        Step::Join { asks } => {
+            let token = model.links[usize::from(asks)].clone();
+            client.call(JoinGroupRequest { token, request_id }).await.map(drop)
+        }
+        Step::Answer(user, approve) => {
+            let request = AnswerJoinRequestRequest {
+                conversation_id,
+                user_id: user.to_owned(),
+                request_id,
+                approve,
+            };
+            client.call(request).await.map(drop)
+        }
         Step::Say => {
             let request = SendMessageRequest {
                 conversation_id,
@@ -327,7 +402,14 @@ async fn make(stack: &Stack, actor: &str, group: &str, step: &Step, request_id: 
 
 /// Whether a step names its own actor, which is a bad field wherever it stands.
 fn names_oneself(actor: &str, step: &Step) -> bool {
-    matches!(step, Step::Add(user) | Step::Remove(user) | Step::SetRole(user, _) | Step::Transfer(user) if *user == actor)
+    match step {
+        Step::Add(user)
+        | Step::Remove(user)
+        | Step::SetRole(user, _)
+        | Step::Transfer(user)
+        | Step::Answer(user, _) => *user == actor,
+        _ => false,
+    }
 }
 
 /// All of a group's history that a user sees, page by page from the end.
@@ -472,19 +554,24 @@ async fn random_calls_are_answered_and_lead_to_what_the_rules_say() {
     let mut made = 0;
     for number in 0..GROUPS {
         let mut model = create(&stack, number).await;
+        let mut past: Vec<(&str, Step, String)> = Vec::new();
         for step_number in 0..STEPS {
             // Mostly somebody who is in it: what strangers are answered is always the same.
             let members: Vec<&'static str> = model.members.keys().copied().collect();
             let member = members.choose(&mut random).filter(|_| random.random_ratio(5, 6));
-            let actor = *member.unwrap_or_else(|| USERS.choose(&mut random).unwrap());
+            let anybody = *USERS.choose(&mut random).unwrap();
             let step = draw(&mut random);
+            let actor = match step {
+                Step::Join { .. } => anybody,
+                _ => *member.unwrap_or(&anybody),
+            };
             if matches!(step, Step::Delete) && step_number < STEPS / 2 || names_oneself(actor, &step) {
                 continue;
             }
             let request_id = format!("{number}-{step_number}");
             let before = model.clone();
             let expected = model.take(actor, &step);
-            let answered = make(&stack, actor, &model.id, &step, &request_id).await;
+            let answered = make(&stack, actor, &model, &step, &request_id).await;
             let answered = answered.map_err(|error| (error.code(), error.reason().unwrap_or_default().to_owned()));
             let expected_text = expected.map_err(|(code, reason)| (code, reason.to_owned()));
             assert_eq!(
@@ -492,11 +579,32 @@ async fn random_calls_are_answered_and_lead_to_what_the_rules_say() {
                 "step {step_number}: {actor} {step:?} of {before:#?}"
             );
             made += usize::from(expected.is_ok());
-            // A repeat changes nothing, whatever has become of its maker.
-            if expected.is_ok() && random.random_ratio(1, 6) {
-                let repeated = make(&stack, actor, &model.id, &step, &request_id).await;
-                let is_there = model.members.contains_key(actor) || matches!(step, Step::Leave | Step::Delete);
-                assert_eq!(repeated.is_ok(), is_there, "step {step_number} again: {actor} {step:?}");
+            // Who only asks to join has no membership that could remember it.
+            let is_remembered = match step {
+                Step::Say => false,
+                Step::Join { .. } => model.members.contains_key(actor),
+                _ => true,
+            };
+            if expected.is_ok() && is_remembered {
+                past.push((actor, step, request_id));
+            }
+            // A repeat changes nothing, however late, and whatever has become of its maker or anything else.
+            if random.random_ratio(1, 6) {
+                let own: Vec<_> = past
+                    .iter()
+                    .rev()
+                    .filter(|(maker, ..)| *maker == actor)
+                    .take(REMEMBERED)
+                    .collect();
+                if let Some((_, step, request_id)) = own.choose(&mut random) {
+                    let repeated = make(&stack, actor, &model, step, request_id).await;
+                    let is_there = model.members.contains_key(actor) || matches!(step, Step::Leave | Step::Delete);
+                    assert_eq!(
+                        repeated.is_ok(),
+                        is_there,
+                        "step {step_number}, again {step:?} of {actor}: {repeated:?}"
+                    );
+                }
             }
             if step_number % 50 == 49 {
                 for user in USERS {
@@ -522,13 +630,25 @@ async fn create(stack: &Stack, number: usize) -> Model {
     };
     let created = stack.client("ada").call(request).await.unwrap();
     assert_eq!(created.not_added_user_ids, [STRANGER]);
+    let id = created.conversation.unwrap().conversation_id;
+    let mut links = [String::new(), String::new()];
+    for (link, asks) in links.iter_mut().zip([false, true]) {
+        let request = CreateGroupInviteRequest {
+            conversation_id: id.clone(),
+            request_id: format!("asks-{asks}"),
+            needs_approval: asks,
+            ..CreateGroupInviteRequest::default()
+        };
+        *link = stack.client("ada").call(request).await.unwrap().invite.unwrap().token;
+    }
     let role = |role| Member {
         role,
         sees_above_seq: 0,
         sees_above_revision: 0,
     };
     Model {
-        id: created.conversation.unwrap().conversation_id,
+        id,
+        links,
         name: "name 0".to_owned(),
         members_may: BTreeSet::from([GroupPermission::SendMessages, GroupPermission::AddMembers]),
         admins_may: BTreeSet::from([
@@ -536,6 +656,7 @@ async fn create(stack: &Stack, number: usize) -> Model {
             GroupPermission::AddMembers,
             GroupPermission::EditInfo,
             GroupPermission::RemoveMembers,
+            GroupPermission::ManageInvites,
         ]),
         members: BTreeMap::from([
             ("ada", role(GroupRole::Owner)),
@@ -582,23 +703,23 @@ async fn a_removed_member_is_told_and_reads_nothing_and_comes_back_to_what_is_ne
     })
     .await
     .unwrap();
-    make(&stack, "ada", group, &Step::Say, "1").await.unwrap();
+    make(&stack, "ada", &model, &Step::Say, "1").await.unwrap();
     ben.wait_until(PATIENCE, |state| {
         state.conversation(group).is_some_and(|it| it.messages().count() == 1)
     })
     .await
     .unwrap();
 
-    make(&stack, "ada", group, &Step::Remove("ben"), "2").await.unwrap();
+    make(&stack, "ada", &model, &Step::Remove("ben"), "2").await.unwrap();
     ben.wait_until(PATIENCE, |state| state.conversation(group).is_none())
         .await
         .unwrap();
-    make(&stack, "ada", group, &Step::Say, "3").await.unwrap();
-    let refused = make(&stack, "ben", group, &Step::Say, "4").await.unwrap_err();
+    make(&stack, "ada", &model, &Step::Say, "3").await.unwrap();
+    let refused = make(&stack, "ben", &model, &Step::Say, "4").await.unwrap_err();
     assert_eq!((refused.code(), refused.reason().unwrap_or_default()), NOT_FOUND);
 
-    make(&stack, "ada", group, &Step::Add("ben"), "5").await.unwrap();
-    make(&stack, "cleo", group, &Step::Say, "6").await.unwrap();
+    make(&stack, "ada", &model, &Step::Add("ben"), "5").await.unwrap();
+    make(&stack, "cleo", &model, &Step::Say, "6").await.unwrap();
     let is_back = |state: &State| {
         let texts = |it: &Timeline| it.messages().map(|message| message.text.clone()).collect::<Vec<_>>();
         state
@@ -654,11 +775,11 @@ async fn a_change_after_the_last_message_of_a_page_is_on_the_page_that_goes_on_f
         let changes: Vec<_> = page.group_changes.iter().map(|change| change.revision).collect();
         (seqs, changes)
     };
-    make(&stack, "ada", group, &Step::Say, "1").await.unwrap();
+    make(&stack, "ada", &model, &Step::Say, "1").await.unwrap();
     assert_eq!(above(0).await, (vec![1], vec![1]));
-    make(&stack, "ada", group, &Step::Remove("cleo"), "2").await.unwrap();
+    make(&stack, "ada", &model, &Step::Remove("cleo"), "2").await.unwrap();
     assert_eq!(above(1).await, (vec![], vec![3]));
-    make(&stack, "ada", group, &Step::Say, "3").await.unwrap();
+    make(&stack, "ada", &model, &Step::Say, "3").await.unwrap();
     assert_eq!(above(1).await, (vec![2], vec![3]));
     assert_eq!(above(2).await, (vec![], vec![]));
 }

@@ -4,15 +4,15 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file chat/v1/group.proto.
  */
 export const file_chat_v1_group: GenFile = /*@__PURE__*/
-  fileDesc("ChNjaGF0L3YxL2dyb3VwLnByb3RvEgdjaGF0LnYxIpEBCg1Hcm91cFNldHRpbmdzEjQKEm1lbWJlcl9wZXJtaXNzaW9ucxgBIAMoDjIYLmNoYXQudjEuR3JvdXBQZXJtaXNzaW9uEjMKEWFkbWluX3Blcm1pc3Npb25zGAIgAygOMhguY2hhdC52MS5Hcm91cFBlcm1pc3Npb24SFQoNc2hvd3NfaGlzdG9yeRgDIAEoCCK4AQoFR3JvdXASDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRISCgphdmF0YXJfdXJsGAMgASgJEigKCHNldHRpbmdzGAQgASgLMhYuY2hhdC52MS5Hcm91cFNldHRpbmdzEhQKDG1lbWJlcl9jb3VudBgFIAEoBRIgCgRyb2xlGAYgASgOMhIuY2hhdC52MS5Hcm91cFJvbGUSFgoOc3RhdGVfcmV2aXNpb24YByABKAMi3AEKC0dyb3VwQ2hhbmdlEhAKCHJldmlzaW9uGAEgASgDEhEKCWFmdGVyX3NlcRgCIAEoAxIQCghhY3Rvcl9pZBgDIAEoCRIkCgZhY3Rpb24YBCABKA4yFC5jaGF0LnYxLkdyb3VwQWN0aW9uEhAKCHVzZXJfaWRzGAUgAygJEgwKBG5hbWUYBiABKAkSIAoEcm9sZRgHIAEoDjISLmNoYXQudjEuR3JvdXBSb2xlEi4KCmNoYW5nZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKmoKCUdyb3VwUm9sZRIaChZHUk9VUF9ST0xFX1VOU1BFQ0lGSUVEEAASFQoRR1JPVVBfUk9MRV9NRU1CRVIQARIUChBHUk9VUF9ST0xFX0FETUlOEAISFAoQR1JPVVBfUk9MRV9PV05FUhADKocCCg9Hcm91cFBlcm1pc3Npb24SIAocR1JPVVBfUEVSTUlTU0lPTl9VTlNQRUNJRklFRBAAEiIKHkdST1VQX1BFUk1JU1NJT05fU0VORF9NRVNTQUdFUxABEiAKHEdST1VQX1BFUk1JU1NJT05fQUREX01FTUJFUlMQAhIeChpHUk9VUF9QRVJNSVNTSU9OX0VESVRfSU5GTxADEiMKH0dST1VQX1BFUk1JU1NJT05fUkVNT1ZFX01FTUJFUlMQBBIhCh1HUk9VUF9QRVJNSVNTSU9OX01BTkFHRV9ST0xFUxAFEiQKIEdST1VQX1BFUk1JU1NJT05fQ0hBTkdFX1NFVFRJTkdTEAYqnwIKC0dyb3VwQWN0aW9uEhwKGEdST1VQX0FDVElPTl9VTlNQRUNJRklFRBAAEhgKFEdST1VQX0FDVElPTl9DUkVBVEVEEAESGAoUR1JPVVBfQUNUSU9OX1JFTkFNRUQQAhIYChRHUk9VUF9BQ1RJT05fVVBEQVRFRBADEh4KGkdST1VQX0FDVElPTl9NRU1CRVJTX0FEREVEEAQSHwobR1JPVVBfQUNUSU9OX01FTUJFUl9SRU1PVkVEEAUSHAoYR1JPVVBfQUNUSU9OX01FTUJFUl9MRUZUEAYSHQoZR1JPVVBfQUNUSU9OX1JPTEVfQ0hBTkdFRBAHEiYKIkdST1VQX0FDVElPTl9PV05FUlNISVBfVFJBTlNGRVJSRUQQCGIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("ChNjaGF0L3YxL2dyb3VwLnByb3RvEgdjaGF0LnYxIpEBCg1Hcm91cFNldHRpbmdzEjQKEm1lbWJlcl9wZXJtaXNzaW9ucxgBIAMoDjIYLmNoYXQudjEuR3JvdXBQZXJtaXNzaW9uEjMKEWFkbWluX3Blcm1pc3Npb25zGAIgAygOMhguY2hhdC52MS5Hcm91cFBlcm1pc3Npb24SFQoNc2hvd3NfaGlzdG9yeRgDIAEoCCK4AQoFR3JvdXASDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRISCgphdmF0YXJfdXJsGAMgASgJEigKCHNldHRpbmdzGAQgASgLMhYuY2hhdC52MS5Hcm91cFNldHRpbmdzEhQKDG1lbWJlcl9jb3VudBgFIAEoBRIgCgRyb2xlGAYgASgOMhIuY2hhdC52MS5Hcm91cFJvbGUSFgoOc3RhdGVfcmV2aXNpb24YByABKAMiiQIKC0dyb3VwQ2hhbmdlEhAKCHJldmlzaW9uGAEgASgDEhEKCWFmdGVyX3NlcRgCIAEoAxIQCghhY3Rvcl9pZBgDIAEoCRIkCgZhY3Rpb24YBCABKA4yFC5jaGF0LnYxLkdyb3VwQWN0aW9uEhAKCHVzZXJfaWRzGAUgAygJEgwKBG5hbWUYBiABKAkSIAoEcm9sZRgHIAEoDjISLmNoYXQudjEuR3JvdXBSb2xlEi4KCmNoYW5nZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB3VwZGF0ZWQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrItsBCgtHcm91cEludml0ZRIRCglpbnZpdGVfaWQYASABKAkSDQoFdG9rZW4YAiABKAkSEgoKY3JlYXRvcl9pZBgDIAEoCRIuCgpjcmVhdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghtYXhfdXNlcxgGIAEoBRIMCgR1c2VzGAcgASgFEhYKDm5lZWRzX2FwcHJvdmFsGAggASgIIlAKC0pvaW5SZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkSMAoMcmVxdWVzdGVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCpqCglHcm91cFJvbGUSGgoWR1JPVVBfUk9MRV9VTlNQRUNJRklFRBAAEhUKEUdST1VQX1JPTEVfTUVNQkVSEAESFAoQR1JPVVBfUk9MRV9BRE1JThACEhQKEEdST1VQX1JPTEVfT1dORVIQAyqsAgoPR3JvdXBQZXJtaXNzaW9uEiAKHEdST1VQX1BFUk1JU1NJT05fVU5TUEVDSUZJRUQQABIiCh5HUk9VUF9QRVJNSVNTSU9OX1NFTkRfTUVTU0FHRVMQARIgChxHUk9VUF9QRVJNSVNTSU9OX0FERF9NRU1CRVJTEAISHgoaR1JPVVBfUEVSTUlTU0lPTl9FRElUX0lORk8QAxIjCh9HUk9VUF9QRVJNSVNTSU9OX1JFTU9WRV9NRU1CRVJTEAQSIQodR1JPVVBfUEVSTUlTU0lPTl9NQU5BR0VfUk9MRVMQBRIkCiBHUk9VUF9QRVJNSVNTSU9OX0NIQU5HRV9TRVRUSU5HUxAGEiMKH0dST1VQX1BFUk1JU1NJT05fTUFOQUdFX0lOVklURVMQByq/AgoLR3JvdXBBY3Rpb24SHAoYR1JPVVBfQUNUSU9OX1VOU1BFQ0lGSUVEEAASGAoUR1JPVVBfQUNUSU9OX0NSRUFURUQQARIYChRHUk9VUF9BQ1RJT05fUkVOQU1FRBACEhgKFEdST1VQX0FDVElPTl9VUERBVEVEEAMSHgoaR1JPVVBfQUNUSU9OX01FTUJFUlNfQURERUQQBBIfChtHUk9VUF9BQ1RJT05fTUVNQkVSX1JFTU9WRUQQBRIcChhHUk9VUF9BQ1RJT05fTUVNQkVSX0xFRlQQBhIdChlHUk9VUF9BQ1RJT05fUk9MRV9DSEFOR0VEEAcSJgoiR1JPVVBfQUNUSU9OX09XTkVSU0hJUF9UUkFOU0ZFUlJFRBAIEh4KGkdST1VQX0FDVElPTl9NRU1CRVJfSk9JTkVEEAliBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * How a group works.
@@ -28,7 +28,8 @@ export type GroupSettings = Message<"chat.v1.GroupSettings"> & {
   memberPermissions: GroupPermission[];
 
   /**
-   * What admins may besides what every member may. They may always send. A new group's admins may add, edit and remove.
+   * What admins may besides what every member may. They may always send. A new group's admins may add,
+   * edit, remove, and manage invites.
    *
    * @generated from field: repeated chat.v1.GroupPermission admin_permissions = 2;
    */
@@ -98,7 +99,8 @@ export type Group = Message<"chat.v1.Group"> & {
   role: GroupRole;
 
   /**
-   * The revision of the newest change of all but the caller's role. Of two copies, the one with the greater value is newer.
+   * The revision of the newest change of the group: of it, its members or their roles. Of two copies, the one with the greater
+   * value is newer.
    *
    * @generated from field: int64 state_revision = 7;
    */
@@ -173,6 +175,13 @@ export type GroupChange = Message<"chat.v1.GroupChange"> & {
    * @generated from field: google.protobuf.Timestamp changed_at = 8;
    */
   changedAt?: Timestamp | undefined;
+
+  /**
+   * Of an update: what has another value than before, as the paths of UpdateGroup.
+   *
+   * @generated from field: google.protobuf.FieldMask updated = 9;
+   */
+  updated?: FieldMask | undefined;
 };
 
 /**
@@ -183,13 +192,111 @@ export const GroupChangeSchema: GenMessage<GroupChange> = /*@__PURE__*/
   messageDesc(file_chat_v1_group, 2);
 
 /**
+ * A link into a group: whoever has its token may join, or ask to.
+ *
+ * @generated from message chat.v1.GroupInvite
+ */
+export type GroupInvite = Message<"chat.v1.GroupInvite"> & {
+  /**
+   * Names it to those who manage invites.
+   *
+   * @generated from field: string invite_id = 1;
+   */
+  inviteId: string;
+
+  /**
+   * What the link carries: 22 letters, digits, `-` and `_`. A secret of those who are to join.
+   *
+   * @generated from field: string token = 2;
+   */
+  token: string;
+
+  /**
+   * Who made it.
+   *
+   * @generated from field: string creator_id = 3;
+   */
+  creatorId: string;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp created_at = 4;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * When it ends; unset: never.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 5;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * How many may join by it, or ask to; 0: any number.
+   *
+   * @generated from field: int32 max_uses = 6;
+   */
+  maxUses: number;
+
+  /**
+   * How many have.
+   *
+   * @generated from field: int32 uses = 7;
+   */
+  uses: number;
+
+  /**
+   * Whether who has it asks to join, and joins once somebody who manages invites says so.
+   *
+   * @generated from field: bool needs_approval = 8;
+   */
+  needsApproval: boolean;
+};
+
+/**
+ * Describes the message chat.v1.GroupInvite.
+ * Use `create(GroupInviteSchema)` to create a new message.
+ */
+export const GroupInviteSchema: GenMessage<GroupInvite> = /*@__PURE__*/
+  messageDesc(file_chat_v1_group, 3);
+
+/**
+ * Somebody who asks to join a group.
+ *
+ * @generated from message chat.v1.JoinRequest
+ */
+export type JoinRequest = Message<"chat.v1.JoinRequest"> & {
+  /**
+   * Who.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * When.
+   *
+   * @generated from field: google.protobuf.Timestamp requested_at = 2;
+   */
+  requestedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message chat.v1.JoinRequest.
+ * Use `create(JoinRequestSchema)` to create a new message.
+ */
+export const JoinRequestSchema: GenMessage<JoinRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_group, 4);
+
+/**
  * What a member of a group is to it. Each role may do what those before it may.
  *
  * @generated from enum chat.v1.GroupRole
  */
 export enum GroupRole {
   /**
-   * Never sent.
+   * None: of a direct conversation, or not said.
    *
    * @generated from enum value: GROUP_ROLE_UNSPECIFIED = 0;
    */
@@ -273,11 +380,18 @@ export enum GroupPermission {
   MANAGE_ROLES = 5,
 
   /**
-   * To change the group's settings. Not for members.
+   * To change the group's settings, granting no more than they may themselves. Not for members.
    *
    * @generated from enum value: GROUP_PERMISSION_CHANGE_SETTINGS = 6;
    */
   CHANGE_SETTINGS = 6,
+
+  /**
+   * To make, see and revoke invites, and to answer who asks to join. Not for members.
+   *
+   * @generated from enum value: GROUP_PERMISSION_MANAGE_INVITES = 7;
+   */
+  MANAGE_INVITES = 7,
 }
 
 /**
@@ -307,14 +421,14 @@ export enum GroupAction {
   CREATED = 1,
 
   /**
-   * The actor gave it this name.
+   * The actor gave it this name; `updated` names what else they changed with it.
    *
    * @generated from enum value: GROUP_ACTION_RENAMED = 2;
    */
   RENAMED = 2,
 
   /**
-   * The actor changed its description, picture or settings.
+   * The actor changed what `updated` names.
    *
    * @generated from enum value: GROUP_ACTION_UPDATED = 3;
    */
@@ -354,6 +468,13 @@ export enum GroupAction {
    * @generated from enum value: GROUP_ACTION_OWNERSHIP_TRANSFERRED = 8;
    */
   OWNERSHIP_TRANSFERRED = 8,
+
+  /**
+   * The actor joined by an invite.
+   *
+   * @generated from enum value: GROUP_ACTION_MEMBER_JOINED = 9;
+   */
+  MEMBER_JOINED = 9,
 }
 
 /**

@@ -6,17 +6,17 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Conversation, Member } from "./conversation_pb.ts";
 import { file_chat_v1_conversation } from "./conversation_pb.ts";
-import type { GroupRole, GroupSettings } from "./group_pb.ts";
+import type { GroupInvite, GroupRole, GroupSettings, JoinRequest } from "./group_pb.ts";
 import { file_chat_v1_group } from "./group_pb.ts";
-import type { FieldMask } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
+import type { Duration, FieldMask } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_field_mask } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file chat/v1/group_service.proto.
  */
 export const file_chat_v1_group_service: GenFile = /*@__PURE__*/
-  fileDesc("ChtjaGF0L3YxL2dyb3VwX3NlcnZpY2UucHJvdG8SB2NoYXQudjEimwEKEkNyZWF0ZUdyb3VwUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSEgoKYXZhdGFyX3VybBgEIAEoCRIQCgh1c2VyX2lkcxgFIAMoCRIoCghzZXR0aW5ncxgGIAEoCzIWLmNoYXQudjEuR3JvdXBTZXR0aW5ncyJeChNDcmVhdGVHcm91cFJlc3BvbnNlEisKDGNvbnZlcnNhdGlvbhgBIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uEhoKEm5vdF9hZGRlZF91c2VyX2lkcxgCIAMoCSLTAQoSVXBkYXRlR3JvdXBSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEgwKBG5hbWUYAyABKAkSEwoLZGVzY3JpcHRpb24YBCABKAkSEgoKYXZhdGFyX3VybBgFIAEoCRIoCghzZXR0aW5ncxgGIAEoCzIWLmNoYXQudjEuR3JvdXBTZXR0aW5ncxIvCgt1cGRhdGVfbWFzaxgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siQgoTVXBkYXRlR3JvdXBSZXNwb25zZRIrCgxjb252ZXJzYXRpb24YASABKAsyFS5jaGF0LnYxLkNvbnZlcnNhdGlvbiJBChJEZWxldGVHcm91cFJlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkiFQoTRGVsZXRlR3JvdXBSZXNwb25zZSJXChZBZGRHcm91cE1lbWJlcnNSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEhAKCHVzZXJfaWRzGAMgAygJImIKF0FkZEdyb3VwTWVtYmVyc1Jlc3BvbnNlEisKDGNvbnZlcnNhdGlvbhgBIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uEhoKEm5vdF9hZGRlZF91c2VyX2lkcxgCIAMoCSJYChhSZW1vdmVHcm91cE1lbWJlclJlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEgoKcmVxdWVzdF9pZBgDIAEoCSJIChlSZW1vdmVHcm91cE1lbWJlclJlc3BvbnNlEisKDGNvbnZlcnNhdGlvbhgBIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uIlkKF0xpc3RHcm91cE1lbWJlcnNSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJVChhMaXN0R3JvdXBNZW1iZXJzUmVzcG9uc2USIAoHbWVtYmVycxgBIAMoCzIPLmNoYXQudjEuTWVtYmVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ7ChlTZXRHcm91cE1lbWJlclJvbGVSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkSIAoEcm9sZRgEIAEoDjISLmNoYXQudjEuR3JvdXBSb2xlIkkKGlNldEdyb3VwTWVtYmVyUm9sZVJlc3BvbnNlEisKDGNvbnZlcnNhdGlvbhgBIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uIl0KHVRyYW5zZmVyR3JvdXBPd25lcnNoaXBSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkiTQoeVHJhbnNmZXJHcm91cE93bmVyc2hpcFJlc3BvbnNlEisKDGNvbnZlcnNhdGlvbhgBIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uIkAKEUxlYXZlR3JvdXBSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJIhQKEkxlYXZlR3JvdXBSZXNwb25zZTKNBgoMR3JvdXBTZXJ2aWNlEkgKC0NyZWF0ZUdyb3VwEhsuY2hhdC52MS5DcmVhdGVHcm91cFJlcXVlc3QaHC5jaGF0LnYxLkNyZWF0ZUdyb3VwUmVzcG9uc2USSAoLVXBkYXRlR3JvdXASGy5jaGF0LnYxLlVwZGF0ZUdyb3VwUmVxdWVzdBocLmNoYXQudjEuVXBkYXRlR3JvdXBSZXNwb25zZRJICgtEZWxldGVHcm91cBIbLmNoYXQudjEuRGVsZXRlR3JvdXBSZXF1ZXN0GhwuY2hhdC52MS5EZWxldGVHcm91cFJlc3BvbnNlElQKD0FkZEdyb3VwTWVtYmVycxIfLmNoYXQudjEuQWRkR3JvdXBNZW1iZXJzUmVxdWVzdBogLmNoYXQudjEuQWRkR3JvdXBNZW1iZXJzUmVzcG9uc2USWgoRUmVtb3ZlR3JvdXBNZW1iZXISIS5jaGF0LnYxLlJlbW92ZUdyb3VwTWVtYmVyUmVxdWVzdBoiLmNoYXQudjEuUmVtb3ZlR3JvdXBNZW1iZXJSZXNwb25zZRJcChBMaXN0R3JvdXBNZW1iZXJzEiAuY2hhdC52MS5MaXN0R3JvdXBNZW1iZXJzUmVxdWVzdBohLmNoYXQudjEuTGlzdEdyb3VwTWVtYmVyc1Jlc3BvbnNlIgOQAgESXQoSU2V0R3JvdXBNZW1iZXJSb2xlEiIuY2hhdC52MS5TZXRHcm91cE1lbWJlclJvbGVSZXF1ZXN0GiMuY2hhdC52MS5TZXRHcm91cE1lbWJlclJvbGVSZXNwb25zZRJpChZUcmFuc2Zlckdyb3VwT3duZXJzaGlwEiYuY2hhdC52MS5UcmFuc2Zlckdyb3VwT3duZXJzaGlwUmVxdWVzdBonLmNoYXQudjEuVHJhbnNmZXJHcm91cE93bmVyc2hpcFJlc3BvbnNlEkUKCkxlYXZlR3JvdXASGi5jaGF0LnYxLkxlYXZlR3JvdXBSZXF1ZXN0GhsuY2hhdC52MS5MZWF2ZUdyb3VwUmVzcG9uc2ViBnByb3RvMw", [file_chat_v1_conversation, file_chat_v1_group, file_google_protobuf_field_mask]);
+  fileDesc("ChtjaGF0L3YxL2dyb3VwX3NlcnZpY2UucHJvdG8SB2NoYXQudjEimwEKEkNyZWF0ZUdyb3VwUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSEgoKYXZhdGFyX3VybBgEIAEoCRIQCgh1c2VyX2lkcxgFIAMoCRIoCghzZXR0aW5ncxgGIAEoCzIWLmNoYXQudjEuR3JvdXBTZXR0aW5ncyJeChNDcmVhdGVHcm91cFJlc3BvbnNlEisKDGNvbnZlcnNhdGlvbhgBIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uEhoKEm5vdF9hZGRlZF91c2VyX2lkcxgCIAMoCSLTAQoSVXBkYXRlR3JvdXBSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEgwKBG5hbWUYAyABKAkSEwoLZGVzY3JpcHRpb24YBCABKAkSEgoKYXZhdGFyX3VybBgFIAEoCRIoCghzZXR0aW5ncxgGIAEoCzIWLmNoYXQudjEuR3JvdXBTZXR0aW5ncxIvCgt1cGRhdGVfbWFzaxgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siQgoTVXBkYXRlR3JvdXBSZXNwb25zZRIrCgxjb252ZXJzYXRpb24YASABKAsyFS5jaGF0LnYxLkNvbnZlcnNhdGlvbiJBChJEZWxldGVHcm91cFJlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkiFQoTRGVsZXRlR3JvdXBSZXNwb25zZSJXChZBZGRHcm91cE1lbWJlcnNSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEhAKCHVzZXJfaWRzGAMgAygJImIKF0FkZEdyb3VwTWVtYmVyc1Jlc3BvbnNlEisKDGNvbnZlcnNhdGlvbhgBIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uEhoKEm5vdF9hZGRlZF91c2VyX2lkcxgCIAMoCSJYChhSZW1vdmVHcm91cE1lbWJlclJlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEgoKcmVxdWVzdF9pZBgDIAEoCSJIChlSZW1vdmVHcm91cE1lbWJlclJlc3BvbnNlEisKDGNvbnZlcnNhdGlvbhgBIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uIlkKF0xpc3RHcm91cE1lbWJlcnNSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJVChhMaXN0R3JvdXBNZW1iZXJzUmVzcG9uc2USIAoHbWVtYmVycxgBIAMoCzIPLmNoYXQudjEuTWVtYmVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ7ChlTZXRHcm91cE1lbWJlclJvbGVSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkSIAoEcm9sZRgEIAEoDjISLmNoYXQudjEuR3JvdXBSb2xlIkkKGlNldEdyb3VwTWVtYmVyUm9sZVJlc3BvbnNlEisKDGNvbnZlcnNhdGlvbhgBIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uIl0KHVRyYW5zZmVyR3JvdXBPd25lcnNoaXBSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkiTQoeVHJhbnNmZXJHcm91cE93bmVyc2hpcFJlc3BvbnNlEisKDGNvbnZlcnNhdGlvbhgBIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uIkAKEUxlYXZlR3JvdXBSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJIhQKEkxlYXZlR3JvdXBSZXNwb25zZSKfAQoYQ3JlYXRlR3JvdXBJbnZpdGVSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEiwKCXZhbGlkX2ZvchgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIQCghtYXhfdXNlcxgEIAEoBRIWCg5uZWVkc19hcHByb3ZhbBgFIAEoCCJBChlDcmVhdGVHcm91cEludml0ZVJlc3BvbnNlEiQKBmludml0ZRgBIAEoCzIULmNoYXQudjEuR3JvdXBJbnZpdGUiRgoYUmV2b2tlR3JvdXBJbnZpdGVSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIRCglpbnZpdGVfaWQYAiABKAkiGwoZUmV2b2tlR3JvdXBJbnZpdGVSZXNwb25zZSIyChdMaXN0R3JvdXBJbnZpdGVzUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkiQQoYTGlzdEdyb3VwSW52aXRlc1Jlc3BvbnNlEiUKB2ludml0ZXMYASADKAsyFC5jaGF0LnYxLkdyb3VwSW52aXRlIiYKFUdldEdyb3VwSW52aXRlUmVxdWVzdBINCgV0b2tlbhgBIAEoCSKpAQoWR2V0R3JvdXBJbnZpdGVSZXNwb25zZRIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEhIKCmF2YXRhcl91cmwYAyABKAkSFAoMbWVtYmVyX2NvdW50GAQgASgFEhYKDm5lZWRzX2FwcHJvdmFsGAUgASgIEhEKCWhhc19hc2tlZBgGIAEoCBIXCg9jb252ZXJzYXRpb25faWQYByABKAkiNQoQSm9pbkdyb3VwUmVxdWVzdBINCgV0b2tlbhgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJIkAKEUpvaW5Hcm91cFJlc3BvbnNlEisKDGNvbnZlcnNhdGlvbhgBIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uIlkKF0xpc3RKb2luUmVxdWVzdHNSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJgChhMaXN0Sm9pblJlcXVlc3RzUmVzcG9uc2USKwoNam9pbl9yZXF1ZXN0cxgBIAMoCzIULmNoYXQudjEuSm9pblJlcXVlc3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImkKGEFuc3dlckpvaW5SZXF1ZXN0UmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRISCgpyZXF1ZXN0X2lkGAMgASgJEg8KB2FwcHJvdmUYBCABKAgiSAoZQW5zd2VySm9pblJlcXVlc3RSZXNwb25zZRIrCgxjb252ZXJzYXRpb24YASABKAsyFS5jaGF0LnYxLkNvbnZlcnNhdGlvbjL5CgoMR3JvdXBTZXJ2aWNlEkgKC0NyZWF0ZUdyb3VwEhsuY2hhdC52MS5DcmVhdGVHcm91cFJlcXVlc3QaHC5jaGF0LnYxLkNyZWF0ZUdyb3VwUmVzcG9uc2USSAoLVXBkYXRlR3JvdXASGy5jaGF0LnYxLlVwZGF0ZUdyb3VwUmVxdWVzdBocLmNoYXQudjEuVXBkYXRlR3JvdXBSZXNwb25zZRJICgtEZWxldGVHcm91cBIbLmNoYXQudjEuRGVsZXRlR3JvdXBSZXF1ZXN0GhwuY2hhdC52MS5EZWxldGVHcm91cFJlc3BvbnNlElQKD0FkZEdyb3VwTWVtYmVycxIfLmNoYXQudjEuQWRkR3JvdXBNZW1iZXJzUmVxdWVzdBogLmNoYXQudjEuQWRkR3JvdXBNZW1iZXJzUmVzcG9uc2USWgoRUmVtb3ZlR3JvdXBNZW1iZXISIS5jaGF0LnYxLlJlbW92ZUdyb3VwTWVtYmVyUmVxdWVzdBoiLmNoYXQudjEuUmVtb3ZlR3JvdXBNZW1iZXJSZXNwb25zZRJcChBMaXN0R3JvdXBNZW1iZXJzEiAuY2hhdC52MS5MaXN0R3JvdXBNZW1iZXJzUmVxdWVzdBohLmNoYXQudjEuTGlzdEdyb3VwTWVtYmVyc1Jlc3BvbnNlIgOQAgESXQoSU2V0R3JvdXBNZW1iZXJSb2xlEiIuY2hhdC52MS5TZXRHcm91cE1lbWJlclJvbGVSZXF1ZXN0GiMuY2hhdC52MS5TZXRHcm91cE1lbWJlclJvbGVSZXNwb25zZRJpChZUcmFuc2Zlckdyb3VwT3duZXJzaGlwEiYuY2hhdC52MS5UcmFuc2Zlckdyb3VwT3duZXJzaGlwUmVxdWVzdBonLmNoYXQudjEuVHJhbnNmZXJHcm91cE93bmVyc2hpcFJlc3BvbnNlEkUKCkxlYXZlR3JvdXASGi5jaGF0LnYxLkxlYXZlR3JvdXBSZXF1ZXN0GhsuY2hhdC52MS5MZWF2ZUdyb3VwUmVzcG9uc2USWgoRQ3JlYXRlR3JvdXBJbnZpdGUSIS5jaGF0LnYxLkNyZWF0ZUdyb3VwSW52aXRlUmVxdWVzdBoiLmNoYXQudjEuQ3JlYXRlR3JvdXBJbnZpdGVSZXNwb25zZRJaChFSZXZva2VHcm91cEludml0ZRIhLmNoYXQudjEuUmV2b2tlR3JvdXBJbnZpdGVSZXF1ZXN0GiIuY2hhdC52MS5SZXZva2VHcm91cEludml0ZVJlc3BvbnNlElwKEExpc3RHcm91cEludml0ZXMSIC5jaGF0LnYxLkxpc3RHcm91cEludml0ZXNSZXF1ZXN0GiEuY2hhdC52MS5MaXN0R3JvdXBJbnZpdGVzUmVzcG9uc2UiA5ACARJWCg5HZXRHcm91cEludml0ZRIeLmNoYXQudjEuR2V0R3JvdXBJbnZpdGVSZXF1ZXN0Gh8uY2hhdC52MS5HZXRHcm91cEludml0ZVJlc3BvbnNlIgOQAgESQgoJSm9pbkdyb3VwEhkuY2hhdC52MS5Kb2luR3JvdXBSZXF1ZXN0GhouY2hhdC52MS5Kb2luR3JvdXBSZXNwb25zZRJcChBMaXN0Sm9pblJlcXVlc3RzEiAuY2hhdC52MS5MaXN0Sm9pblJlcXVlc3RzUmVxdWVzdBohLmNoYXQudjEuTGlzdEpvaW5SZXF1ZXN0c1Jlc3BvbnNlIgOQAgESWgoRQW5zd2VySm9pblJlcXVlc3QSIS5jaGF0LnYxLkFuc3dlckpvaW5SZXF1ZXN0UmVxdWVzdBoiLmNoYXQudjEuQW5zd2VySm9pblJlcXVlc3RSZXNwb25zZWIGcHJvdG8z", [file_chat_v1_conversation, file_chat_v1_group, file_google_protobuf_duration, file_google_protobuf_field_mask]);
 
 /**
  * Creates a group.
@@ -88,8 +88,8 @@ export type CreateGroupResponse = Message<"chat.v1.CreateGroupResponse"> & {
   conversation?: Conversation | undefined;
 
   /**
-   * Who was not added, since the caller is no friend of theirs or they have too many conversations. By user id. Not told by
-   * a repeat.
+   * Who was not added, since the caller is no friend of theirs or they have too many conversations. By user id. A repeat tells
+   * who of those asked for is no member now.
    *
    * @generated from field: repeated string not_added_user_ids = 2;
    */
@@ -145,14 +145,15 @@ export type UpdateGroupRequest = Message<"chat.v1.UpdateGroupRequest"> & {
   avatarUrl: string;
 
   /**
-   * How it works, all of it.
+   * How it works.
    *
    * @generated from field: chat.v1.GroupSettings settings = 6;
    */
   settings?: GroupSettings | undefined;
 
   /**
-   * The fields to set, of `name`, `description`, `avatar_url` and `settings`.
+   * The fields to set, of `name`, `description`, `avatar_url`, `settings.member_permissions`, `settings.admin_permissions`
+   * and `settings.shows_history`; `settings` sets all of it.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 7;
    */
@@ -279,8 +280,8 @@ export type AddGroupMembersResponse = Message<"chat.v1.AddGroupMembersResponse">
   conversation?: Conversation | undefined;
 
   /**
-   * Who was not added, since the caller is no friend of theirs or they have too many conversations. By user id. Not told by
-   * a repeat.
+   * Who was not added, since the caller is no friend of theirs or they have too many conversations. By user id. A repeat tells
+   * who of those asked for is no member now.
    *
    * @generated from field: repeated string not_added_user_ids = 2;
    */
@@ -576,11 +577,426 @@ export const LeaveGroupResponseSchema: GenMessage<LeaveGroupResponse> = /*@__PUR
   messageDesc(file_chat_v1_group_service, 17);
 
 /**
+ * Makes an invite.
+ *
+ * @generated from message chat.v1.CreateGroupInviteRequest
+ */
+export type CreateGroupInviteRequest = Message<"chat.v1.CreateGroupInviteRequest"> & {
+  /**
+   * The group.
+   *
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+
+  /**
+   * Chosen by the client, unique for ever per group and caller: 1 to 64 visible ASCII characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * For how long it can be used: 1 minute to 365 days; unset: for ever.
+   *
+   * @generated from field: google.protobuf.Duration valid_for = 3;
+   */
+  validFor?: Duration | undefined;
+
+  /**
+   * How many may join by it, or ask to: at most 10,000; 0: any number.
+   *
+   * @generated from field: int32 max_uses = 4;
+   */
+  maxUses: number;
+
+  /**
+   * Whether who has it asks to join.
+   *
+   * @generated from field: bool needs_approval = 5;
+   */
+  needsApproval: boolean;
+};
+
+/**
+ * Describes the message chat.v1.CreateGroupInviteRequest.
+ * Use `create(CreateGroupInviteRequestSchema)` to create a new message.
+ */
+export const CreateGroupInviteRequestSchema: GenMessage<CreateGroupInviteRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_group_service, 18);
+
+/**
+ * The invite.
+ *
+ * @generated from message chat.v1.CreateGroupInviteResponse
+ */
+export type CreateGroupInviteResponse = Message<"chat.v1.CreateGroupInviteResponse"> & {
+  /**
+   * With its token.
+   *
+   * @generated from field: chat.v1.GroupInvite invite = 1;
+   */
+  invite?: GroupInvite | undefined;
+};
+
+/**
+ * Describes the message chat.v1.CreateGroupInviteResponse.
+ * Use `create(CreateGroupInviteResponseSchema)` to create a new message.
+ */
+export const CreateGroupInviteResponseSchema: GenMessage<CreateGroupInviteResponse> = /*@__PURE__*/
+  messageDesc(file_chat_v1_group_service, 19);
+
+/**
+ * Ends an invite.
+ *
+ * @generated from message chat.v1.RevokeGroupInviteRequest
+ */
+export type RevokeGroupInviteRequest = Message<"chat.v1.RevokeGroupInviteRequest"> & {
+  /**
+   * The group.
+   *
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+
+  /**
+   * The invite.
+   *
+   * @generated from field: string invite_id = 2;
+   */
+  inviteId: string;
+};
+
+/**
+ * Describes the message chat.v1.RevokeGroupInviteRequest.
+ * Use `create(RevokeGroupInviteRequestSchema)` to create a new message.
+ */
+export const RevokeGroupInviteRequestSchema: GenMessage<RevokeGroupInviteRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_group_service, 20);
+
+/**
+ * Nobody can use it any more.
+ *
+ * @generated from message chat.v1.RevokeGroupInviteResponse
+ */
+export type RevokeGroupInviteResponse = Message<"chat.v1.RevokeGroupInviteResponse"> & {
+};
+
+/**
+ * Describes the message chat.v1.RevokeGroupInviteResponse.
+ * Use `create(RevokeGroupInviteResponseSchema)` to create a new message.
+ */
+export const RevokeGroupInviteResponseSchema: GenMessage<RevokeGroupInviteResponse> = /*@__PURE__*/
+  messageDesc(file_chat_v1_group_service, 21);
+
+/**
+ * Asks for the invites of a group.
+ *
+ * @generated from message chat.v1.ListGroupInvitesRequest
+ */
+export type ListGroupInvitesRequest = Message<"chat.v1.ListGroupInvitesRequest"> & {
+  /**
+   * The group.
+   *
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+};
+
+/**
+ * Describes the message chat.v1.ListGroupInvitesRequest.
+ * Use `create(ListGroupInvitesRequestSchema)` to create a new message.
+ */
+export const ListGroupInvitesRequestSchema: GenMessage<ListGroupInvitesRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_group_service, 22);
+
+/**
+ * All invites that can be used.
+ *
+ * @generated from message chat.v1.ListGroupInvitesResponse
+ */
+export type ListGroupInvitesResponse = Message<"chat.v1.ListGroupInvitesResponse"> & {
+  /**
+   * Newest first.
+   *
+   * @generated from field: repeated chat.v1.GroupInvite invites = 1;
+   */
+  invites: GroupInvite[];
+};
+
+/**
+ * Describes the message chat.v1.ListGroupInvitesResponse.
+ * Use `create(ListGroupInvitesResponseSchema)` to create a new message.
+ */
+export const ListGroupInvitesResponseSchema: GenMessage<ListGroupInvitesResponse> = /*@__PURE__*/
+  messageDesc(file_chat_v1_group_service, 23);
+
+/**
+ * Asks where an invite leads.
+ *
+ * @generated from message chat.v1.GetGroupInviteRequest
+ */
+export type GetGroupInviteRequest = Message<"chat.v1.GetGroupInviteRequest"> & {
+  /**
+   * What the link carries.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+};
+
+/**
+ * Describes the message chat.v1.GetGroupInviteRequest.
+ * Use `create(GetGroupInviteRequestSchema)` to create a new message.
+ */
+export const GetGroupInviteRequestSchema: GenMessage<GetGroupInviteRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_group_service, 24);
+
+/**
+ * Where an invite leads.
+ *
+ * @generated from message chat.v1.GetGroupInviteResponse
+ */
+export type GetGroupInviteResponse = Message<"chat.v1.GetGroupInviteResponse"> & {
+  /**
+   * The group's name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * What it is about.
+   *
+   * @generated from field: string description = 2;
+   */
+  description: string;
+
+  /**
+   * Its picture, an https URL, or empty.
+   *
+   * @generated from field: string avatar_url = 3;
+   */
+  avatarUrl: string;
+
+  /**
+   * How many members it has.
+   *
+   * @generated from field: int32 member_count = 4;
+   */
+  memberCount: number;
+
+  /**
+   * Whether the caller would ask to join.
+   *
+   * @generated from field: bool needs_approval = 5;
+   */
+  needsApproval: boolean;
+
+  /**
+   * Whether the caller has asked to join.
+   *
+   * @generated from field: bool has_asked = 6;
+   */
+  hasAsked: boolean;
+
+  /**
+   * The group, if the caller is a member; else empty.
+   *
+   * @generated from field: string conversation_id = 7;
+   */
+  conversationId: string;
+};
+
+/**
+ * Describes the message chat.v1.GetGroupInviteResponse.
+ * Use `create(GetGroupInviteResponseSchema)` to create a new message.
+ */
+export const GetGroupInviteResponseSchema: GenMessage<GetGroupInviteResponse> = /*@__PURE__*/
+  messageDesc(file_chat_v1_group_service, 25);
+
+/**
+ * Joins a group.
+ *
+ * @generated from message chat.v1.JoinGroupRequest
+ */
+export type JoinGroupRequest = Message<"chat.v1.JoinGroupRequest"> & {
+  /**
+   * What the link carries.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * Chosen by the client: 1 to 64 visible ASCII characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message chat.v1.JoinGroupRequest.
+ * Use `create(JoinGroupRequestSchema)` to create a new message.
+ */
+export const JoinGroupRequestSchema: GenMessage<JoinGroupRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_group_service, 26);
+
+/**
+ * What became of it.
+ *
+ * @generated from message chat.v1.JoinGroupResponse
+ */
+export type JoinGroupResponse = Message<"chat.v1.JoinGroupResponse"> & {
+  /**
+   * The group, if the caller is a member now; unset: they have asked to join.
+   *
+   * @generated from field: chat.v1.Conversation conversation = 1;
+   */
+  conversation?: Conversation | undefined;
+};
+
+/**
+ * Describes the message chat.v1.JoinGroupResponse.
+ * Use `create(JoinGroupResponseSchema)` to create a new message.
+ */
+export const JoinGroupResponseSchema: GenMessage<JoinGroupResponse> = /*@__PURE__*/
+  messageDesc(file_chat_v1_group_service, 27);
+
+/**
+ * Asks for a page of those who ask to join.
+ *
+ * @generated from message chat.v1.ListJoinRequestsRequest
+ */
+export type ListJoinRequestsRequest = Message<"chat.v1.ListJoinRequestsRequest"> & {
+  /**
+   * The group.
+   *
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+
+  /**
+   * How many at most; 0 means 50, and more than 100 means 100.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * Where to go on: a next_page_token of this RPC, or empty for the start.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message chat.v1.ListJoinRequestsRequest.
+ * Use `create(ListJoinRequestsRequestSchema)` to create a new message.
+ */
+export const ListJoinRequestsRequestSchema: GenMessage<ListJoinRequestsRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_group_service, 28);
+
+/**
+ * A page of those who ask to join.
+ *
+ * @generated from message chat.v1.ListJoinRequestsResponse
+ */
+export type ListJoinRequestsResponse = Message<"chat.v1.ListJoinRequestsResponse"> & {
+  /**
+   * By user id.
+   *
+   * @generated from field: repeated chat.v1.JoinRequest join_requests = 1;
+   */
+  joinRequests: JoinRequest[];
+
+  /**
+   * Where to go on; empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message chat.v1.ListJoinRequestsResponse.
+ * Use `create(ListJoinRequestsResponseSchema)` to create a new message.
+ */
+export const ListJoinRequestsResponseSchema: GenMessage<ListJoinRequestsResponse> = /*@__PURE__*/
+  messageDesc(file_chat_v1_group_service, 29);
+
+/**
+ * Answers who asks to join.
+ *
+ * @generated from message chat.v1.AnswerJoinRequestRequest
+ */
+export type AnswerJoinRequestRequest = Message<"chat.v1.AnswerJoinRequestRequest"> & {
+  /**
+   * The group.
+   *
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+
+  /**
+   * Who asks.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+
+  /**
+   * Chosen by the client: 1 to 64 visible ASCII characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+
+  /**
+   * Whether they become a member.
+   *
+   * @generated from field: bool approve = 4;
+   */
+  approve: boolean;
+};
+
+/**
+ * Describes the message chat.v1.AnswerJoinRequestRequest.
+ * Use `create(AnswerJoinRequestRequestSchema)` to create a new message.
+ */
+export const AnswerJoinRequestRequestSchema: GenMessage<AnswerJoinRequestRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_group_service, 30);
+
+/**
+ * The group, with the member if they were let in.
+ *
+ * @generated from message chat.v1.AnswerJoinRequestResponse
+ */
+export type AnswerJoinRequestResponse = Message<"chat.v1.AnswerJoinRequestResponse"> & {
+  /**
+   * The conversation.
+   *
+   * @generated from field: chat.v1.Conversation conversation = 1;
+   */
+  conversation?: Conversation | undefined;
+};
+
+/**
+ * Describes the message chat.v1.AnswerJoinRequestResponse.
+ * Use `create(AnswerJoinRequestResponseSchema)` to create a new message.
+ */
+export const AnswerJoinRequestResponseSchema: GenMessage<AnswerJoinRequestResponse> = /*@__PURE__*/
+  messageDesc(file_chat_v1_group_service, 31);
+
+/**
  * Groups: conversations of up to 100 members with roles. Messages are sent and read as in any conversation, by its id.
  *
  * Every call that changes something has a request id, chosen by the client and unique for ever per group and caller. A repeat with
- * the same id and content does nothing more and answers what is now; with other content it is ALREADY_EXISTS
- * (REQUEST_ID_REUSED). The newest eight such ids of a member, with those of their messages, are remembered.
+ * the same id and content does nothing more, tells those again who were told, and answers what is now; with other content it is
+ * ALREADY_EXISTS (REQUEST_ID_REUSED). The newest sixteen such ids of a member are remembered, whatever became of their
+ * membership.
  *
  * Besides what each RPC names, those that name a group answer NOT_FOUND (CONVERSATION_NOT_FOUND) for one that is not there,
  * is none, was deleted, or that the caller is not in, and FAILED_PRECONDITION (NOT_PERMITTED) when their role does not allow it.
@@ -597,6 +1013,7 @@ export const GroupService: GenService<{
    *
    * INVALID_ARGUMENT: a field breaks its limits.
    * ALREADY_EXISTS (REQUEST_ID_REUSED): the caller has used the request id for another group.
+   * NOT_FOUND (CONVERSATION_NOT_FOUND): a repeat, and the caller is not in the group any more.
    * RESOURCE_EXHAUSTED (CONVERSATION_LIMIT): the caller has 10,000 conversations.
    *
    * @generated from rpc chat.v1.GroupService.CreateGroup
@@ -608,7 +1025,8 @@ export const GroupService: GenService<{
   },
   /**
    * Changes what a group is called, shows, or how it works. What has that value already is not changed. Needs EDIT_INFO, and
-   * CHANGE_SETTINGS for the settings. All members are told.
+   * CHANGE_SETTINGS for the settings, by which nobody but the owner grants what they may not do themselves: that is
+   * NOT_PERMITTED as well. All members are told.
    *
    * INVALID_ARGUMENT: a field breaks its limits, or the mask names none or an unknown one.
    *
@@ -707,6 +1125,103 @@ export const GroupService: GenService<{
     methodKind: "unary";
     input: typeof LeaveGroupRequestSchema;
     output: typeof LeaveGroupResponseSchema;
+  },
+  /**
+   * Makes a link into the group. Needs MANAGE_INVITES. A repeat answers the invite that the first call has made, for as long as
+   * it can be used.
+   *
+   * INVALID_ARGUMENT: a field breaks its limits.
+   * ALREADY_EXISTS (REQUEST_ID_REUSED): the caller has used the request id for another invite, or one that has ended.
+   * RESOURCE_EXHAUSTED (INVITE_LIMIT): the group has 50 invites that can be used; revoke one.
+   *
+   * @generated from rpc chat.v1.GroupService.CreateGroupInvite
+   */
+  createGroupInvite: {
+    methodKind: "unary";
+    input: typeof CreateGroupInviteRequestSchema;
+    output: typeof CreateGroupInviteResponseSchema;
+  },
+  /**
+   * Ends an invite, for good. One that has ended already, or that the group never had, is none that could be used either. Needs
+   * MANAGE_INVITES.
+   *
+   * INVALID_ARGUMENT: a malformed invite id.
+   *
+   * @generated from rpc chat.v1.GroupService.RevokeGroupInvite
+   */
+  revokeGroupInvite: {
+    methodKind: "unary";
+    input: typeof RevokeGroupInviteRequestSchema;
+    output: typeof RevokeGroupInviteResponseSchema;
+  },
+  /**
+   * Lists the invites that can be used, newest first: 50 at most, all of them. Needs MANAGE_INVITES.
+   *
+   * @generated from rpc chat.v1.GroupService.ListGroupInvites
+   */
+  listGroupInvites: {
+    methodKind: "unary";
+    input: typeof ListGroupInvitesRequestSchema;
+    output: typeof ListGroupInvitesResponseSchema;
+  },
+  /**
+   * Shows where an invite leads, to anybody who has its token. It is a POST so that no log of addresses has the token.
+   *
+   * INVALID_ARGUMENT: a malformed token.
+   * NOT_FOUND (INVITE_NOT_FOUND): there is no such invite, it has ended, was used up or revoked, or the group was deleted.
+   *
+   * @generated from rpc chat.v1.GroupService.GetGroupInvite
+   */
+  getGroupInvite: {
+    methodKind: "unary";
+    input: typeof GetGroupInviteRequestSchema;
+    output: typeof GetGroupInviteResponseSchema;
+  },
+  /**
+   * Joins a group by an invite, or asks to where that is needed: by the invite, or since somebody has removed the caller from
+   * this group before. All members are told who joins; those who manage invites are told who asks. Who is a member already, or
+   * has asked already, is answered as if they came now, and uses up nothing.
+   *
+   * INVALID_ARGUMENT: a malformed token or request id.
+   * NOT_FOUND (INVITE_NOT_FOUND): as in GetGroupInvite.
+   * RESOURCE_EXHAUSTED (GROUP_FULL): the group has 100 members.
+   * RESOURCE_EXHAUSTED (JOIN_REQUEST_LIMIT): 1,000 users ask to join the group.
+   * RESOURCE_EXHAUSTED (CONVERSATION_LIMIT): the caller has 10,000 conversations.
+   *
+   * @generated from rpc chat.v1.GroupService.JoinGroup
+   */
+  joinGroup: {
+    methodKind: "unary";
+    input: typeof JoinGroupRequestSchema;
+    output: typeof JoinGroupResponseSchema;
+  },
+  /**
+   * Lists who asks to join, by user id. Needs MANAGE_INVITES.
+   *
+   * INVALID_ARGUMENT: a negative page size or a page token that this RPC did not hand out.
+   *
+   * @generated from rpc chat.v1.GroupService.ListJoinRequests
+   */
+  listJoinRequests: {
+    methodKind: "unary";
+    input: typeof ListJoinRequestsRequestSchema;
+    output: typeof ListJoinRequestsResponseSchema;
+  },
+  /**
+   * Lets somebody in who asks to join, or not. Needs MANAGE_INVITES. All members are told who comes; who is turned away is not
+   * told, and may ask again.
+   *
+   * INVALID_ARGUMENT: a malformed user id, or the caller's own.
+   * NOT_FOUND (JOIN_REQUEST_NOT_FOUND): the user does not ask to join.
+   * RESOURCE_EXHAUSTED (GROUP_FULL): the group would have more than 100 members.
+   * FAILED_PRECONDITION (USER_CONVERSATION_LIMIT): the user has 10,000 conversations.
+   *
+   * @generated from rpc chat.v1.GroupService.AnswerJoinRequest
+   */
+  answerJoinRequest: {
+    methodKind: "unary";
+    input: typeof AnswerJoinRequestRequestSchema;
+    output: typeof AnswerJoinRequestResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_chat_v1_group_service, 0);

@@ -2,8 +2,8 @@
 // @generated from file chat/v1/live.proto (package chat.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Conversation, Member } from "./conversation_pb.ts";
 import { file_chat_v1_conversation } from "./conversation_pb.ts";
 import type { Friend } from "./friend_pb.ts";
@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file chat/v1/live.proto.
  */
 export const file_chat_v1_live: GenFile = /*@__PURE__*/
-  fileDesc("ChJjaGF0L3YxL2xpdmUucHJvdG8SB2NoYXQudjEiGQoXQ3JlYXRlTGl2ZVRpY2tldFJlcXVlc3QiZwoYQ3JlYXRlTGl2ZVRpY2tldFJlc3BvbnNlEg4KBnRpY2tldBgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgN1cmwYAyABKAkiWAoLTGl2ZVJlcXVlc3QSHwoFaGVsbG8YASABKAsyDi5jaGF0LnYxLkhlbGxvSAASHQoEcGluZxgCIAEoCzINLmNoYXQudjEuUGluZ0gAQgkKB3JlcXVlc3QiBwoFSGVsbG8iBgoEUGluZyKyBAoJTGl2ZUV2ZW50EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAxIZChFwcmV2aW91c19yZXZpc2lvbhgDIAEoAxIjCgd3ZWxjb21lGAQgASgLMhAuY2hhdC52MS5XZWxjb21lSAASHQoEcG9uZxgFIAEoCzINLmNoYXQudjEuUG9uZ0gAEigKDG1lc3NhZ2Vfc2VudBgGIAEoCzIQLmNoYXQudjEuTWVzc2FnZUgAEjkKE3JlYWRfcG9zaXRpb25fbW92ZWQYByABKAsyGi5jaGF0LnYxLlJlYWRQb3NpdGlvbk1vdmVkSAASOgoTY29udmVyc2F0aW9uX29wZW5lZBgIIAEoCzIbLmNoYXQudjEuQ29udmVyc2F0aW9uT3BlbmVkSAASMAoOZnJpZW5kX2NoYW5nZWQYCSABKAsyFi5jaGF0LnYxLkZyaWVuZENoYW5nZWRIABIdCgRwb2tlGAogASgLMg0uY2hhdC52MS5Qb2tlSAASIwoFZXJyb3IYCyABKAsyEi5jaGF0LnYxLkxpdmVFcnJvckgAEjQKEG1lbWJlcnNoaXBfZW5kZWQYDSABKAsyGC5jaGF0LnYxLk1lbWJlcnNoaXBFbmRlZEgAEi4KDWdyb3VwX2NoYW5nZWQYDiABKAsyFS5jaGF0LnYxLkdyb3VwQ2hhbmdlZEgAEhUKDWZlZWRfcmV2aXNpb24YDCABKANCBwoFZXZlbnQiSgoHV2VsY29tZRIPCgd1c2VyX2lkGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIgYKBFBvbmcidwoRUmVhZFBvc2l0aW9uTW92ZWQSDwoHdXNlcl9pZBgBIAEoCRIQCghyZWFkX3NlcRgCIAEoAxIZCgx1bnJlYWRfY291bnQYAyABKANIAIgBARITCgtjb3VudGVkX3NlcRgEIAEoA0IPCg1fdW5yZWFkX2NvdW50IkEKEkNvbnZlcnNhdGlvbk9wZW5lZBIrCgxjb252ZXJzYXRpb24YASABKAsyFS5jaGF0LnYxLkNvbnZlcnNhdGlvbiIwCg1GcmllbmRDaGFuZ2VkEh8KBmZyaWVuZBgBIAEoCzIPLmNoYXQudjEuRnJpZW5kIhEKD01lbWJlcnNoaXBFbmRlZCJ1CgxHcm91cENoYW5nZWQSJAoGY2hhbmdlGAEgASgLMhQuY2hhdC52MS5Hcm91cENoYW5nZRIdCgVncm91cBgCIAEoCzIOLmNoYXQudjEuR3JvdXASIAoHbWVtYmVycxgDIAMoCzIPLmNoYXQudjEuTWVtYmVyIgYKBFBva2UiLAoJTGl2ZUVycm9yEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJMmYKC0xpdmVTZXJ2aWNlElcKEENyZWF0ZUxpdmVUaWNrZXQSIC5jaGF0LnYxLkNyZWF0ZUxpdmVUaWNrZXRSZXF1ZXN0GiEuY2hhdC52MS5DcmVhdGVMaXZlVGlja2V0UmVzcG9uc2ViBnByb3RvMw", [file_chat_v1_conversation, file_chat_v1_friend, file_chat_v1_group, file_chat_v1_message, file_google_protobuf_timestamp]);
+  fileDesc("ChJjaGF0L3YxL2xpdmUucHJvdG8SB2NoYXQudjEiGQoXQ3JlYXRlTGl2ZVRpY2tldFJlcXVlc3QiZwoYQ3JlYXRlTGl2ZVRpY2tldFJlc3BvbnNlEg4KBnRpY2tldBgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgN1cmwYAyABKAkiWAoLTGl2ZVJlcXVlc3QSHwoFaGVsbG8YASABKAsyDi5jaGF0LnYxLkhlbGxvSAASHQoEcGluZxgCIAEoCzINLmNoYXQudjEuUGluZ0gAQgkKB3JlcXVlc3QiBwoFSGVsbG8iBgoEUGluZyLkBAoJTGl2ZUV2ZW50EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAxIZChFwcmV2aW91c19yZXZpc2lvbhgDIAEoAxIjCgd3ZWxjb21lGAQgASgLMhAuY2hhdC52MS5XZWxjb21lSAASHQoEcG9uZxgFIAEoCzINLmNoYXQudjEuUG9uZ0gAEigKDG1lc3NhZ2Vfc2VudBgGIAEoCzIQLmNoYXQudjEuTWVzc2FnZUgAEjkKE3JlYWRfcG9zaXRpb25fbW92ZWQYByABKAsyGi5jaGF0LnYxLlJlYWRQb3NpdGlvbk1vdmVkSAASOgoTY29udmVyc2F0aW9uX29wZW5lZBgIIAEoCzIbLmNoYXQudjEuQ29udmVyc2F0aW9uT3BlbmVkSAASMAoOZnJpZW5kX2NoYW5nZWQYCSABKAsyFi5jaGF0LnYxLkZyaWVuZENoYW5nZWRIABIdCgRwb2tlGAogASgLMg0uY2hhdC52MS5Qb2tlSAASIwoFZXJyb3IYCyABKAsyEi5jaGF0LnYxLkxpdmVFcnJvckgAEjQKEG1lbWJlcnNoaXBfZW5kZWQYDSABKAsyGC5jaGF0LnYxLk1lbWJlcnNoaXBFbmRlZEgAEi4KDWdyb3VwX2NoYW5nZWQYDiABKAsyFS5jaGF0LnYxLkdyb3VwQ2hhbmdlZEgAEjAKDmpvaW5fcmVxdWVzdGVkGA8gASgLMhYuY2hhdC52MS5Kb2luUmVxdWVzdGVkSAASFQoNZmVlZF9yZXZpc2lvbhgMIAEoA0IHCgVldmVudCJKCgdXZWxjb21lEg8KB3VzZXJfaWQYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiBgoEUG9uZyJ3ChFSZWFkUG9zaXRpb25Nb3ZlZBIPCgd1c2VyX2lkGAEgASgJEhAKCHJlYWRfc2VxGAIgASgDEhkKDHVucmVhZF9jb3VudBgDIAEoA0gAiAEBEhMKC2NvdW50ZWRfc2VxGAQgASgDQg8KDV91bnJlYWRfY291bnQiQQoSQ29udmVyc2F0aW9uT3BlbmVkEisKDGNvbnZlcnNhdGlvbhgBIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uIjAKDUZyaWVuZENoYW5nZWQSHwoGZnJpZW5kGAEgASgLMg8uY2hhdC52MS5GcmllbmQiPwoPTWVtYmVyc2hpcEVuZGVkEiwKBnJlYXNvbhgBIAEoDjIcLmNoYXQudjEuTWVtYmVyc2hpcEVuZFJlYXNvbiIgCg1Kb2luUmVxdWVzdGVkEg8KB3VzZXJfaWQYASABKAkidQoMR3JvdXBDaGFuZ2VkEiQKBmNoYW5nZRgBIAEoCzIULmNoYXQudjEuR3JvdXBDaGFuZ2USHQoFZ3JvdXAYAiABKAsyDi5jaGF0LnYxLkdyb3VwEiAKB21lbWJlcnMYAyADKAsyDy5jaGF0LnYxLk1lbWJlciIGCgRQb2tlIiwKCUxpdmVFcnJvchIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCSqoAQoTTWVtYmVyc2hpcEVuZFJlYXNvbhIlCiFNRU1CRVJTSElQX0VORF9SRUFTT05fVU5TUEVDSUZJRUQQABIeChpNRU1CRVJTSElQX0VORF9SRUFTT05fTEVGVBABEiEKHU1FTUJFUlNISVBfRU5EX1JFQVNPTl9SRU1PVkVEEAISJwojTUVNQkVSU0hJUF9FTkRfUkVBU09OX0dST1VQX0RFTEVURUQQAzJmCgtMaXZlU2VydmljZRJXChBDcmVhdGVMaXZlVGlja2V0EiAuY2hhdC52MS5DcmVhdGVMaXZlVGlja2V0UmVxdWVzdBohLmNoYXQudjEuQ3JlYXRlTGl2ZVRpY2tldFJlc3BvbnNlYgZwcm90bzM", [file_chat_v1_conversation, file_chat_v1_friend, file_chat_v1_group, file_chat_v1_message, file_google_protobuf_timestamp]);
 
 /**
  * Asks for a ticket.
@@ -257,6 +257,14 @@ export type LiveEvent = Message<"chat.v1.LiveEvent"> & {
      */
     value: GroupChanged;
     case: "groupChanged";
+  } | {
+    /**
+     * Somebody asks to join a group, in which the receiver manages invites. A hint: lists of who asks are not synced.
+     *
+     * @generated from field: chat.v1.JoinRequested join_requested = 15;
+     */
+    value: JoinRequested;
+    case: "joinRequested";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -409,6 +417,12 @@ export const FriendChangedSchema: GenMessage<FriendChanged> = /*@__PURE__*/
  * @generated from message chat.v1.MembershipEnded
  */
 export type MembershipEnded = Message<"chat.v1.MembershipEnded"> & {
+  /**
+   * Which of them.
+   *
+   * @generated from field: chat.v1.MembershipEndReason reason = 1;
+   */
+  reason: MembershipEndReason;
 };
 
 /**
@@ -417,6 +431,27 @@ export type MembershipEnded = Message<"chat.v1.MembershipEnded"> & {
  */
 export const MembershipEndedSchema: GenMessage<MembershipEnded> = /*@__PURE__*/
   messageDesc(file_chat_v1_live, 11);
+
+/**
+ * Somebody asks to join a group.
+ *
+ * @generated from message chat.v1.JoinRequested
+ */
+export type JoinRequested = Message<"chat.v1.JoinRequested"> & {
+  /**
+   * Who.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message chat.v1.JoinRequested.
+ * Use `create(JoinRequestedSchema)` to create a new message.
+ */
+export const JoinRequestedSchema: GenMessage<JoinRequested> = /*@__PURE__*/
+  messageDesc(file_chat_v1_live, 12);
 
 /**
  * A group changed.
@@ -451,7 +486,7 @@ export type GroupChanged = Message<"chat.v1.GroupChanged"> & {
  * Use `create(GroupChangedSchema)` to create a new message.
  */
 export const GroupChangedSchema: GenMessage<GroupChanged> = /*@__PURE__*/
-  messageDesc(file_chat_v1_live, 12);
+  messageDesc(file_chat_v1_live, 13);
 
 /**
  * Go and sync.
@@ -466,7 +501,7 @@ export type Poke = Message<"chat.v1.Poke"> & {
  * Use `create(PokeSchema)` to create a new message.
  */
 export const PokeSchema: GenMessage<Poke> = /*@__PURE__*/
-  messageDesc(file_chat_v1_live, 13);
+  messageDesc(file_chat_v1_live, 14);
 
 /**
  * A refused frame.
@@ -497,7 +532,48 @@ export type LiveError = Message<"chat.v1.LiveError"> & {
  * Use `create(LiveErrorSchema)` to create a new message.
  */
 export const LiveErrorSchema: GenMessage<LiveError> = /*@__PURE__*/
-  messageDesc(file_chat_v1_live, 14);
+  messageDesc(file_chat_v1_live, 15);
+
+/**
+ * Why a membership ended.
+ *
+ * @generated from enum chat.v1.MembershipEndReason
+ */
+export enum MembershipEndReason {
+  /**
+   * Not said, as in repeats: one of the others.
+   *
+   * @generated from enum value: MEMBERSHIP_END_REASON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The receiver left.
+   *
+   * @generated from enum value: MEMBERSHIP_END_REASON_LEFT = 1;
+   */
+  LEFT = 1,
+
+  /**
+   * Somebody removed the receiver.
+   *
+   * @generated from enum value: MEMBERSHIP_END_REASON_REMOVED = 2;
+   */
+  REMOVED = 2,
+
+  /**
+   * The group was deleted.
+   *
+   * @generated from enum value: MEMBERSHIP_END_REASON_GROUP_DELETED = 3;
+   */
+  GROUP_DELETED = 3,
+}
+
+/**
+ * Describes the enum chat.v1.MembershipEndReason.
+ */
+export const MembershipEndReasonSchema: GenEnum<MembershipEndReason> = /*@__PURE__*/
+  enumDesc(file_chat_v1_live, 0);
 
 /**
  * The way to live events: a WebSocket whose text frames are the protobuf JSON mapping of LiveRequest (client to server)
