@@ -330,7 +330,9 @@ fn functions_may_do_what_their_clients_call_and_nothing_else() {
             | "RemoveGroupMember"
             | "SetGroupMemberRole"
             | "TransferGroupOwnership"
-            | "LeaveGroup" => vec![writes, reads, posts],
+            | "LeaveGroup"
+            | "JoinGroup"
+            | "AnswerJoinRequest" => vec![writes, reads, posts],
             _ => vec![],
         }
     };

@@ -658,8 +658,9 @@ pub struct ListMessagesResponse {
     #[prost(bool, tag = "3")]
     pub has_more_after: bool,
     /// How the group changed, by increasing revision: what happened after the page's first message, or since the beginning where
-    /// there is nothing before, until the next page's first one, or until now. So each change is on one page. At most the 100
-    /// newest.
+    /// there is nothing before, until the next page's first one, or until now. A page after a seq begins with what happened after
+    /// that message, which the page before may have told in part. The 100 newest of a page: of more than that between two messages,
+    /// the older ones are told by no page.
     #[prost(message, repeated, tag = "4")]
     pub group_changes: ::prost::alloc::vec::Vec<GroupChange>,
 }
@@ -691,7 +692,7 @@ pub struct Conversation {
     #[prost(enumeration = "ConversationKind", tag = "2")]
     pub kind: i32,
     /// Its members by user id, at most 100; both of them, in a direct conversation. Of a group, ListConversations and the feed
-    /// name the first ten alone.
+    /// name ten of a group alone.
     #[prost(message, repeated, tag = "3")]
     pub members: ::prost::alloc::vec::Vec<Member>,
     /// The newest revision handed out.

@@ -42,7 +42,7 @@ export type Conversation = Message<"chat.v1.Conversation"> & {
 
   /**
    * Its members by user id, at most 100; both of them, in a direct conversation. Of a group, ListConversations and the feed
-   * name the first ten alone.
+   * name ten of a group alone.
    *
    * @generated from field: repeated chat.v1.Member members = 3;
    */

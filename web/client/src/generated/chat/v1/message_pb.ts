@@ -408,8 +408,9 @@ export type ListMessagesResponse = Message$1<"chat.v1.ListMessagesResponse"> & {
 
   /**
    * How the group changed, by increasing revision: what happened after the page's first message, or since the beginning where
-   * there is nothing before, until the next page's first one, or until now. So each change is on one page. At most the 100
-   * newest.
+   * there is nothing before, until the next page's first one, or until now. A page after a seq begins with what happened after
+   * that message, which the page before may have told in part. The 100 newest of a page: of more than that between two messages,
+   * the older ones are told by no page.
    *
    * @generated from field: repeated chat.v1.GroupChange group_changes = 4;
    */
