@@ -31,6 +31,36 @@ impl Role {
     }
 }
 
+/// Who may make a user a member of a group without asking them.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum GroupAdders {
+    /// Friends.
+    #[default]
+    Friends,
+    /// Anyone.
+    Anyone,
+    /// Nobody.
+    Nobody,
+}
+
+impl GroupAdders {
+    /// As it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Friends => "friends",
+            Self::Anyone => "anyone",
+            Self::Nobody => "nobody",
+        }
+    }
+
+    /// Reads what is stored.
+    pub fn of(stored: &str) -> Option<Self> {
+        [Self::Friends, Self::Anyone, Self::Nobody]
+            .into_iter()
+            .find(|adders| adders.as_str() == stored)
+    }
+}
+
 /// What may be allowed to a role.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Permission {

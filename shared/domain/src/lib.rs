@@ -13,7 +13,7 @@ mod page;
 mod window;
 
 pub use content::{AvatarUrl, ContentKey, DisplayName, GroupDescription, GroupName, MessageText, excerpt};
-pub use group::{GroupSettings, Permission, Permissions, Role};
+pub use group::{GroupAdders, GroupSettings, Permission, Permissions, Role};
 pub use ids::{ClientMessageId, ConversationId, InviteId, InviteToken, MessageId, RequestId, UserId};
 pub use limits::*;
 pub use page::{ConversationsToken, PageSize, UsersToken};

@@ -9,7 +9,7 @@ pub use notices::read_position_moved;
 use std::collections::{BTreeSet, HashMap};
 
 use chat_contract::{FieldMask, v1};
-use chat_domain::{GroupSettings, MessageId, Permission, Permissions, Role, Window, excerpt};
+use chat_domain::{GroupAdders, GroupSettings, MessageId, Permission, Permissions, Role, Window, excerpt};
 use chat_stores::mongo::{MessageEntry, PreviewEntry};
 use chat_stores::postgres::{ConversationRow, Friend, FriendshipState, GroupRow, MemberRow, ProfileRow};
 use chat_stores::{GroupAction, GroupEntry};
@@ -21,6 +21,18 @@ pub fn profile(row: ProfileRow) -> v1::Profile {
         display_name: row.display_name,
         avatar_url: row.avatar_url,
         updated_at: Some(row.updated_at.into()),
+    }
+}
+
+/// What a user has decided about themselves.
+pub fn user_settings(adders: GroupAdders) -> v1::UserSettings {
+    let group_adders = match adders {
+        GroupAdders::Friends => v1::GroupAdders::Friends,
+        GroupAdders::Anyone => v1::GroupAdders::Anyone,
+        GroupAdders::Nobody => v1::GroupAdders::Nobody,
+    };
+    v1::UserSettings {
+        group_adders: group_adders.into(),
     }
 }
 

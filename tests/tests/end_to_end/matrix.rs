@@ -32,6 +32,8 @@ const ROWS: &[(&str, [&str; 8])] = &[
     ("Check", [OK; 8]),
     ("UpsertProfile", [NO, OK, OK, OK, OK, OK, OK, OK]),
     ("GetProfiles", [NO, OK, OK, OK, OK, OK, OK, OK]),
+    ("GetUserSettings", [NO, OK, OK, OK, OK, OK, OK, OK]),
+    ("UpdateUserSettings", [NO, OK, OK, OK, OK, OK, OK, OK]),
     ("RequestFriend", [NO, OK, OK, OK, OK, OK, OK, OK]),
     // Nobody was asked.
     ("RespondToFriendRequest", [NO, NF, NF, NF, NF, NF, NF, NF]),
@@ -190,6 +192,9 @@ fn request(rpc: &str, scene: &Scene) -> Value {
     match rpc {
         "UpsertProfile" => json!({"displayName": "Somebody"}),
         "GetProfiles" => json!({"userIds": ["olga"]}),
+        "UpdateUserSettings" => {
+            json!({"settings": {"groupAdders": "GROUP_ADDERS_NOBODY"}, "updateMask": "groupAdders"})
+        }
         "RequestFriend" | "RemoveFriend" => json!({"userId": "zoe"}),
         "RespondToFriendRequest" => json!({"userId": "zed", "answer": "FRIEND_REQUEST_ANSWER_ACCEPT"}),
         "OpenDirectConversation" => json!({"userId": "nina"}),

@@ -1,6 +1,7 @@
 //! Friends come into a group, on real databases.
 
 use chat_contract::v1::{GroupAction, GroupRole};
+use chat_domain::GroupAdders;
 use chat_operation::Code;
 use chat_testing::{call, call_without_token};
 
@@ -53,6 +54,33 @@ async fn who_is_a_member_already_stays_as_they_are() {
     assert_eq!((answer.notices.len(), answer.response.not_added_user_ids.len()), (0, 0));
     assert_eq!(scene.roles("adam").await[0].1, GroupRole::Admin);
     assert_eq!(answer.response.conversation.unwrap().revision, 2);
+}
+
+#[tokio::test]
+async fn users_say_who_may_add_them() {
+    let scene = Scene::new().await;
+    let (postgres, user) = (scene.postgres(), chat_testing::user);
+    for (who, adders) in [("nina", GroupAdders::Nobody), ("sam", GroupAdders::Anyone)] {
+        postgres
+            .update_user_settings(&user(who), Some(adders))
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    let added = scene.add("olga", &["nina", "sam", "zoe"], "1").await.unwrap().response;
+    assert_eq!(
+        added.not_added_user_ids,
+        ["nina", "zoe"],
+        "a friend says no, a stranger says yes"
+    );
+    assert!(scene.seen_by("sam").await.is_some());
+    postgres
+        .update_user_settings(&user("nina"), Some(GroupAdders::Friends))
+        .await
+        .unwrap()
+        .unwrap();
+    let added = scene.add("olga", &["nina"], "2").await.unwrap().response;
+    assert_eq!(added.not_added_user_ids, [""; 0]);
 }
 
 #[tokio::test]

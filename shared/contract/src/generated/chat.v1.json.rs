@@ -29,6 +29,31 @@ impl crate::json::Schema for GetProfilesResponse {
         crate::json::Field { tag: 1, name: "profiles", json_name: "profiles", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <Profile as crate::json::Schema>::FIELDS) },
     ];
 }
+impl crate::json::Schema for UserSettings {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "group_adders", json_name: "groupAdders", is_list: false, oneof: None, kind: crate::json::Kind::Enum(|name| GroupAdders::from_str_name(name).map(i32::from)) },
+    ];
+}
+impl crate::json::Schema for GetUserSettingsRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+    ];
+}
+impl crate::json::Schema for GetUserSettingsResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <UserSettings as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for UpdateUserSettingsRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <UserSettings as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "update_mask", json_name: "updateMask", is_list: false, oneof: None, kind: crate::json::Kind::FieldMask },
+    ];
+}
+impl crate::json::Schema for UpdateUserSettingsResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <UserSettings as crate::json::Schema>::FIELDS) },
+    ];
+}
 impl crate::json::Schema for Friend {
     const FIELDS: &'static [crate::json::Field] = &[
         crate::json::Field { tag: 1, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },

@@ -51,6 +51,77 @@ pub struct GetProfilesResponse {
     #[prost(message, repeated, tag = "1")]
     pub profiles: ::prost::alloc::vec::Vec<Profile>,
 }
+/// How the service treats a user.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UserSettings {
+    /// Who may add them to groups.
+    #[prost(enumeration = "GroupAdders", tag = "1")]
+    pub group_adders: i32,
+}
+/// Asks for the caller's settings.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetUserSettingsRequest {}
+/// The caller's settings.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetUserSettingsResponse {
+    /// All of them.
+    #[prost(message, optional, tag = "1")]
+    pub settings: ::core::option::Option<UserSettings>,
+}
+/// Changes the caller's settings.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateUserSettingsRequest {
+    /// What to set.
+    #[prost(message, optional, tag = "1")]
+    pub settings: ::core::option::Option<UserSettings>,
+    /// The fields to set: `group_adders`.
+    #[prost(message, optional, tag = "2")]
+    pub update_mask: ::core::option::Option<crate::FieldMask>,
+}
+/// The settings as they now are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateUserSettingsResponse {
+    /// All of them.
+    #[prost(message, optional, tag = "1")]
+    pub settings: ::core::option::Option<UserSettings>,
+}
+/// Who may make a user a member of a group without asking them. Everybody else can only send them an invite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum GroupAdders {
+    /// Never sent.
+    Unspecified = 0,
+    /// Friends. So it is until a user says otherwise.
+    Friends = 1,
+    /// Anyone.
+    Anyone = 2,
+    /// Nobody.
+    Nobody = 3,
+}
+impl GroupAdders {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "GROUP_ADDERS_UNSPECIFIED",
+            Self::Friends => "GROUP_ADDERS_FRIENDS",
+            Self::Anyone => "GROUP_ADDERS_ANYONE",
+            Self::Nobody => "GROUP_ADDERS_NOBODY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "GROUP_ADDERS_UNSPECIFIED" => Some(Self::Unspecified),
+            "GROUP_ADDERS_FRIENDS" => Some(Self::Friends),
+            "GROUP_ADDERS_ANYONE" => Some(Self::Anyone),
+            "GROUP_ADDERS_NOBODY" => Some(Self::Nobody),
+            _ => None,
+        }
+    }
+}
 impl crate::Rpc for UpsertProfileRequest {
     type Response = UpsertProfileResponse;
     const SERVICE: &'static str = "chat.v1.UserService";
@@ -62,6 +133,18 @@ impl crate::Rpc for GetProfilesRequest {
     const SERVICE: &'static str = "chat.v1.UserService";
     const NAME: &'static str = "GetProfiles";
     const PATH: &'static str = "/chat.v1.UserService/GetProfiles";
+}
+impl crate::Rpc for GetUserSettingsRequest {
+    type Response = GetUserSettingsResponse;
+    const SERVICE: &'static str = "chat.v1.UserService";
+    const NAME: &'static str = "GetUserSettings";
+    const PATH: &'static str = "/chat.v1.UserService/GetUserSettings";
+}
+impl crate::Rpc for UpdateUserSettingsRequest {
+    type Response = UpdateUserSettingsResponse;
+    const SERVICE: &'static str = "chat.v1.UserService";
+    const NAME: &'static str = "UpdateUserSettings";
+    const PATH: &'static str = "/chat.v1.UserService/UpdateUserSettings";
 }
 /// Another user, seen from the caller.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1128,7 +1211,7 @@ pub struct CreateGroupResponse {
     /// The conversation.
     #[prost(message, optional, tag = "1")]
     pub conversation: ::core::option::Option<Conversation>,
-    /// Who was not added, since the caller is no friend of theirs or they have too many conversations. By user id. A repeat tells
+    /// Who was not added, since they do not let the caller or have too many conversations. By user id. A repeat tells
     /// who of those asked for is no member now.
     #[prost(string, repeated, tag = "2")]
     pub not_added_user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
@@ -1198,7 +1281,7 @@ pub struct AddGroupMembersResponse {
     /// The conversation.
     #[prost(message, optional, tag = "1")]
     pub conversation: ::core::option::Option<Conversation>,
-    /// Who was not added, since the caller is no friend of theirs or they have too many conversations. By user id. A repeat tells
+    /// Who was not added, since they do not let the caller or have too many conversations. By user id. A repeat tells
     /// who of those asked for is no member now.
     #[prost(string, repeated, tag = "2")]
     pub not_added_user_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,

@@ -977,6 +977,36 @@ impl serde::Serialize for GetProfilesResponse {
         struct_ser.end()
     }
 }
+impl serde::Serialize for GetUserSettingsRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let len = 0;
+        let struct_ser = serializer.serialize_struct("chat.v1.GetUserSettingsRequest", len)?;
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for GetUserSettingsResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.settings.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.GetUserSettingsResponse", len)?;
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        struct_ser.end()
+    }
+}
 impl serde::Serialize for Group {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -1052,6 +1082,21 @@ impl serde::Serialize for GroupAction {
             Self::RoleChanged => "GROUP_ACTION_ROLE_CHANGED",
             Self::OwnershipTransferred => "GROUP_ACTION_OWNERSHIP_TRANSFERRED",
             Self::MemberJoined => "GROUP_ACTION_MEMBER_JOINED",
+        };
+        serializer.serialize_str(variant)
+    }
+}
+impl serde::Serialize for GroupAdders {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "GROUP_ADDERS_UNSPECIFIED",
+            Self::Friends => "GROUP_ADDERS_FRIENDS",
+            Self::Anyone => "GROUP_ADDERS_ANYONE",
+            Self::Nobody => "GROUP_ADDERS_NOBODY",
         };
         serializer.serialize_str(variant)
     }
@@ -2918,6 +2963,48 @@ impl serde::Serialize for UpdateGroupResponse {
         struct_ser.end()
     }
 }
+impl serde::Serialize for UpdateUserSettingsRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.settings.is_some() {
+            len += 1;
+        }
+        if self.update_mask.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.UpdateUserSettingsRequest", len)?;
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        if let Some(v) = self.update_mask.as_ref() {
+            struct_ser.serialize_field("updateMask", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for UpdateUserSettingsResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.settings.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.UpdateUserSettingsResponse", len)?;
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        struct_ser.end()
+    }
+}
 impl serde::Serialize for UpsertProfileRequest {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -2962,6 +3049,26 @@ impl serde::Serialize for UpsertProfileResponse {
         let mut struct_ser = serializer.serialize_struct("chat.v1.UpsertProfileResponse", len)?;
         if let Some(v) = self.profile.as_ref() {
             struct_ser.serialize_field("profile", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for UserSettings {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.group_adders != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.UserSettings", len)?;
+        if self.group_adders != 0 {
+            let v = GroupAdders::try_from(self.group_adders)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.group_adders)))?;
+            struct_ser.serialize_field("groupAdders", &v)?;
         }
         struct_ser.end()
     }

@@ -1,8 +1,8 @@
 //! Profiles and friendships.
 
 use chat_domain::{
-    AvatarUrl, DisplayName, FRIEND_REQUESTS_AGAIN, FRIEND_REQUESTS_MAX, FRIENDS_MAX, INVITE_BUDGET, PageSize,
-    READ_BUDGET, UserId, UsersToken, WRITE_BUDGET,
+    AvatarUrl, DisplayName, FRIEND_REQUESTS_AGAIN, FRIEND_REQUESTS_MAX, FRIENDS_MAX, GroupAdders, INVITE_BUDGET,
+    PageSize, READ_BUDGET, UserId, UsersToken, WRITE_BUDGET,
 };
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
@@ -224,6 +224,42 @@ impl Postgres {
             ("limited", ..) => Ok(Err(OutOfBudget::after(row.wait_us.unwrap_or_default()))),
             _ => Err(unknown_outcome(ACTION)),
         }
+    }
+
+    /// Reads who may add a user to groups.
+    pub async fn lookup_user_settings(&self, user: &UserId) -> Result<GroupAdders, StoreError> {
+        let stored: Option<(String,)> = self
+            .fetch_optional("look up a user's settings", || {
+                sqlx::query_as("SELECT group_adders FROM user_settings WHERE user_id = $1").bind(user.as_str())
+            })
+            .await?;
+        Ok(stored
+            .and_then(|(stored,)| GroupAdders::of(&stored))
+            .unwrap_or_default())
+    }
+
+    /// Changes who may add a user to groups, where that is given. Answers who may.
+    pub async fn update_user_settings(
+        &self,
+        user: &UserId,
+        group_adders: Option<GroupAdders>,
+    ) -> Result<Result<GroupAdders, OutOfBudget>, StoreError> {
+        const ACTION: &str = "update a user's settings";
+        let charge = self.budgets.charge(WRITE_BUDGET);
+        let (stored, wait_us): (Option<String>, i64) = self
+            .fetch_one(ACTION, || {
+                sqlx::query_as("SELECT * FROM update_user_settings($1, $2, $3, $4)")
+                    .bind(user.as_str())
+                    .bind(group_adders.map(GroupAdders::as_str))
+                    .bind(charge.call_us)
+                    .bind(charge.burst_us)
+            })
+            .await?;
+        if wait_us > 0 {
+            return Ok(Err(OutOfBudget::after(wait_us)));
+        }
+        let stored = stored.as_deref().and_then(GroupAdders::of);
+        stored.map(Ok).ok_or_else(|| unknown_outcome(ACTION))
     }
 
     /// Reads profiles, in no order. Users without one are left out.

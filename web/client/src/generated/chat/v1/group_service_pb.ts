@@ -88,7 +88,7 @@ export type CreateGroupResponse = Message<"chat.v1.CreateGroupResponse"> & {
   conversation?: Conversation | undefined;
 
   /**
-   * Who was not added, since the caller is no friend of theirs or they have too many conversations. By user id. A repeat tells
+   * Who was not added, since they do not let the caller or have too many conversations. By user id. A repeat tells
    * who of those asked for is no member now.
    *
    * @generated from field: repeated string not_added_user_ids = 2;
@@ -280,7 +280,7 @@ export type AddGroupMembersResponse = Message<"chat.v1.AddGroupMembersResponse">
   conversation?: Conversation | undefined;
 
   /**
-   * Who was not added, since the caller is no friend of theirs or they have too many conversations. By user id. A repeat tells
+   * Who was not added, since they do not let the caller or have too many conversations. By user id. A repeat tells
    * who of those asked for is no member now.
    *
    * @generated from field: repeated string not_added_user_ids = 2;
@@ -1006,8 +1006,9 @@ export const AnswerJoinRequestResponseSchema: GenMessage<AnswerJoinRequestRespon
  */
 export const GroupService: GenService<{
   /**
-   * Creates a group. The caller is its owner. Friends of the caller become members at once; the others are named in the
-   * answer, as are those who have 10,000 conversations. The group is created without them.
+   * Creates a group. The caller is its owner. Those who let the caller add them, as friends do unless they say otherwise
+   * (UpdateUserSettings), become members at once; the others are named in the answer, as are those who have 10,000
+   * conversations. The group is created without them.
    *
    * All members are told.
    *
@@ -1049,8 +1050,8 @@ export const GroupService: GenService<{
     output: typeof DeleteGroupResponseSchema;
   },
   /**
-   * Adds friends of the caller; others are named in the answer, as are those who have 10,000 conversations, and not added. Who is
-   * a member already stays as they are. Who comes back sees what a new member sees. Needs ADD_MEMBERS. All members are told.
+   * Adds those who let the caller add them, as friends do unless they say otherwise (UpdateUserSettings); others are named in the
+   * answer, as are those who have 10,000 conversations, and not added. Who is a member already stays as they are. Who comes back sees what a new member sees. Needs ADD_MEMBERS. All members are told.
    *
    * INVALID_ARGUMENT: no user id, more than 100, the caller's own, or a malformed one.
    * RESOURCE_EXHAUSTED (GROUP_FULL): the group would have more than 100 members; nobody was added.

@@ -29,8 +29,8 @@
 // A user's id is the subject of their token; those of conversations and messages are UUIDv7s. Texts are counted in
 // characters, which are Unicode code points.
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -39,7 +39,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file chat/v1/user.proto.
  */
 export const file_chat_v1_user: GenFile = /*@__PURE__*/
-  fileDesc("ChJjaGF0L3YxL3VzZXIucHJvdG8SB2NoYXQudjEidAoHUHJvZmlsZRIPCgd1c2VyX2lkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRISCgphdmF0YXJfdXJsGAMgASgJEi4KCnVwZGF0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInEKFFVwc2VydFByb2ZpbGVSZXF1ZXN0EhQKDGRpc3BsYXlfbmFtZRgBIAEoCRISCgphdmF0YXJfdXJsGAIgASgJEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayI6ChVVcHNlcnRQcm9maWxlUmVzcG9uc2USIQoHcHJvZmlsZRgBIAEoCzIQLmNoYXQudjEuUHJvZmlsZSImChJHZXRQcm9maWxlc1JlcXVlc3QSEAoIdXNlcl9pZHMYASADKAkiOQoTR2V0UHJvZmlsZXNSZXNwb25zZRIiCghwcm9maWxlcxgBIAMoCzIQLmNoYXQudjEuUHJvZmlsZTKsAQoLVXNlclNlcnZpY2USTgoNVXBzZXJ0UHJvZmlsZRIdLmNoYXQudjEuVXBzZXJ0UHJvZmlsZVJlcXVlc3QaHi5jaGF0LnYxLlVwc2VydFByb2ZpbGVSZXNwb25zZRJNCgtHZXRQcm9maWxlcxIbLmNoYXQudjEuR2V0UHJvZmlsZXNSZXF1ZXN0GhwuY2hhdC52MS5HZXRQcm9maWxlc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("ChJjaGF0L3YxL3VzZXIucHJvdG8SB2NoYXQudjEidAoHUHJvZmlsZRIPCgd1c2VyX2lkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRISCgphdmF0YXJfdXJsGAMgASgJEi4KCnVwZGF0ZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInEKFFVwc2VydFByb2ZpbGVSZXF1ZXN0EhQKDGRpc3BsYXlfbmFtZRgBIAEoCRISCgphdmF0YXJfdXJsGAIgASgJEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayI6ChVVcHNlcnRQcm9maWxlUmVzcG9uc2USIQoHcHJvZmlsZRgBIAEoCzIQLmNoYXQudjEuUHJvZmlsZSImChJHZXRQcm9maWxlc1JlcXVlc3QSEAoIdXNlcl9pZHMYASADKAkiOQoTR2V0UHJvZmlsZXNSZXNwb25zZRIiCghwcm9maWxlcxgBIAMoCzIQLmNoYXQudjEuUHJvZmlsZSI6CgxVc2VyU2V0dGluZ3MSKgoMZ3JvdXBfYWRkZXJzGAEgASgOMhQuY2hhdC52MS5Hcm91cEFkZGVycyIYChZHZXRVc2VyU2V0dGluZ3NSZXF1ZXN0IkIKF0dldFVzZXJTZXR0aW5nc1Jlc3BvbnNlEicKCHNldHRpbmdzGAEgASgLMhUuY2hhdC52MS5Vc2VyU2V0dGluZ3MidQoZVXBkYXRlVXNlclNldHRpbmdzUmVxdWVzdBInCghzZXR0aW5ncxgBIAEoCzIVLmNoYXQudjEuVXNlclNldHRpbmdzEi8KC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJFChpVcGRhdGVVc2VyU2V0dGluZ3NSZXNwb25zZRInCghzZXR0aW5ncxgBIAEoCzIVLmNoYXQudjEuVXNlclNldHRpbmdzKncKC0dyb3VwQWRkZXJzEhwKGEdST1VQX0FEREVSU19VTlNQRUNJRklFRBAAEhgKFEdST1VQX0FEREVSU19GUklFTkRTEAESFwoTR1JPVVBfQURERVJTX0FOWU9ORRACEhcKE0dST1VQX0FEREVSU19OT0JPRFkQAzLmAgoLVXNlclNlcnZpY2USTgoNVXBzZXJ0UHJvZmlsZRIdLmNoYXQudjEuVXBzZXJ0UHJvZmlsZVJlcXVlc3QaHi5jaGF0LnYxLlVwc2VydFByb2ZpbGVSZXNwb25zZRJNCgtHZXRQcm9maWxlcxIbLmNoYXQudjEuR2V0UHJvZmlsZXNSZXF1ZXN0GhwuY2hhdC52MS5HZXRQcm9maWxlc1Jlc3BvbnNlIgOQAgESWQoPR2V0VXNlclNldHRpbmdzEh8uY2hhdC52MS5HZXRVc2VyU2V0dGluZ3NSZXF1ZXN0GiAuY2hhdC52MS5HZXRVc2VyU2V0dGluZ3NSZXNwb25zZSIDkAIBEl0KElVwZGF0ZVVzZXJTZXR0aW5ncxIiLmNoYXQudjEuVXBkYXRlVXNlclNldHRpbmdzUmVxdWVzdBojLmNoYXQudjEuVXBkYXRlVXNlclNldHRpbmdzUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A user as others see them.
@@ -183,6 +183,153 @@ export const GetProfilesResponseSchema: GenMessage<GetProfilesResponse> = /*@__P
   messageDesc(file_chat_v1_user, 4);
 
 /**
+ * How the service treats a user.
+ *
+ * @generated from message chat.v1.UserSettings
+ */
+export type UserSettings = Message<"chat.v1.UserSettings"> & {
+  /**
+   * Who may add them to groups.
+   *
+   * @generated from field: chat.v1.GroupAdders group_adders = 1;
+   */
+  groupAdders: GroupAdders;
+};
+
+/**
+ * Describes the message chat.v1.UserSettings.
+ * Use `create(UserSettingsSchema)` to create a new message.
+ */
+export const UserSettingsSchema: GenMessage<UserSettings> = /*@__PURE__*/
+  messageDesc(file_chat_v1_user, 5);
+
+/**
+ * Asks for the caller's settings.
+ *
+ * @generated from message chat.v1.GetUserSettingsRequest
+ */
+export type GetUserSettingsRequest = Message<"chat.v1.GetUserSettingsRequest"> & {
+};
+
+/**
+ * Describes the message chat.v1.GetUserSettingsRequest.
+ * Use `create(GetUserSettingsRequestSchema)` to create a new message.
+ */
+export const GetUserSettingsRequestSchema: GenMessage<GetUserSettingsRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_user, 6);
+
+/**
+ * The caller's settings.
+ *
+ * @generated from message chat.v1.GetUserSettingsResponse
+ */
+export type GetUserSettingsResponse = Message<"chat.v1.GetUserSettingsResponse"> & {
+  /**
+   * All of them.
+   *
+   * @generated from field: chat.v1.UserSettings settings = 1;
+   */
+  settings?: UserSettings | undefined;
+};
+
+/**
+ * Describes the message chat.v1.GetUserSettingsResponse.
+ * Use `create(GetUserSettingsResponseSchema)` to create a new message.
+ */
+export const GetUserSettingsResponseSchema: GenMessage<GetUserSettingsResponse> = /*@__PURE__*/
+  messageDesc(file_chat_v1_user, 7);
+
+/**
+ * Changes the caller's settings.
+ *
+ * @generated from message chat.v1.UpdateUserSettingsRequest
+ */
+export type UpdateUserSettingsRequest = Message<"chat.v1.UpdateUserSettingsRequest"> & {
+  /**
+   * What to set.
+   *
+   * @generated from field: chat.v1.UserSettings settings = 1;
+   */
+  settings?: UserSettings | undefined;
+
+  /**
+   * The fields to set: `group_adders`.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 2;
+   */
+  updateMask?: FieldMask | undefined;
+};
+
+/**
+ * Describes the message chat.v1.UpdateUserSettingsRequest.
+ * Use `create(UpdateUserSettingsRequestSchema)` to create a new message.
+ */
+export const UpdateUserSettingsRequestSchema: GenMessage<UpdateUserSettingsRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_user, 8);
+
+/**
+ * The settings as they now are.
+ *
+ * @generated from message chat.v1.UpdateUserSettingsResponse
+ */
+export type UpdateUserSettingsResponse = Message<"chat.v1.UpdateUserSettingsResponse"> & {
+  /**
+   * All of them.
+   *
+   * @generated from field: chat.v1.UserSettings settings = 1;
+   */
+  settings?: UserSettings | undefined;
+};
+
+/**
+ * Describes the message chat.v1.UpdateUserSettingsResponse.
+ * Use `create(UpdateUserSettingsResponseSchema)` to create a new message.
+ */
+export const UpdateUserSettingsResponseSchema: GenMessage<UpdateUserSettingsResponse> = /*@__PURE__*/
+  messageDesc(file_chat_v1_user, 9);
+
+/**
+ * Who may make a user a member of a group without asking them. Everybody else can only send them an invite.
+ *
+ * @generated from enum chat.v1.GroupAdders
+ */
+export enum GroupAdders {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: GROUP_ADDERS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Friends. So it is until a user says otherwise.
+   *
+   * @generated from enum value: GROUP_ADDERS_FRIENDS = 1;
+   */
+  FRIENDS = 1,
+
+  /**
+   * Anyone.
+   *
+   * @generated from enum value: GROUP_ADDERS_ANYONE = 2;
+   */
+  ANYONE = 2,
+
+  /**
+   * Nobody.
+   *
+   * @generated from enum value: GROUP_ADDERS_NOBODY = 3;
+   */
+  NOBODY = 3,
+}
+
+/**
+ * Describes the enum chat.v1.GroupAdders.
+ */
+export const GroupAddersSchema: GenEnum<GroupAdders> = /*@__PURE__*/
+  enumDesc(file_chat_v1_user, 0);
+
+/**
  * What people show of themselves.
  *
  * @generated from service chat.v1.UserService
@@ -211,6 +358,28 @@ export const UserService: GenService<{
     methodKind: "unary";
     input: typeof GetProfilesRequestSchema;
     output: typeof GetProfilesResponseSchema;
+  },
+  /**
+   * Reads the caller's own settings, which nobody else sees.
+   *
+   * @generated from rpc chat.v1.UserService.GetUserSettings
+   */
+  getUserSettings: {
+    methodKind: "unary";
+    input: typeof GetUserSettingsRequestSchema;
+    output: typeof GetUserSettingsResponseSchema;
+  },
+  /**
+   * Changes the caller's own settings. Repeating it changes nothing.
+   *
+   * INVALID_ARGUMENT: a value that is none of this version's, or the mask names none or an unknown field.
+   *
+   * @generated from rpc chat.v1.UserService.UpdateUserSettings
+   */
+  updateUserSettings: {
+    methodKind: "unary";
+    input: typeof UpdateUserSettingsRequestSchema;
+    output: typeof UpdateUserSettingsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_chat_v1_user, 0);
