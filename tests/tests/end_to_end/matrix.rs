@@ -193,7 +193,7 @@ fn request(rpc: &str, scene: &Scene) -> Value {
         "UpsertProfile" => json!({"displayName": "Somebody"}),
         "GetProfiles" => json!({"userIds": ["olga"]}),
         "UpdateUserSettings" => {
-            json!({"settings": {"groupAdders": "GROUP_ADDERS_NOBODY"}, "updateMask": "groupAdders"})
+            json!({"settings": {"groupAdders": "GROUP_ADDERS_FRIENDS"}, "updateMask": "groupAdders"})
         }
         "RequestFriend" | "RemoveFriend" => json!({"userId": "zoe"}),
         "RespondToFriendRequest" => json!({"userId": "zed", "answer": "FRIEND_REQUEST_ANSWER_ACCEPT"}),
