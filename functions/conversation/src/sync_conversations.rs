@@ -95,7 +95,7 @@ impl SyncConversations {
         if starts.is_empty() {
             return Ok(BTreeMap::new());
         }
-        self.sealer().restart(starts, RestartBudget::default()).await
+        Box::pin(self.sealer().restart(starts, RestartBudget::default())).await
     }
 
     /// Walks what was read; where that meets abandoned gaps, closes them, reads again and walks again.

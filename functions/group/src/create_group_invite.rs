@@ -39,7 +39,7 @@ impl Operation for CreateGroupInvite {
             request: &request_id,
             request_hash: &parse::hash(&request),
             candidate: InviteId::generate(),
-            token: InviteToken::from_bytes(rand::random()),
+            token: draw_token(),
             valid_s,
             max_uses,
             needs_approval: request.needs_approval,
@@ -48,6 +48,11 @@ impl Operation for CreateGroupInvite {
         let invite = Some(invites::invite(made));
         Ok(CreateGroupInviteResponse { invite }.into())
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where tokens are made")]
+fn draw_token() -> InviteToken {
+    InviteToken::from_bytes(rand::random())
 }
 
 /// For how many seconds an invite can be used; parts of one count as a whole one.

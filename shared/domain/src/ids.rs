@@ -147,7 +147,7 @@ uuid_id! {
 pub struct InviteToken([u8; 16]);
 
 impl InviteToken {
-    /// A token of these random bytes.
+    /// The token of these bytes, which were random when it was made.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }

@@ -128,6 +128,29 @@ impl Model {
         Ok(())
     }
 
+    fn configure(
+        &mut self,
+        own: GroupRole,
+        members: &[GroupPermission],
+        admins: &[GroupPermission],
+        shows_history: bool,
+    ) -> Result<(), (Code, &'static str)> {
+        let members: BTreeSet<_> = members.iter().copied().collect();
+        let admins: BTreeSet<_> = admins.iter().copied().chain([GroupPermission::SendMessages]).collect();
+        // Nobody grants what they may not do.
+        let granted = members.difference(&self.members_may);
+        let mut needed = granted.chain(admins.difference(&self.admins_may));
+        let may_grant = needed.all(|permission| self.may(own, *permission));
+        if !may_grant || !self.may(own, GroupPermission::ChangeSettings) {
+            return Err(NOT_PERMITTED);
+        }
+        if (&members, &admins, shows_history) != (&self.members_may, &self.admins_may, self.shows_history) {
+            (self.members_may, self.admins_may, self.shows_history) = (members, admins, shows_history);
+            self.changed();
+        }
+        Ok(())
+    }
+
     fn changed(&mut self) {
         self.revision += 1;
         self.changes.push(self.revision);
@@ -205,18 +228,7 @@ impl Model {
                 }
             }
             Step::Configure(members, admins, shows_history) => {
-                needs(GroupPermission::ChangeSettings)?;
-                let members: BTreeSet<_> = members.iter().copied().collect();
-                let admins: BTreeSet<_> = admins.iter().copied().chain([GroupPermission::SendMessages]).collect();
-                // Nobody grants what they may not do.
-                let granted = members.difference(&self.members_may);
-                for permission in granted.chain(admins.difference(&self.admins_may)) {
-                    needs(*permission)?;
-                }
-                if (&members, &admins, shows_history) != (&self.members_may, &self.admins_may, &self.shows_history) {
-                    (self.members_may, self.admins_may, self.shows_history) = (members, admins, *shows_history);
-                    self.changed();
-                }
+                self.configure(own, members, admins, *shows_history)?;
             }
             Step::Join { .. } => {}
             Step::Answer(user, lets_in) => {
@@ -285,6 +297,18 @@ fn draw(random: &mut StdRng) -> Step {
     }
 }
 
+/// An update that sets one field.
+fn update(field: &str, conversation_id: String, request_id: String) -> UpdateGroupRequest {
+    UpdateGroupRequest {
+        conversation_id,
+        request_id,
+        update_mask: Some(FieldMask {
+            paths: vec![field.to_owned()],
+        }),
+        ..UpdateGroupRequest::default()
+    }
+}
+
 /// Makes a step's call.
 async fn make(stack: &Stack, actor: &str, model: &Model, step: &Step, request_id: &str) -> Result<(), CallError> {
     let client = stack.client(actor);
@@ -302,14 +326,12 @@ async fn make(stack: &Stack, actor: &str, model: &Model, step: &Step, request_id
         }
         Step::Remove(user) => {
             let user_id = user.to_owned();
-            client
-                .call(RemoveGroupMemberRequest {
-                    conversation_id,
-                    user_id,
-                    request_id,
-                })
-                .await
-                .map(drop)
+            let request = RemoveGroupMemberRequest {
+                conversation_id,
+                user_id,
+                request_id,
+            };
+            client.call(request).await.map(drop)
         }
         Step::Leave => client
             .call(LeaveGroupRequest {
@@ -330,41 +352,29 @@ async fn make(stack: &Stack, actor: &str, model: &Model, step: &Step, request_id
         }
         Step::Transfer(user) => {
             let user_id = user.to_owned();
-            client
-                .call(TransferGroupOwnershipRequest {
-                    conversation_id,
-                    user_id,
-                    request_id,
-                })
-                .await
-                .map(drop)
+            let request = TransferGroupOwnershipRequest {
+                conversation_id,
+                user_id,
+                request_id,
+            };
+            client.call(request).await.map(drop)
         }
         Step::Rename(name) => {
             let request = UpdateGroupRequest {
-                conversation_id,
-                request_id,
                 name,
-                update_mask: Some(FieldMask {
-                    paths: vec!["name".to_owned()],
-                }),
-                ..UpdateGroupRequest::default()
+                ..update("name", conversation_id, request_id)
             };
             client.call(request).await.map(drop)
         }
         Step::Configure(members, admins, shows_history) => {
             let numbers = |permissions: Vec<GroupPermission>| permissions.into_iter().map(Into::into).collect();
             let request = UpdateGroupRequest {
-                conversation_id,
-                request_id,
                 settings: Some(GroupSettings {
                     member_permissions: numbers(members),
                     admin_permissions: numbers(admins),
                     shows_history,
                 }),
-                update_mask: Some(FieldMask {
-                    paths: vec!["settings".to_owned()],
-                }),
-                ..UpdateGroupRequest::default()
+                ..update("settings", conversation_id, request_id)
             };
             client.call(request).await.map(drop)
         }

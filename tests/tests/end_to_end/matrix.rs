@@ -202,7 +202,6 @@ fn request(rpc: &str, scene: &Scene) -> Value {
         "GetConversation" | "ListMessages" | "ListGroupMembers" | "ListGroupInvites" | "ListJoinRequests" => {
             json!({"conversationId": group})
         }
-        "CreateGroupInvite" => json!({"conversationId": group, "requestId": ""}),
         "RevokeGroupInvite" => json!({"conversationId": group, "inviteId": invite}),
         "GetGroupInvite" => json!({"token": token}),
         "JoinGroup" => json!({"token": token, "requestId": ""}),
@@ -212,7 +211,7 @@ fn request(rpc: &str, scene: &Scene) -> Value {
         "GetMessage" => json!({"conversationId": group, "messageId": message}),
         "CreateGroup" => json!({"requestId": "", "name": "Another"}),
         "UpdateGroup" => json!({"conversationId": group, "requestId": "", "name": "Boats", "updateMask": "name"}),
-        "DeleteGroup" | "LeaveGroup" => json!({"conversationId": group, "requestId": ""}),
+        "DeleteGroup" | "LeaveGroup" | "CreateGroupInvite" => json!({"conversationId": group, "requestId": ""}),
         "AddGroupMembers" => json!({"conversationId": group, "requestId": "", "userIds": ["nina"]}),
         "RemoveGroupMember" | "TransferGroupOwnership" => {
             json!({"conversationId": group, "requestId": "", "userId": "max"})
