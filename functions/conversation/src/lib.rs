@@ -6,25 +6,32 @@ mod get_conversation;
 mod list_conversations;
 mod listed;
 mod mark_conversation_read;
+mod mark_conversation_unread;
 mod open_direct_conversation;
+mod own;
 mod plan;
 #[cfg(test)]
 mod scene;
 mod sync_conversations;
+mod update_conversation_settings;
 
 use chat_runtime::Function;
 
 pub use get_conversation::GetConversation;
 pub use list_conversations::ListConversations;
 pub use mark_conversation_read::MarkConversationRead;
+pub use mark_conversation_unread::MarkConversationUnread;
 pub use open_direct_conversation::OpenDirectConversation;
 pub use sync_conversations::SyncConversations;
+pub use update_conversation_settings::UpdateConversationSettings;
 
 /// The Lambda functions of this service.
 pub const FUNCTIONS: &[Function] = &[
     Function::operation::<GetConversation>(),
     Function::operation::<ListConversations>(),
     Function::operation::<MarkConversationRead>(),
+    Function::operation::<MarkConversationUnread>(),
     Function::operation::<OpenDirectConversation>(),
     Function::operation::<SyncConversations>(),
+    Function::operation::<UpdateConversationSettings>(),
 ];

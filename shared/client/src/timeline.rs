@@ -17,8 +17,9 @@ use std::sync::Arc;
 
 use chat_contract::Timestamp;
 use chat_contract::v1::{
-    Conversation, ConversationCursor, ConversationKind, ConversationSync, Group, GroupAction, GroupChange,
-    GroupChanged, GroupRole, LastMessage, ListMessagesResponse, Member, Message, ReadPositionMoved, change,
+    Conversation, ConversationCursor, ConversationKind, ConversationSettings, ConversationSync, Group, GroupAction,
+    GroupChange, GroupChanged, GroupRole, LastMessage, ListMessagesResponse, Member, Message, ReadPositionMoved,
+    change,
 };
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use unicode_segmentation::UnicodeSegmentation;
@@ -101,6 +102,9 @@ struct About {
     listed_at: i64,
     /// The greatest seq that each user has marked as read, members or not: news of a new member may come early.
     read_positions: BTreeMap<String, i64>,
+    /// What it is to the user alone.
+    settings: ConversationSettings,
+    marked_unread: bool,
 }
 
 /// What a user is to a conversation.
@@ -169,6 +173,8 @@ impl Timeline {
             members: BTreeMap::new(),
             listed_at: 0,
             read_positions: BTreeMap::new(),
+            settings: ConversationSettings::default(),
+            marked_unread: false,
         };
         let mut timeline = Self {
             about: Arc::new(about),
@@ -226,6 +232,17 @@ impl Timeline {
     pub fn group_changes(&self) -> impl DoubleEndedIterator<Item = &GroupChange> {
         let changes = self.changes.values().map(|change| &**change);
         changes.filter(|_| self.is_loaded())
+    }
+
+    /// What it is to the user alone: until when it is muted, whether it is archived or pinned, and the revision to name when
+    /// that is to be changed.
+    pub fn settings(&self) -> &ConversationSettings {
+        &self.about.settings
+    }
+
+    /// Whether the user has marked it as unread.
+    pub fn is_marked_unread(&self) -> bool {
+        self.about.marked_unread
     }
 
     /// When it was opened.
@@ -420,9 +437,21 @@ impl Timeline {
         if let Some(last) = &conversation.last_message {
             self.take_last_message(last.clone(), 0);
         }
+        self.take_settings(conversation.settings.as_ref(), conversation.marked_unread);
         self.take_members(&conversation.members, conversation.group.as_ref());
         let read_seq = self.own_position(&conversation.members);
         self.take_counts(read_seq, conversation.unread_count, conversation.counted_seq);
+    }
+
+    /// Takes what it is to the user alone, unless something newer is known; none is nothing that was said about it.
+    pub fn take_settings(&mut self, settings: Option<&ConversationSettings>, marked_unread: bool) {
+        let Some(settings) = settings.filter(|settings| settings.revision >= self.about.settings.revision) else {
+            return;
+        };
+        if (&self.about.settings, self.about.marked_unread) != (settings, marked_unread) {
+            let about = Arc::make_mut(&mut self.about);
+            (about.settings, about.marked_unread) = (*settings, marked_unread);
+        }
     }
 
     /// Takes a page of history: the newest when there is none yet, or one of older messages.
@@ -611,6 +640,8 @@ impl Timeline {
 
     /// Another life of the databases begins. What has a cursor finds out by itself, and starts over.
     pub(crate) fn forget_former_life(&mut self) {
+        let about = Arc::make_mut(&mut self.about);
+        (about.settings, about.marked_unread) = (ConversationSettings::default(), false);
         if self.phase == Phase::Closed {
             self.forget_numbers();
             (self.counted, self.head) = (Counted::NOTHING, 0);

@@ -58,6 +58,8 @@ pub const GROUP_MEMBERS_LISTED: usize = 10;
 pub const GROUP_CHANGES_PER_PAGE_MAX: usize = 100;
 /// Conversations of one user, at most.
 pub const CONVERSATIONS_MAX: i32 = 10_000;
+/// Conversations that one user has pinned, at most.
+pub const PINNED_CONVERSATIONS_MAX: i32 = 100;
 
 /// What a user may write: messages, read positions, their profile, conversations.
 pub const WRITE_BUDGET: Budget = Budget {

@@ -44,6 +44,8 @@ const ROWS: &[(&str, [&str; 8])] = &[
     ("SyncConversations", [NO, OK, OK, OK, OK, OK, OK, OK]),
     ("GetConversation", [NO, NF, NF, NF, OK, OK, OK, OK]),
     ("MarkConversationRead", [NO, NF, NF, NF, OK, OK, OK, OK]),
+    ("UpdateConversationSettings", [NO, NF, NF, NF, OK, OK, OK, OK]),
+    ("MarkConversationUnread", [NO, NF, NF, NF, OK, OK, OK, OK]),
     ("SendMessage", [NO, NF, NF, NF, OK, OK, OK, OK]),
     // What was said before one came back is not there.
     ("GetMessage", [NO, NF, NF, NF, NF, OK, OK, OK]),
@@ -169,6 +171,10 @@ fn request(rpc: &str, group: &str, message: &str) -> Value {
         "SyncConversations" => json!({"cursors": [{"conversationId": group}], "feed": {}}),
         "GetConversation" | "ListMessages" | "ListGroupMembers" => json!({"conversationId": group}),
         "MarkConversationRead" => json!({"conversationId": group, "readSeq": "1"}),
+        "UpdateConversationSettings" => {
+            json!({"conversationId": group, "settings": {"pinned": true}, "updateMask": "pinned"})
+        }
+        "MarkConversationUnread" => json!({"conversationId": group}),
         "SendMessage" => json!({"conversationId": group, "clientMessageId": "", "text": "Hello"}),
         "GetMessage" => json!({"conversationId": group, "messageId": message}),
         "CreateGroup" => json!({"requestId": "", "name": "Another"}),

@@ -6,6 +6,7 @@
 import { Feed, type Key, type Moment } from "./feed.ts";
 import type {
   Conversation,
+  ConversationSettings,
   ConversationSync,
   Cursor,
   Friend,
@@ -265,6 +266,19 @@ export class Book {
             this.#putFriend(friend);
           }
           return this.#feedStep(step);
+        }
+        break;
+      case "settingsChanged":
+        if (feedRevision > 0 && isKnown) {
+          const { isNews, step } = this.#feed.hears(`membership:${id}`, true, feedRevision);
+          if (isNews) {
+            this.takeSettings(id, happening.settings);
+          }
+          return this.#feedStep(step);
+        }
+        if (feedRevision > 0) {
+          // Of a conversation that was not heard of: its membership comes with a sync.
+          return this.#feed.pokes(feedRevision) === "gap" ? "sync" : "nothing";
         }
         break;
       case "conversationOpened":
@@ -536,6 +550,13 @@ export class Book {
   takeMark(conversationId: string, readSeq: number, unreadCount: number, countedSeq: number): void {
     this.#change(conversationId, (timeline) => {
       timeline.takeCounts(readSeq, unreadCount, countedSeq);
+    });
+  }
+
+  /** Takes what a conversation is to the user alone. */
+  takeSettings(conversationId: string, settings: ConversationSettings): void {
+    this.#change(conversationId, (timeline) => {
+      timeline.takeSettings(settings);
     });
   }
 

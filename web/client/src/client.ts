@@ -1,5 +1,6 @@
 /** A user's chat: what the parts are for, put together. */
 
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Book, type KeptConversation } from "./book.ts";
 import { ChatError } from "./errors.ts";
 import { FOLLOW_DEFAULTS, Follower, type FollowOptions, type PagePosition } from "./follower.ts";
@@ -24,6 +25,7 @@ import {
   toFriend,
   toMember,
   toMessage,
+  toSettings,
 } from "./model.ts";
 import { Outbox, type OutboxListener } from "./outbox.ts";
 import { type PageListener, watchPage } from "./page.ts";
@@ -84,6 +86,13 @@ export interface GroupUpdate {
   readonly description?: string;
   readonly avatarUrl?: string;
   readonly settings?: GroupSettings;
+}
+
+/** What a conversation may be made to the user alone. */
+export interface SettingsUpdate {
+  readonly mutedUntil?: number;
+  readonly isArchived?: boolean;
+  readonly isPinned?: boolean;
 }
 
 /** A change of a group, and who could not be added: no friends of the user, or with too many conversations. */
@@ -405,6 +414,62 @@ export class ChatClient {
       this.#book.takeListed([toConversation(conversation)]);
       this.#tell();
     }
+  }
+
+  /**
+   * Changes what a conversation is to the user alone: what is named, and nothing else. `mutedUntil` is in milliseconds since
+   * 1970; 0 is not muted.
+   */
+  async updateConversationSettings(conversationId: string, update: SettingsUpdate): Promise<void> {
+    const { mutedUntil, isArchived, isPinned } = update;
+    const paths = [
+      ...(mutedUntil === undefined ? [] : ["muted_until"]),
+      ...(isArchived === undefined ? [] : ["archived"]),
+      ...(isPinned === undefined ? [] : ["pinned"]),
+    ];
+    const settings = {
+      ...(mutedUntil && { mutedUntil: timestampFromMs(mutedUntil) }),
+      archived: isArchived ?? false,
+      pinned: isPinned ?? false,
+    };
+    await this.#changeSettings(conversationId, (ids, call) =>
+      this.service.conversations.updateConversationSettings({ ...ids, settings, updateMask: { paths } }, call),
+    );
+  }
+
+  /** Flags a conversation as unread, for the user alone; to mark it as read takes the flag off. */
+  async markUnread(conversationId: string): Promise<void> {
+    await this.#changeSettings(conversationId, (ids, call) =>
+      this.service.conversations.markConversationUnread(ids, call),
+    );
+  }
+
+  /** Changes settings as of the ones known here, or else as of what they are by now, since the user wants so now. */
+  async #changeSettings(
+    conversationId: string,
+    change: (
+      ids: { conversationId: string; settingsRevision: bigint },
+      call: CallOptions,
+    ) => Promise<{ settings?: Parameters<typeof toSettings>[0] | undefined; markedUnread: boolean }>,
+  ): Promise<void> {
+    const attempt = () => {
+      const seen = this.#book.conversation(conversationId)?.settings.revision ?? 0;
+      const ids = { conversationId, settingsRevision: BigInt(seen) };
+      return this.service.call((call) => change(ids, call));
+    };
+    const { settings, markedUnread } = await attempt().catch(async (cause: unknown) => {
+      if (ChatError.from(cause).code !== "Aborted") {
+        throw cause;
+      }
+      const { conversations } = this.service;
+      const { conversation } = await this.service.call((call) =>
+        conversations.getConversation({ conversationId }, call),
+      );
+      this.#book.takeListed([toConversation(answered(conversation))]);
+      return attempt();
+    });
+    this.#book.takeSettings(conversationId, toSettings(answered(settings), markedUnread));
+    this.#tell();
   }
 
   /** Asks a user to become a friend; who had asked already is one now. */

@@ -8,6 +8,7 @@ export {
   type GroupUpdate,
   type Messages,
   type NewMessage,
+  type SettingsUpdate,
   type Status,
 } from "./client.ts";
 export { ChatError, type ErrorCode, type Violation } from "./errors.ts";
@@ -16,6 +17,7 @@ export type { History, HistoryState } from "./history.ts";
 export type { LiveOptions } from "./live.ts";
 export type {
   Conversation,
+  ConversationSettings,
   Friend,
   FriendshipState,
   Group,

@@ -16,6 +16,7 @@
 import type {
   Change,
   Conversation,
+  ConversationSettings,
   ConversationSync,
   Cursor,
   Group,
@@ -74,6 +75,8 @@ export interface ConversationState {
   readonly group: Group | undefined;
   /** The roles of the members that are known, by user id. */
   readonly roles: ReadonlyMap<string, GroupRole>;
+  /** What it is to the user alone. */
+  readonly settings: ConversationSettings;
   readonly createdAt: number;
   readonly lastActivityAt: number;
   readonly lastMessage: LastMessage | undefined;
@@ -126,6 +129,7 @@ export class Timeline {
   #group: Group | undefined;
   /** Members or not: news of a new member may come early. */
   #readSeqs: ReadonlyMap<string, number> = new Map();
+  #settings = NO_SETTINGS;
   #phase: Phase = "closed";
   #joinedRevision = 0;
   #epoch = 0;
@@ -217,6 +221,7 @@ export class Timeline {
       readSeqs: this.#readSeqs,
       group: this.#group && { ...this.#group, role: this.#roster.roles.get(this.#userId) },
       roles: this.#roster.roles,
+      settings: this.#settings,
       createdAt: this.#createdAt,
       lastActivityAt: this.#lastActivityAt,
       lastMessage: this.#lastMessage,
@@ -248,6 +253,8 @@ export class Timeline {
           return { userId, readSeq: readSeqOf(userId), ...(role && { role }) };
         }),
         ...(this.#group && { group: this.#group }),
+        // Shown until the feed tells it anew, perhaps of another life of the databases.
+        settings: { ...this.#settings, revision: 0 },
         revision: this.#head,
         countedSeq: seq,
         unreadCount: unread,
@@ -353,8 +360,19 @@ export class Timeline {
     if (conversation.lastMessage) {
       this.#takeLastMessage(conversation.lastMessage, 0);
     }
+    if (conversation.settings) {
+      this.takeSettings(conversation.settings);
+    }
     this.#takeMembers(conversation.members, conversation.group);
     this.takeCounts(this.#ownPosition(conversation.members), conversation.unreadCount, conversation.countedSeq);
+  }
+
+  /** Takes what it is to the user alone, unless something newer is known. */
+  takeSettings(settings: ConversationSettings): void {
+    if (settings.revision >= this.#settings.revision) {
+      this.#settings = settings;
+      this.#changed();
+    }
   }
 
   /** Takes a page of history: the newest when there is none yet, or one of older messages. */
@@ -536,12 +554,13 @@ export class Timeline {
 
   /** Another life of the databases begins. What has a cursor finds out by itself, and starts over. */
   forgetFormerLife(): void {
+    this.#settings = NO_SETTINGS;
+    this.#changed();
     if (this.#phase === "closed") {
       this.#forgetNumbers();
       this.#counted = NOTHING_COUNTED;
       this.#head = 0;
       this.#heard.clear();
-      this.#changed();
     }
   }
 
@@ -751,6 +770,13 @@ export class Timeline {
 
 const NO_MESSAGES: readonly Message[] = [];
 const NO_CHANGES: readonly GroupChange[] = [];
+const NO_SETTINGS: ConversationSettings = {
+  mutedUntil: 0,
+  isArchived: false,
+  isPinned: false,
+  isMarkedUnread: false,
+  revision: 0,
+};
 
 /** What a list shows of a message. */
 export function lastMessageOf({ messageId, seq, senderId, sentAt, text }: Message): LastMessage {

@@ -138,6 +138,8 @@ class Run {
     const { group } = state;
     const roles = state.memberIds.map((member) => `${member}:${roleNumber(state.roles.get(member))}`);
     const changes = state.changes.map((change) => change.revision);
+    const { mutedUntil, isArchived, isPinned, isMarkedUnread, revision } = state.settings;
+    const flags = `${isArchived ? " archived" : ""}${isPinned ? " pinned" : ""}${isMarkedUnread ? " flagged" : ""}`;
     const aboutGroup = group
       ? [
           `group ${group.name}^${group.stateRevision}/${group.memberCount} role ${roleNumber(group.role)}`,
@@ -149,6 +151,7 @@ class Run {
       `older ${state.hasOlder} from ${timeline.knownFrom} shows [${shown.join(" ")}] voids [${timeline.voids.join(" ")}]`,
       `last ${state.lastMessage?.seq ?? 0} unread ${state.unreadCount} read ${state.readSeq}`,
       `unsent ${timeline.unsentMark ?? 0} members ${positions.join(",")}`,
+      `own ${mutedUntil / 1_000}${flags}^${revision}`,
       ...aboutGroup,
     ].join(" ");
   }

@@ -196,6 +196,16 @@ impl crate::json::Schema for Conversation {
         crate::json::Field { tag: 8, name: "created_at", json_name: "createdAt", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
         crate::json::Field { tag: 9, name: "last_activity_at", json_name: "lastActivityAt", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
         crate::json::Field { tag: 10, name: "group", json_name: "group", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Group as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 11, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSettings as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 12, name: "marked_unread", json_name: "markedUnread", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+    ];
+}
+impl crate::json::Schema for ConversationSettings {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "muted_until", json_name: "mutedUntil", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
+        crate::json::Field { tag: 2, name: "archived", json_name: "archived", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+        crate::json::Field { tag: 3, name: "pinned", json_name: "pinned", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+        crate::json::Field { tag: 4, name: "revision", json_name: "revision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
     ];
 }
 impl crate::json::Schema for Member {
@@ -259,6 +269,33 @@ impl crate::json::Schema for MarkConversationReadResponse {
         crate::json::Field { tag: 1, name: "read_seq", json_name: "readSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
         crate::json::Field { tag: 2, name: "unread_count", json_name: "unreadCount", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
         crate::json::Field { tag: 3, name: "counted_seq", json_name: "countedSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 4, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSettings as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for UpdateConversationSettingsRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSettings as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 3, name: "update_mask", json_name: "updateMask", is_list: false, oneof: None, kind: crate::json::Kind::FieldMask },
+        crate::json::Field { tag: 4, name: "settings_revision", json_name: "settingsRevision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for UpdateConversationSettingsResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSettings as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "marked_unread", json_name: "markedUnread", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+    ];
+}
+impl crate::json::Schema for MarkConversationUnreadRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "settings_revision", json_name: "settingsRevision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for MarkConversationUnreadResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSettings as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "marked_unread", json_name: "markedUnread", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
     ];
 }
 impl crate::json::Schema for ConversationCursor {
@@ -493,6 +530,7 @@ impl crate::json::Schema for LiveEvent {
         crate::json::Field { tag: 11, name: "error", json_name: "error", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <LiveError as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 13, name: "membership_ended", json_name: "membershipEnded", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <MembershipEnded as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 14, name: "group_changed", json_name: "groupChanged", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <GroupChanged as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 16, name: "conversation_settings_changed", json_name: "conversationSettingsChanged", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <ConversationSettingsChanged as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 12, name: "feed_revision", json_name: "feedRevision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
     ];
 }
@@ -533,6 +571,12 @@ impl crate::json::Schema for GroupChanged {
         crate::json::Field { tag: 1, name: "change", json_name: "change", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <GroupChange as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 2, name: "group", json_name: "group", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Group as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 3, name: "members", json_name: "members", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <Member as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for ConversationSettingsChanged {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSettings as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "marked_unread", json_name: "markedUnread", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
     ];
 }
 impl crate::json::Schema for Poke {

@@ -665,6 +665,29 @@ pub struct Conversation {
     /// What it is beyond a conversation, if it is a group.
     #[prost(message, optional, tag = "10")]
     pub group: ::core::option::Option<Group>,
+    /// What it is to the caller alone. Set wherever this service, or the feed, shows a conversation; unset where others are told
+    /// of it as well, and in answers of GroupService: what the client knows holds.
+    #[prost(message, optional, tag = "11")]
+    pub settings: ::core::option::Option<ConversationSettings>,
+    /// Whether the caller has marked it as unread. Told with `settings`.
+    #[prost(bool, tag = "12")]
+    pub marked_unread: bool,
+}
+/// What a conversation is to one member alone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConversationSettings {
+    /// Nothing said there is to make a sound before this time. Unset: not muted, or not any more. Whole milliseconds.
+    #[prost(message, optional, tag = "1")]
+    pub muted_until: ::core::option::Option<crate::Timestamp>,
+    /// Put away.
+    #[prost(bool, tag = "2")]
+    pub archived: bool,
+    /// Kept on top. At most 100 conversations of a user.
+    #[prost(bool, tag = "3")]
+    pub pinned: bool,
+    /// Where the newest change of these, or of `marked_unread`, stands in the member's feed; 0 before the first. Output only.
+    #[prost(int64, tag = "4")]
+    pub revision: i64,
 }
 /// A member of a conversation.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -775,6 +798,55 @@ pub struct MarkConversationReadResponse {
     /// The seq up to which unread_count counts.
     #[prost(int64, tag = "3")]
     pub counted_seq: i64,
+    /// What the conversation is to the caller now; set when they had marked it as unread, which they have not any more.
+    #[prost(message, optional, tag = "4")]
+    pub settings: ::core::option::Option<ConversationSettings>,
+}
+/// Changes what a conversation is to the caller.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateConversationSettingsRequest {
+    /// The conversation.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// What to set. A time to mute until that is over means not muted.
+    #[prost(message, optional, tag = "2")]
+    pub settings: ::core::option::Option<ConversationSettings>,
+    /// Which of it: one or more of "muted_until", "archived" and "pinned".
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<crate::FieldMask>,
+    /// The revision of the settings that the caller has seen.
+    #[prost(int64, tag = "4")]
+    pub settings_revision: i64,
+}
+/// What the conversation now is to the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateConversationSettingsResponse {
+    /// All settings, with their revision.
+    #[prost(message, optional, tag = "1")]
+    pub settings: ::core::option::Option<ConversationSettings>,
+    /// Whether the caller has marked it as unread.
+    #[prost(bool, tag = "2")]
+    pub marked_unread: bool,
+}
+/// Flags a conversation as unread.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkConversationUnreadRequest {
+    /// The conversation.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// The revision of the settings that the caller has seen.
+    #[prost(int64, tag = "2")]
+    pub settings_revision: i64,
+}
+/// What the conversation now is to the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkConversationUnreadResponse {
+    /// All settings, with their revision.
+    #[prost(message, optional, tag = "1")]
+    pub settings: ::core::option::Option<ConversationSettings>,
+    /// Whether the caller has marked it as unread: true.
+    #[prost(bool, tag = "2")]
+    pub marked_unread: bool,
 }
 /// How far a client is in one conversation. Only SyncConversations hands these out.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1041,6 +1113,18 @@ impl crate::Rpc for MarkConversationReadRequest {
     const SERVICE: &'static str = "chat.v1.ConversationService";
     const NAME: &'static str = "MarkConversationRead";
     const PATH: &'static str = "/chat.v1.ConversationService/MarkConversationRead";
+}
+impl crate::Rpc for UpdateConversationSettingsRequest {
+    type Response = UpdateConversationSettingsResponse;
+    const SERVICE: &'static str = "chat.v1.ConversationService";
+    const NAME: &'static str = "UpdateConversationSettings";
+    const PATH: &'static str = "/chat.v1.ConversationService/UpdateConversationSettings";
+}
+impl crate::Rpc for MarkConversationUnreadRequest {
+    type Response = MarkConversationUnreadResponse;
+    const SERVICE: &'static str = "chat.v1.ConversationService";
+    const NAME: &'static str = "MarkConversationUnread";
+    const PATH: &'static str = "/chat.v1.ConversationService/MarkConversationUnread";
 }
 impl crate::Rpc for SyncConversationsRequest {
     type Response = SyncConversationsResponse;
@@ -1368,7 +1452,7 @@ pub struct LiveEvent {
     #[prost(int64, tag = "12")]
     pub feed_revision: i64,
     /// What happened.
-    #[prost(oneof = "live_event::Event", tags = "4, 5, 6, 7, 8, 9, 10, 11, 13, 14")]
+    #[prost(oneof = "live_event::Event", tags = "4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 16")]
     pub event: ::core::option::Option<live_event::Event>,
 }
 /// Nested message and enum types in `LiveEvent`.
@@ -1406,6 +1490,9 @@ pub mod live_event {
         /// A group changed.
         #[prost(message, tag = "14")]
         GroupChanged(super::GroupChanged),
+        /// What a conversation is to the receiver alone changed. Carries feed_revision.
+        #[prost(message, tag = "16")]
+        ConversationSettingsChanged(super::ConversationSettingsChanged),
     }
 }
 /// Answers Hello.
@@ -1467,6 +1554,17 @@ pub struct GroupChanged {
     /// The members that the change is about, as they are now; those who are no members any more are left out.
     #[prost(message, repeated, tag = "3")]
     pub members: ::prost::alloc::vec::Vec<Member>,
+}
+/// What a conversation is to the receiver alone changed: by themselves, on this device or another. It is the newest state of
+/// the membership at its feed_revision.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConversationSettingsChanged {
+    /// All settings, with their revision.
+    #[prost(message, optional, tag = "1")]
+    pub settings: ::core::option::Option<ConversationSettings>,
+    /// Whether the receiver has marked it as unread.
+    #[prost(bool, tag = "2")]
+    pub marked_unread: bool,
 }
 /// Go and sync.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

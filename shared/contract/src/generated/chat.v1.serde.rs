@@ -127,6 +127,12 @@ impl serde::Serialize for Conversation {
         if self.group.is_some() {
             len += 1;
         }
+        if self.settings.is_some() {
+            len += 1;
+        }
+        if self.marked_unread {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.Conversation", len)?;
         if !self.conversation_id.is_empty() {
             struct_ser.serialize_field("conversationId", &self.conversation_id)?;
@@ -165,6 +171,12 @@ impl serde::Serialize for Conversation {
         }
         if let Some(v) = self.group.as_ref() {
             struct_ser.serialize_field("group", v)?;
+        }
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        if self.marked_unread {
+            struct_ser.serialize_field("markedUnread", &self.marked_unread)?;
         }
         struct_ser.end()
     }
@@ -239,6 +251,68 @@ impl serde::Serialize for ConversationOpened {
         let mut struct_ser = serializer.serialize_struct("chat.v1.ConversationOpened", len)?;
         if let Some(v) = self.conversation.as_ref() {
             struct_ser.serialize_field("conversation", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for ConversationSettings {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.muted_until.is_some() {
+            len += 1;
+        }
+        if self.archived {
+            len += 1;
+        }
+        if self.pinned {
+            len += 1;
+        }
+        if self.revision != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ConversationSettings", len)?;
+        if let Some(v) = self.muted_until.as_ref() {
+            struct_ser.serialize_field("mutedUntil", v)?;
+        }
+        if self.archived {
+            struct_ser.serialize_field("archived", &self.archived)?;
+        }
+        if self.pinned {
+            struct_ser.serialize_field("pinned", &self.pinned)?;
+        }
+        if self.revision != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("revision", ToString::to_string(&self.revision).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for ConversationSettingsChanged {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.settings.is_some() {
+            len += 1;
+        }
+        if self.marked_unread {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ConversationSettingsChanged", len)?;
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        if self.marked_unread {
+            struct_ser.serialize_field("markedUnread", &self.marked_unread)?;
         }
         struct_ser.end()
     }
@@ -1476,6 +1550,9 @@ impl serde::Serialize for LiveEvent {
                 live_event::Event::GroupChanged(v) => {
                     struct_ser.serialize_field("groupChanged", v)?;
                 }
+                live_event::Event::ConversationSettingsChanged(v) => {
+                    struct_ser.serialize_field("conversationSettingsChanged", v)?;
+                }
             }
         }
         struct_ser.end()
@@ -1549,6 +1626,9 @@ impl serde::Serialize for MarkConversationReadResponse {
         if self.counted_seq != 0 {
             len += 1;
         }
+        if self.settings.is_some() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.MarkConversationReadResponse", len)?;
         if self.read_seq != 0 {
             #[allow(clippy::needless_borrow)]
@@ -1564,6 +1644,59 @@ impl serde::Serialize for MarkConversationReadResponse {
             #[allow(clippy::needless_borrow)]
             #[allow(clippy::needless_borrows_for_generic_args)]
             struct_ser.serialize_field("countedSeq", ToString::to_string(&self.counted_seq).as_str())?;
+        }
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for MarkConversationUnreadRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if self.settings_revision != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.MarkConversationUnreadRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if self.settings_revision != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("settingsRevision", ToString::to_string(&self.settings_revision).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for MarkConversationUnreadResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.settings.is_some() {
+            len += 1;
+        }
+        if self.marked_unread {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.MarkConversationUnreadResponse", len)?;
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        if self.marked_unread {
+            struct_ser.serialize_field("markedUnread", &self.marked_unread)?;
         }
         struct_ser.end()
     }
@@ -2352,6 +2485,68 @@ impl serde::Serialize for TransferGroupOwnershipResponse {
         let mut struct_ser = serializer.serialize_struct("chat.v1.TransferGroupOwnershipResponse", len)?;
         if let Some(v) = self.conversation.as_ref() {
             struct_ser.serialize_field("conversation", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for UpdateConversationSettingsRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if self.settings.is_some() {
+            len += 1;
+        }
+        if self.update_mask.is_some() {
+            len += 1;
+        }
+        if self.settings_revision != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.UpdateConversationSettingsRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        if let Some(v) = self.update_mask.as_ref() {
+            struct_ser.serialize_field("updateMask", v)?;
+        }
+        if self.settings_revision != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("settingsRevision", ToString::to_string(&self.settings_revision).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for UpdateConversationSettingsResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.settings.is_some() {
+            len += 1;
+        }
+        if self.marked_unread {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.UpdateConversationSettingsResponse", len)?;
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        if self.marked_unread {
+            struct_ser.serialize_field("markedUnread", &self.marked_unread)?;
         }
         struct_ser.end()
     }

@@ -1,8 +1,8 @@
 //! Conversations, members, read positions, and the sequencer.
 
 use chat_domain::{
-    CONVERSATIONS_MAX, ConversationId, ConversationsToken, GroupSettings, MessageId, PageSize, Permissions,
-    READ_BUDGET, Role, UNREAD_COUNT_MAX, UserId, WRITE_BUDGET, Window,
+    CONVERSATIONS_MAX, ConversationId, ConversationsToken, GroupSettings, MessageId, PINNED_CONVERSATIONS_MAX,
+    PageSize, Permissions, READ_BUDGET, Role, UNREAD_COUNT_MAX, UserId, WRITE_BUDGET, Window,
 };
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
@@ -36,6 +36,23 @@ pub struct ConversationRow {
     pub last_activity_at: DateTime<Utc>,
     /// What it is beyond a conversation; None of a direct one.
     pub group: Option<GroupRow>,
+    /// What it is to the member alone: nobody else may be shown this.
+    pub own: OwnRow,
+}
+
+/// What a conversation is to one member alone.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct OwnRow {
+    /// Until when it is muted, if it is.
+    pub muted_until: Option<DateTime<Utc>>,
+    /// Whether it is put away.
+    pub archived: bool,
+    /// Whether it is kept on top.
+    pub pinned: bool,
+    /// Whether it is flagged as unread.
+    pub marked_unread: bool,
+    /// Where the newest change of these stands in the member's feed; 0 before the first.
+    pub revision: i64,
 }
 
 /// A group as one of its members sees it.
@@ -258,6 +275,45 @@ pub struct ReadPosition {
     pub at: DateTime<Utc>,
     /// Who is to be told.
     pub members: Vec<String>,
+    /// What the conversation is to the member, when it was marked as unread until now.
+    pub unflagged: Option<OwnChanged>,
+}
+
+/// What a conversation is to a member, where that changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct OwnChanged {
+    /// What it is now.
+    pub own: OwnRow,
+    /// The database's clock.
+    pub at: DateTime<Utc>,
+}
+
+/// What to change of what a conversation is to a member; None leaves it as it is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct OwnUpdate {
+    /// Until when to mute it; not at all with None inside.
+    pub muted_until: Option<Option<DateTime<Utc>>>,
+    /// Whether it is put away.
+    pub archived: Option<bool>,
+    /// Whether it is kept on top.
+    pub pinned: Option<bool>,
+    /// Whether it is flagged as unread.
+    pub marked_unread: Option<bool>,
+}
+
+/// What became of changing what a conversation is to a member.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OwnUpdated {
+    /// It has changed.
+    Changed(OwnChanged),
+    /// It was so already.
+    AsAsked(OwnRow),
+    /// It has changed since the member looked.
+    ChangedSince,
+    /// They have pinned as many as are allowed.
+    TooManyPinned,
+    /// It is not there, or they are not a member.
+    NotFound,
 }
 
 /// The seq up to which nothing is unread to member `m`.
@@ -276,6 +332,9 @@ macro_rules! conversation_columns {
             "c.conversation_id, c.revision, c.message_count, c.created_at, c.last_activity_at, c.closed_seq,
              m.user_id, m.read_seq, m.joined_revision, m.visible_from_seq, m.role,
              coalesce(m.visible_from_revision, 0) AS visible_from_revision,
+             CASE WHEN m.muted_until > clock_timestamp() THEN m.muted_until END AS muted_until,
+             coalesce(m.archived, false) AS archived, coalesce(m.pinned, false) AS pinned,
+             coalesce(m.marked_unread, false) AS marked_unread, coalesce(m.settings_revision, 0) AS settings_revision,
              c.member_may, c.admin_may, c.member_count,
              g.name AS group_name, g.description AS group_description, g.avatar_url AS group_avatar_url,
              g.shows_history, g.state_revision, x.user_ids, x.read_seqs, x.joined_revisions, x.roles,
@@ -361,7 +420,7 @@ macro_rules! newest_seq {
 
 /// The statement of [`Postgres::append`]. The statements of the busiest calls can be had, so that a benchmark compares the
 /// service with the very same calls made bare.
-pub const APPEND: &str = "SELECT * FROM append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+pub const APPEND: &str = "SELECT * FROM take_place($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
 /// The statement of [`Postgres::lookup_membership`].
 pub const LOOKUP_MEMBERSHIP: &str =
@@ -422,6 +481,53 @@ pub(super) struct RawConversation {
     joined_revisions: Option<Vec<i64>>,
     roles: Option<Vec<String>>,
     unread_count: i64,
+    #[sqlx(flatten)]
+    own: RawOwn,
+}
+
+#[derive(FromRow)]
+struct RawOwn {
+    muted_until: Option<DateTime<Utc>>,
+    archived: bool,
+    pinned: bool,
+    marked_unread: bool,
+    settings_revision: i64,
+}
+
+impl From<RawOwn> for OwnRow {
+    fn from(raw: RawOwn) -> Self {
+        Self {
+            muted_until: raw.muted_until,
+            archived: raw.archived,
+            pinned: raw.pinned,
+            marked_unread: raw.marked_unread,
+            revision: raw.settings_revision,
+        }
+    }
+}
+
+/// That a conversation is not marked as unread any more, if it was until now.
+#[derive(FromRow)]
+struct RawUnflagged {
+    feed_revision: Option<i64>,
+    muted_until: Option<DateTime<Utc>>,
+    archived: Option<bool>,
+    pinned: Option<bool>,
+}
+
+impl RawUnflagged {
+    fn at(self, at: DateTime<Utc>) -> Option<OwnChanged> {
+        Some(OwnChanged {
+            own: OwnRow {
+                muted_until: self.muted_until,
+                archived: self.archived?,
+                pinned: self.pinned?,
+                marked_unread: false,
+                revision: self.feed_revision?,
+            },
+            at,
+        })
+    }
 }
 
 impl RawConversation {
@@ -492,6 +598,7 @@ impl From<RawConversation> for ConversationRow {
             window: Window::above(raw.visible_from_seq, raw.visible_from_revision),
             created_at: raw.created_at,
             last_activity_at: raw.last_activity_at,
+            own: raw.own.into(),
         }
     }
 }
@@ -571,6 +678,8 @@ struct RawAppended {
     counted_seq: Option<i64>,
     at: Option<DateTime<Utc>>,
     wait_us: Option<i64>,
+    #[sqlx(flatten)]
+    unflagged: RawUnflagged,
 }
 
 #[derive(FromRow)]
@@ -592,6 +701,33 @@ struct RawMarked {
     at: Option<DateTime<Utc>>,
     member_ids: Option<Vec<String>>,
     wait_us: i64,
+    #[sqlx(flatten)]
+    unflagged: RawUnflagged,
+}
+
+#[derive(FromRow)]
+struct RawOwnUpdated {
+    outcome: String,
+    feed_revision: Option<i64>,
+    settings_revision: Option<i64>,
+    muted_until: Option<DateTime<Utc>>,
+    archived: Option<bool>,
+    pinned: Option<bool>,
+    marked_unread: Option<bool>,
+    at: DateTime<Utc>,
+    wait_us: i64,
+}
+
+impl RawOwnUpdated {
+    fn own(&self) -> Option<OwnRow> {
+        Some(OwnRow {
+            muted_until: self.muted_until,
+            archived: self.archived?,
+            pinned: self.pinned?,
+            marked_unread: self.marked_unread?,
+            revision: self.settings_revision?,
+        })
+    }
 }
 
 /// What Postgres remembers of a hash.
@@ -816,6 +952,7 @@ impl Postgres {
                 announce: true,
                 at,
                 members: members.clone(),
+                unflagged: row.unflagged.at(at),
             }),
             _ => None,
         };
@@ -845,22 +982,43 @@ impl Postgres {
         Ok(Appended { outcome, read })
     }
 
-    /// Moves a member's read position forward, never past the newest seq. None: the conversation is not there, or they are
-    /// not a member.
+    /// Moves a member's read position forward, never past the newest seq, and takes off that they have marked the conversation
+    /// as unread. None: the conversation is not there, or they are not a member.
     pub async fn mark_conversation_read(
         &self,
         conversation: ConversationId,
         user: &UserId,
         read_seq: i64,
     ) -> Result<Result<Option<ReadPosition>, OutOfBudget>, StoreError> {
+        self.move_read_position(conversation, user, read_seq, false).await
+    }
+
+    /// The same for a position that was told before: what was marked as unread since stays so.
+    pub async fn repeat_read_position(
+        &self,
+        conversation: ConversationId,
+        user: &UserId,
+        read_seq: i64,
+    ) -> Result<Result<Option<ReadPosition>, OutOfBudget>, StoreError> {
+        self.move_read_position(conversation, user, read_seq, true).await
+    }
+
+    async fn move_read_position(
+        &self,
+        conversation: ConversationId,
+        user: &UserId,
+        read_seq: i64,
+        is_repeat: bool,
+    ) -> Result<Result<Option<ReadPosition>, OutOfBudget>, StoreError> {
         const ACTION: &str = "mark a conversation as read";
         let charge = self.budgets.charge(WRITE_BUDGET);
         let row: Option<RawMarked> = self
             .fetch_optional(ACTION, || {
-                sqlx::query_as("SELECT * FROM mark_conversation_read($1, $2, $3, $4, $5)")
+                sqlx::query_as("SELECT * FROM mark_read($1, $2, $3, $4, $5, $6)")
                     .bind(conversation.uuid())
                     .bind(user.as_str())
                     .bind(read_seq)
+                    .bind(is_repeat)
                     .bind(charge.call_us)
                     .bind(charge.burst_us)
             })
@@ -878,10 +1036,49 @@ impl Postgres {
                     announce,
                     at,
                     members: row.member_ids.unwrap_or_default(),
+                    unflagged: row.unflagged.at(at),
                 })))
             }
             _ => Err(unknown_outcome(ACTION)),
         }
+    }
+
+    /// Changes what a conversation is to a member, unless that has changed since its revision was `seen`.
+    pub async fn update_own(
+        &self,
+        conversation: ConversationId,
+        user: &UserId,
+        seen: i64,
+        update: &OwnUpdate,
+    ) -> Result<Result<OwnUpdated, OutOfBudget>, StoreError> {
+        const ACTION: &str = "change what a conversation is to a member";
+        let charge = self.budgets.charge(WRITE_BUDGET);
+        let row: RawOwnUpdated = self
+            .fetch_one(ACTION, || {
+                sqlx::query_as("SELECT * FROM change_own($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+                    .bind(conversation.uuid())
+                    .bind(user.as_str())
+                    .bind(seen)
+                    .bind(update.muted_until.is_some())
+                    .bind(update.muted_until.flatten())
+                    .bind(update.archived)
+                    .bind(update.pinned)
+                    .bind(update.marked_unread)
+                    .bind(PINNED_CONVERSATIONS_MAX)
+                    .bind(charge.call_us)
+                    .bind(charge.burst_us)
+            })
+            .await?;
+        let updated = match (row.outcome.as_str(), row.own()) {
+            ("ok", Some(own)) if row.feed_revision.is_some() => OwnUpdated::Changed(OwnChanged { own, at: row.at }),
+            ("ok", Some(own)) => OwnUpdated::AsAsked(own),
+            ("changed", _) => OwnUpdated::ChangedSince,
+            ("pinned_limit", _) => OwnUpdated::TooManyPinned,
+            ("missing", _) => OwnUpdated::NotFound,
+            ("limited", _) => return Ok(Err(OutOfBudget::after(row.wait_us))),
+            _ => return Err(unknown_outcome(ACTION)),
+        };
+        Ok(Ok(updated))
     }
 
     /// Takes a call out of the user's budget of costly reads.

@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Conversation, Member } from "./conversation_pb.ts";
+import type { Conversation, ConversationSettings, Member } from "./conversation_pb.ts";
 import { file_chat_v1_conversation } from "./conversation_pb.ts";
 import type { Friend } from "./friend_pb.ts";
 import { file_chat_v1_friend } from "./friend_pb.ts";
@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file chat/v1/live.proto.
  */
 export const file_chat_v1_live: GenFile = /*@__PURE__*/
-  fileDesc("ChJjaGF0L3YxL2xpdmUucHJvdG8SB2NoYXQudjEiGQoXQ3JlYXRlTGl2ZVRpY2tldFJlcXVlc3QiZwoYQ3JlYXRlTGl2ZVRpY2tldFJlc3BvbnNlEg4KBnRpY2tldBgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgN1cmwYAyABKAkiWAoLTGl2ZVJlcXVlc3QSHwoFaGVsbG8YASABKAsyDi5jaGF0LnYxLkhlbGxvSAASHQoEcGluZxgCIAEoCzINLmNoYXQudjEuUGluZ0gAQgkKB3JlcXVlc3QiBwoFSGVsbG8iBgoEUGluZyKyBAoJTGl2ZUV2ZW50EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAxIZChFwcmV2aW91c19yZXZpc2lvbhgDIAEoAxIjCgd3ZWxjb21lGAQgASgLMhAuY2hhdC52MS5XZWxjb21lSAASHQoEcG9uZxgFIAEoCzINLmNoYXQudjEuUG9uZ0gAEigKDG1lc3NhZ2Vfc2VudBgGIAEoCzIQLmNoYXQudjEuTWVzc2FnZUgAEjkKE3JlYWRfcG9zaXRpb25fbW92ZWQYByABKAsyGi5jaGF0LnYxLlJlYWRQb3NpdGlvbk1vdmVkSAASOgoTY29udmVyc2F0aW9uX29wZW5lZBgIIAEoCzIbLmNoYXQudjEuQ29udmVyc2F0aW9uT3BlbmVkSAASMAoOZnJpZW5kX2NoYW5nZWQYCSABKAsyFi5jaGF0LnYxLkZyaWVuZENoYW5nZWRIABIdCgRwb2tlGAogASgLMg0uY2hhdC52MS5Qb2tlSAASIwoFZXJyb3IYCyABKAsyEi5jaGF0LnYxLkxpdmVFcnJvckgAEjQKEG1lbWJlcnNoaXBfZW5kZWQYDSABKAsyGC5jaGF0LnYxLk1lbWJlcnNoaXBFbmRlZEgAEi4KDWdyb3VwX2NoYW5nZWQYDiABKAsyFS5jaGF0LnYxLkdyb3VwQ2hhbmdlZEgAEhUKDWZlZWRfcmV2aXNpb24YDCABKANCBwoFZXZlbnQiSgoHV2VsY29tZRIPCgd1c2VyX2lkGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIgYKBFBvbmcidwoRUmVhZFBvc2l0aW9uTW92ZWQSDwoHdXNlcl9pZBgBIAEoCRIQCghyZWFkX3NlcRgCIAEoAxIZCgx1bnJlYWRfY291bnQYAyABKANIAIgBARITCgtjb3VudGVkX3NlcRgEIAEoA0IPCg1fdW5yZWFkX2NvdW50IkEKEkNvbnZlcnNhdGlvbk9wZW5lZBIrCgxjb252ZXJzYXRpb24YASABKAsyFS5jaGF0LnYxLkNvbnZlcnNhdGlvbiIwCg1GcmllbmRDaGFuZ2VkEh8KBmZyaWVuZBgBIAEoCzIPLmNoYXQudjEuRnJpZW5kIhEKD01lbWJlcnNoaXBFbmRlZCJ1CgxHcm91cENoYW5nZWQSJAoGY2hhbmdlGAEgASgLMhQuY2hhdC52MS5Hcm91cENoYW5nZRIdCgVncm91cBgCIAEoCzIOLmNoYXQudjEuR3JvdXASIAoHbWVtYmVycxgDIAMoCzIPLmNoYXQudjEuTWVtYmVyIgYKBFBva2UiLAoJTGl2ZUVycm9yEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJMmYKC0xpdmVTZXJ2aWNlElcKEENyZWF0ZUxpdmVUaWNrZXQSIC5jaGF0LnYxLkNyZWF0ZUxpdmVUaWNrZXRSZXF1ZXN0GiEuY2hhdC52MS5DcmVhdGVMaXZlVGlja2V0UmVzcG9uc2ViBnByb3RvMw", [file_chat_v1_conversation, file_chat_v1_friend, file_chat_v1_group, file_chat_v1_message, file_google_protobuf_timestamp]);
+  fileDesc("ChJjaGF0L3YxL2xpdmUucHJvdG8SB2NoYXQudjEiGQoXQ3JlYXRlTGl2ZVRpY2tldFJlcXVlc3QiZwoYQ3JlYXRlTGl2ZVRpY2tldFJlc3BvbnNlEg4KBnRpY2tldBgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgN1cmwYAyABKAkiWAoLTGl2ZVJlcXVlc3QSHwoFaGVsbG8YASABKAsyDi5jaGF0LnYxLkhlbGxvSAASHQoEcGluZxgCIAEoCzINLmNoYXQudjEuUGluZ0gAQgkKB3JlcXVlc3QiBwoFSGVsbG8iBgoEUGluZyKBBQoJTGl2ZUV2ZW50EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAxIZChFwcmV2aW91c19yZXZpc2lvbhgDIAEoAxIjCgd3ZWxjb21lGAQgASgLMhAuY2hhdC52MS5XZWxjb21lSAASHQoEcG9uZxgFIAEoCzINLmNoYXQudjEuUG9uZ0gAEigKDG1lc3NhZ2Vfc2VudBgGIAEoCzIQLmNoYXQudjEuTWVzc2FnZUgAEjkKE3JlYWRfcG9zaXRpb25fbW92ZWQYByABKAsyGi5jaGF0LnYxLlJlYWRQb3NpdGlvbk1vdmVkSAASOgoTY29udmVyc2F0aW9uX29wZW5lZBgIIAEoCzIbLmNoYXQudjEuQ29udmVyc2F0aW9uT3BlbmVkSAASMAoOZnJpZW5kX2NoYW5nZWQYCSABKAsyFi5jaGF0LnYxLkZyaWVuZENoYW5nZWRIABIdCgRwb2tlGAogASgLMg0uY2hhdC52MS5Qb2tlSAASIwoFZXJyb3IYCyABKAsyEi5jaGF0LnYxLkxpdmVFcnJvckgAEjQKEG1lbWJlcnNoaXBfZW5kZWQYDSABKAsyGC5jaGF0LnYxLk1lbWJlcnNoaXBFbmRlZEgAEi4KDWdyb3VwX2NoYW5nZWQYDiABKAsyFS5jaGF0LnYxLkdyb3VwQ2hhbmdlZEgAEk0KHWNvbnZlcnNhdGlvbl9zZXR0aW5nc19jaGFuZ2VkGBAgASgLMiQuY2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5nc0NoYW5nZWRIABIVCg1mZWVkX3JldmlzaW9uGAwgASgDQgcKBWV2ZW50IkoKB1dlbGNvbWUSDwoHdXNlcl9pZBgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIGCgRQb25nIncKEVJlYWRQb3NpdGlvbk1vdmVkEg8KB3VzZXJfaWQYASABKAkSEAoIcmVhZF9zZXEYAiABKAMSGQoMdW5yZWFkX2NvdW50GAMgASgDSACIAQESEwoLY291bnRlZF9zZXEYBCABKANCDwoNX3VucmVhZF9jb3VudCJBChJDb252ZXJzYXRpb25PcGVuZWQSKwoMY29udmVyc2F0aW9uGAEgASgLMhUuY2hhdC52MS5Db252ZXJzYXRpb24iMAoNRnJpZW5kQ2hhbmdlZBIfCgZmcmllbmQYASABKAsyDy5jaGF0LnYxLkZyaWVuZCIRCg9NZW1iZXJzaGlwRW5kZWQidQoMR3JvdXBDaGFuZ2VkEiQKBmNoYW5nZRgBIAEoCzIULmNoYXQudjEuR3JvdXBDaGFuZ2USHQoFZ3JvdXAYAiABKAsyDi5jaGF0LnYxLkdyb3VwEiAKB21lbWJlcnMYAyADKAsyDy5jaGF0LnYxLk1lbWJlciJlChtDb252ZXJzYXRpb25TZXR0aW5nc0NoYW5nZWQSLwoIc2V0dGluZ3MYASABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEhUKDW1hcmtlZF91bnJlYWQYAiABKAgiBgoEUG9rZSIsCglMaXZlRXJyb3ISDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkyZgoLTGl2ZVNlcnZpY2USVwoQQ3JlYXRlTGl2ZVRpY2tldBIgLmNoYXQudjEuQ3JlYXRlTGl2ZVRpY2tldFJlcXVlc3QaIS5jaGF0LnYxLkNyZWF0ZUxpdmVUaWNrZXRSZXNwb25zZWIGcHJvdG8z", [file_chat_v1_conversation, file_chat_v1_friend, file_chat_v1_group, file_chat_v1_message, file_google_protobuf_timestamp]);
 
 /**
  * Asks for a ticket.
@@ -257,6 +257,14 @@ export type LiveEvent = Message<"chat.v1.LiveEvent"> & {
      */
     value: GroupChanged;
     case: "groupChanged";
+  } | {
+    /**
+     * What a conversation is to the receiver alone changed. Carries feed_revision.
+     *
+     * @generated from field: chat.v1.ConversationSettingsChanged conversation_settings_changed = 16;
+     */
+    value: ConversationSettingsChanged;
+    case: "conversationSettingsChanged";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -454,6 +462,35 @@ export const GroupChangedSchema: GenMessage<GroupChanged> = /*@__PURE__*/
   messageDesc(file_chat_v1_live, 12);
 
 /**
+ * What a conversation is to the receiver alone changed: by themselves, on this device or another. It is the newest state of
+ * the membership at its feed_revision.
+ *
+ * @generated from message chat.v1.ConversationSettingsChanged
+ */
+export type ConversationSettingsChanged = Message<"chat.v1.ConversationSettingsChanged"> & {
+  /**
+   * All settings, with their revision.
+   *
+   * @generated from field: chat.v1.ConversationSettings settings = 1;
+   */
+  settings?: ConversationSettings | undefined;
+
+  /**
+   * Whether the receiver has marked it as unread.
+   *
+   * @generated from field: bool marked_unread = 2;
+   */
+  markedUnread: boolean;
+};
+
+/**
+ * Describes the message chat.v1.ConversationSettingsChanged.
+ * Use `create(ConversationSettingsChangedSchema)` to create a new message.
+ */
+export const ConversationSettingsChangedSchema: GenMessage<ConversationSettingsChanged> = /*@__PURE__*/
+  messageDesc(file_chat_v1_live, 13);
+
+/**
  * Go and sync.
  *
  * @generated from message chat.v1.Poke
@@ -466,7 +503,7 @@ export type Poke = Message<"chat.v1.Poke"> & {
  * Use `create(PokeSchema)` to create a new message.
  */
 export const PokeSchema: GenMessage<Poke> = /*@__PURE__*/
-  messageDesc(file_chat_v1_live, 13);
+  messageDesc(file_chat_v1_live, 14);
 
 /**
  * A refused frame.
@@ -497,7 +534,7 @@ export type LiveError = Message<"chat.v1.LiveError"> & {
  * Use `create(LiveErrorSchema)` to create a new message.
  */
 export const LiveErrorSchema: GenMessage<LiveError> = /*@__PURE__*/
-  messageDesc(file_chat_v1_live, 14);
+  messageDesc(file_chat_v1_live, 15);
 
 /**
  * The way to live events: a WebSocket whose text frames are the protobuf JSON mapping of LiveRequest (client to server)
