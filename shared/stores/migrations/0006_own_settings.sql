@@ -9,8 +9,11 @@ ALTER TABLE members
     -- Where the newest change of these stands in their feed.
     ADD COLUMN settings_revision bigint;
 
--- What a user has pinned: at most a hundred.
+-- What a user is in, as lists ask for it: what is pinned, at most a hundred; what is archived; and all the rest.
 CREATE INDEX members_pinned ON members (user_id, conversation_id) WHERE pinned AND ended_at IS NULL;
+CREATE INDEX members_archived ON members (user_id, conversation_id) WHERE archived AND pinned IS NULL AND ended_at IS NULL;
+CREATE INDEX members_listed ON members (user_id, conversation_id)
+    WHERE archived IS NULL AND pinned IS NULL AND ended_at IS NULL;
 
 -- Sets what a conversation is to a member, whose row is locked, at the next place of their feed. Answers which.
 CREATE FUNCTION set_own(

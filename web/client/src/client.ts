@@ -4,6 +4,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Book, type KeptConversation } from "./book.ts";
 import { ChatError } from "./errors.ts";
 import { FOLLOW_DEFAULTS, Follower, type FollowOptions, type PagePosition } from "./follower.ts";
+import { ArchivedFilter, ConversationKind } from "./generated/chat/v1/conversation_pb.ts";
 import { FriendRequestAnswer } from "./generated/chat/v1/friend_pb.ts";
 import { History } from "./history.ts";
 import { Keeper } from "./keeper.ts";
@@ -86,6 +87,13 @@ export interface GroupUpdate {
   readonly description?: string;
   readonly avatarUrl?: string;
   readonly settings?: GroupSettings;
+}
+
+/** Which conversations a list has; without archived ones unless it says so. */
+export interface ConversationsFilter {
+  readonly onlyUnread?: boolean;
+  readonly archived?: "only" | "included";
+  readonly kind?: "direct" | "group";
 }
 
 /** What a conversation may be made to the user alone. */
@@ -437,6 +445,26 @@ export class ChatClient {
     );
   }
 
+  /** Reads a page of conversations, pinned ones first, then newest activity first, and where the next one begins. */
+  async listConversations(
+    filter: ConversationsFilter = {},
+    pageToken = "",
+  ): Promise<{ conversations: readonly Conversation[]; nextPageToken: string }> {
+    const { onlyUnread = false, archived, kind } = filter;
+    const request = {
+      pageSize: 100,
+      pageToken,
+      onlyUnread,
+      archived: archived === "only" ? ArchivedFilter.ONLY : archived ? ArchivedFilter.INCLUDED : 0,
+      kind: kind === "direct" ? ConversationKind.DIRECT : kind ? ConversationKind.GROUP : 0,
+    };
+    const page = await this.service.call((call) => this.service.conversations.listConversations(request, call));
+    const conversations = page.conversations.map(toConversation);
+    this.#book.takeListed(conversations);
+    this.#tellSoon();
+    return { conversations, nextPageToken: page.nextPageToken };
+  }
+
   /** Flags a conversation as unread, for the user alone; to mark it as read takes the flag off. */
   async markUnread(conversationId: string): Promise<void> {
     await this.#changeSettings(conversationId, (ids, call) =>
@@ -695,7 +723,7 @@ export class ChatClient {
     let pageToken = "";
     for (let pages = 0; pages < PREVIEW_PAGES_MAX && isLacking(); pages += 1) {
       try {
-        const request = { pageSize: 100, pageToken };
+        const request = { pageSize: 100, pageToken, archived: ArchivedFilter.INCLUDED };
         const page = await this.service.call((call) => conversations.listConversations(request, call));
         this.#book.takeListed(page.conversations.map(toConversation));
         this.#tell();

@@ -4,6 +4,7 @@ export type { KeptConversation } from "./book.ts";
 export {
   ChatClient,
   type ChatClientOptions,
+  type ConversationsFilter,
   type GroupAdded,
   type GroupUpdate,
   type Messages,

@@ -250,6 +250,9 @@ impl crate::json::Schema for ListConversationsRequest {
     const FIELDS: &'static [crate::json::Field] = &[
         crate::json::Field { tag: 1, name: "page_size", json_name: "pageSize", is_list: false, oneof: None, kind: crate::json::Kind::Int32 },
         crate::json::Field { tag: 2, name: "page_token", json_name: "pageToken", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 3, name: "only_unread", json_name: "onlyUnread", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+        crate::json::Field { tag: 4, name: "archived", json_name: "archived", is_list: false, oneof: None, kind: crate::json::Kind::Enum(|name| ArchivedFilter::from_str_name(name).map(i32::from)) },
+        crate::json::Field { tag: 5, name: "kind", json_name: "kind", is_list: false, oneof: None, kind: crate::json::Kind::Enum(|name| ConversationKind::from_str_name(name).map(i32::from)) },
     ];
 }
 impl crate::json::Schema for ListConversationsResponse {

@@ -761,14 +761,23 @@ pub struct ListConversationsRequest {
     /// How many at most; 0 means 50, and more than 100 means 100.
     #[prost(int32, tag = "1")]
     pub page_size: i32,
-    /// Where to go on: a next_page_token of this RPC, or empty for the start.
+    /// Where to go on: a next_page_token of this RPC with the same filters, or empty for the start.
     #[prost(string, tag = "2")]
     pub page_token: ::prost::alloc::string::String,
+    /// Only those with something unread, or marked as unread. A page may have fewer then, or none, and more follow.
+    #[prost(bool, tag = "3")]
+    pub only_unread: bool,
+    /// What of those that the caller has archived.
+    #[prost(enumeration = "ArchivedFilter", tag = "4")]
+    pub archived: i32,
+    /// Only those of this kind; unspecified: of any.
+    #[prost(enumeration = "ConversationKind", tag = "5")]
+    pub kind: i32,
 }
 /// A page of conversations.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListConversationsResponse {
-    /// Newest activity first.
+    /// Those that the caller has pinned first, then newest activity first.
     #[prost(message, repeated, tag = "1")]
     pub conversations: ::prost::alloc::vec::Vec<Conversation>,
     /// Where to go on; empty at the end. A client that pages while others write may meet a conversation twice, or, when it
@@ -1053,6 +1062,39 @@ impl ConversationKind {
             "CONVERSATION_KIND_UNSPECIFIED" => Some(Self::Unspecified),
             "CONVERSATION_KIND_DIRECT" => Some(Self::Direct),
             "CONVERSATION_KIND_GROUP" => Some(Self::Group),
+            _ => None,
+        }
+    }
+}
+/// What a list has of the conversations that the caller has archived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ArchivedFilter {
+    /// None of them.
+    Unspecified = 0,
+    /// Nothing else.
+    Only = 1,
+    /// All of them, among the others.
+    Included = 2,
+}
+impl ArchivedFilter {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ARCHIVED_FILTER_UNSPECIFIED",
+            Self::Only => "ARCHIVED_FILTER_ONLY",
+            Self::Included => "ARCHIVED_FILTER_INCLUDED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ARCHIVED_FILTER_UNSPECIFIED" => Some(Self::Unspecified),
+            "ARCHIVED_FILTER_ONLY" => Some(Self::Only),
+            "ARCHIVED_FILTER_INCLUDED" => Some(Self::Included),
             _ => None,
         }
     }

@@ -53,6 +53,20 @@ impl serde::Serialize for AddGroupMembersResponse {
         struct_ser.end()
     }
 }
+impl serde::Serialize for ArchivedFilter {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "ARCHIVED_FILTER_UNSPECIFIED",
+            Self::Only => "ARCHIVED_FILTER_ONLY",
+            Self::Included => "ARCHIVED_FILTER_INCLUDED",
+        };
+        serializer.serialize_str(variant)
+    }
+}
 impl serde::Serialize for Change {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -1218,12 +1232,34 @@ impl serde::Serialize for ListConversationsRequest {
         if !self.page_token.is_empty() {
             len += 1;
         }
+        if self.only_unread {
+            len += 1;
+        }
+        if self.archived != 0 {
+            len += 1;
+        }
+        if self.kind != 0 {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.ListConversationsRequest", len)?;
         if self.page_size != 0 {
             struct_ser.serialize_field("pageSize", &self.page_size)?;
         }
         if !self.page_token.is_empty() {
             struct_ser.serialize_field("pageToken", &self.page_token)?;
+        }
+        if self.only_unread {
+            struct_ser.serialize_field("onlyUnread", &self.only_unread)?;
+        }
+        if self.archived != 0 {
+            let v = ArchivedFilter::try_from(self.archived)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.archived)))?;
+            struct_ser.serialize_field("archived", &v)?;
+        }
+        if self.kind != 0 {
+            let v = ConversationKind::try_from(self.kind)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.kind)))?;
+            struct_ser.serialize_field("kind", &v)?;
         }
         struct_ser.end()
     }

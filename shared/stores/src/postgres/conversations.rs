@@ -111,7 +111,29 @@ impl ListedRow {
     }
 }
 
-/// A page of conversations, newest activity first.
+/// Which conversations a list has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ConversationsFilter {
+    /// Only those with something unread, as far as Postgres knows, or marked as unread.
+    pub only_unread: bool,
+    /// Only those that the user has archived, or none of them; None for all.
+    pub archived: Option<bool>,
+    /// Only groups, or only direct conversations; None for all.
+    pub groups: Option<bool>,
+}
+
+/// What a list has that does not say.
+impl Default for ConversationsFilter {
+    fn default() -> Self {
+        Self {
+            only_unread: false,
+            archived: Some(false),
+            groups: None,
+        }
+    }
+}
+
+/// A page of conversations, pinned ones first, then newest activity first.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ConversationsPage {
     /// The conversations.
@@ -324,8 +346,27 @@ macro_rules! read_base {
 }
 pub(super) use read_base;
 
-/// A conversation as member `m` sees it: `c` the conversation, `o` the other member, `g` the group, `x` its members. What is unread is counted the long way
-/// only where own or uncounted seqs are among it.
+/// How much of conversation `c` is unread to member `m`. Counted the long way only where own or uncounted seqs are among it.
+macro_rules! unread_count {
+    () => {
+        concat!(
+            "CASE WHEN c.message_count <= ",
+            $crate::postgres::conversations::read_base!(),
+            " THEN 0 WHEN m.own_seq <= ",
+            $crate::postgres::conversations::read_base!(),
+            " AND c.uncounted_seq <= ",
+            $crate::postgres::conversations::read_base!(),
+            " THEN c.message_count - ",
+            $crate::postgres::conversations::read_base!(),
+            " ELSE count_unread(c.conversation_id, m.user_id, ",
+            $crate::postgres::conversations::read_base!(),
+            ", c.message_count) END"
+        )
+    };
+}
+pub(super) use unread_count;
+
+/// A conversation as member `m` sees it: `c` the conversation, `o` the other member, `g` the group, `x` its members.
 macro_rules! conversation_columns {
     () => {
         concat!(
@@ -338,18 +379,9 @@ macro_rules! conversation_columns {
              c.member_may, c.admin_may, c.member_count,
              g.name AS group_name, g.description AS group_description, g.avatar_url AS group_avatar_url,
              g.shows_history, g.state_revision, x.user_ids, x.read_seqs, x.joined_revisions, x.roles,
-             o.user_id AS other_id, o.read_seq AS other_read_seq, o.joined_revision AS other_joined_revision,
-             CASE WHEN c.message_count <= ",
-            $crate::postgres::conversations::read_base!(),
-            " THEN 0 WHEN m.own_seq <= ",
-            $crate::postgres::conversations::read_base!(),
-            " AND c.uncounted_seq <= ",
-            $crate::postgres::conversations::read_base!(),
-            " THEN c.message_count - ",
-            $crate::postgres::conversations::read_base!(),
-            " ELSE count_unread(c.conversation_id, m.user_id, ",
-            $crate::postgres::conversations::read_base!(),
-            ", c.message_count) END AS unread_count"
+             o.user_id AS other_id, o.read_seq AS other_read_seq, o.joined_revision AS other_joined_revision, ",
+            $crate::postgres::conversations::unread_count!(),
+            " AS unread_count"
         )
     };
 }
@@ -432,24 +464,55 @@ pub const LOOKUP_MEMBERSHIP: &str =
      FROM members m JOIN conversations c USING (conversation_id)
      WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL";
 
+/// What of the conversations `c` a list asks for: those above its page are `$2` and `$3`, the filters `$9` and `$10`.
+macro_rules! is_listed {
+    ($members:literal, $goes_on:literal) => {
+        concat!(
+            "b.wait_us = 0 AND c.conversation_id = ANY (ARRAY(",
+            $members,
+            ")) AND (",
+            $goes_on,
+            " OR (c.last_activity_at, c.conversation_id) < ($2, $3::uuid))
+             AND ($9::text IS NULL OR c.kind = $9)
+             AND ($10 IS NOT TRUE OR EXISTS (
+                 SELECT FROM members m
+                 WHERE m.conversation_id = c.conversation_id AND m.user_id = $1 AND (m.marked_unread OR ",
+            unread_count!(),
+            " > 0)))
+             ORDER BY c.last_activity_at DESC, c.conversation_id DESC LIMIT $4"
+        )
+    };
+}
+
 /// The statement of [`Postgres::list_conversations`]. What costs is looked up for the conversations of the page only. The
-/// array keeps the planner from reading all conversations there are.
+/// arrays keep the planner from reading all conversations there are, and each is read from an index of its own. `$7`: whether
+/// the page before ended among the pinned ones; `$8`: only archived ones, or none; null for all.
 pub const LIST_CONVERSATIONS: &str = concat!(
     "SELECT b.wait_us, v.* FROM (SELECT charge($1, 'read', $5, $6) AS wait_us OFFSET 0) b LEFT JOIN LATERAL (SELECT ",
     conversation_columns!(),
     ", ",
     newest_seq!(),
     " FROM (
-           SELECT c.* FROM conversations c
-           WHERE b.wait_us = 0
-             AND c.conversation_id = ANY (ARRAY(SELECT m.conversation_id FROM members m WHERE m.user_id = $1 AND m.ended_at IS NULL))
-             AND ($2::timestamptz IS NULL OR (c.last_activity_at, c.conversation_id) < ($2, $3::uuid))
-           ORDER BY c.last_activity_at DESC, c.conversation_id DESC
-           LIMIT $4
+         SELECT * FROM (
+             (SELECT c.*, true AS is_pinned FROM conversations c WHERE ($2::timestamptz IS NULL OR $7) AND ",
+    is_listed!(
+        "SELECT m.conversation_id FROM members m
+         WHERE m.user_id = $1 AND m.pinned AND m.ended_at IS NULL AND ($8::boolean IS NULL OR $8 = coalesce(m.archived, false))",
+        "$2 IS NULL"
+    ),
+    ") UNION ALL (SELECT c.*, false FROM conversations c WHERE ",
+    is_listed!(
+        "SELECT m.conversation_id FROM members m
+         WHERE $8 IS NOT TRUE AND m.user_id = $1 AND m.archived IS NULL AND m.pinned IS NULL AND m.ended_at IS NULL
+         UNION ALL SELECT m.conversation_id FROM members m
+         WHERE $8 IS NOT FALSE AND m.user_id = $1 AND m.archived AND m.pinned IS NULL AND m.ended_at IS NULL",
+        "$2 IS NULL OR $7"
+    ),
+    ")) c ORDER BY c.is_pinned DESC, c.last_activity_at DESC, c.conversation_id DESC LIMIT $4
        ) c ",
     members_by_keys!(10),
     ") v ON true
-     ORDER BY v.last_activity_at DESC, v.conversation_id DESC"
+     ORDER BY v.pinned DESC, v.last_activity_at DESC, v.conversation_id DESC"
 );
 
 #[derive(FromRow)]
@@ -844,10 +907,11 @@ impl Postgres {
         })
     }
 
-    /// Lists the conversations of a user, newest activity first.
+    /// Lists conversations of a user, pinned ones first, then newest activity first.
     pub async fn list_conversations(
         &self,
         user: &UserId,
+        filter: ConversationsFilter,
         page_size: PageSize,
         after: Option<&ConversationsToken>,
     ) -> Result<Result<ConversationsPage, OutOfBudget>, StoreError> {
@@ -861,6 +925,10 @@ impl Postgres {
                     .bind(page_size.rows())
                     .bind(charge.call_us)
                     .bind(charge.burst_us)
+                    .bind(after.is_some_and(|token| token.pinned))
+                    .bind(filter.archived)
+                    .bind(filter.groups.map(|groups| if groups { "group" } else { "direct" }))
+                    .bind(filter.only_unread)
             })
             .await?;
         if let Some(wait_us) = items.first().map(|item| item.wait_us).filter(|wait_us| *wait_us > 0) {
@@ -872,6 +940,7 @@ impl Postgres {
         rows.truncate(page_size.get());
         let last = rows.last().filter(|_| more).map(|row| &row.conversation);
         let next = last.map(|last| ConversationsToken {
+            pinned: last.own.pinned,
             time: last.last_activity_at,
             conversation: last.conversation,
         });
