@@ -1,8 +1,10 @@
 //! The `ConversationService`: the caller's conversations, their read positions, and the one call that brings a client up
 //! to date.
 
+mod clear_conversation_history;
 mod feed;
 mod get_conversation;
+mod hide_conversation;
 mod list_conversations;
 mod listed;
 mod mark_conversation_read;
@@ -17,7 +19,9 @@ mod update_conversation_settings;
 
 use chat_runtime::Function;
 
+pub use clear_conversation_history::ClearConversationHistory;
 pub use get_conversation::GetConversation;
+pub use hide_conversation::HideConversation;
 pub use list_conversations::ListConversations;
 pub use mark_conversation_read::MarkConversationRead;
 pub use mark_conversation_unread::MarkConversationUnread;
@@ -27,7 +31,9 @@ pub use update_conversation_settings::UpdateConversationSettings;
 
 /// The Lambda functions of this service.
 pub const FUNCTIONS: &[Function] = &[
+    Function::operation::<ClearConversationHistory>(),
     Function::operation::<GetConversation>(),
+    Function::operation::<HideConversation>(),
     Function::operation::<ListConversations>(),
     Function::operation::<MarkConversationRead>(),
     Function::operation::<MarkConversationUnread>(),

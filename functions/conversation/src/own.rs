@@ -3,7 +3,7 @@
 use chat_contract::Timestamp;
 use chat_domain::{ConversationId, PINNED_CONVERSATIONS_MAX, UserId, Violation};
 use chat_operation::{Failure, Notice};
-use chat_stores::postgres::{OwnRow, OwnUpdated};
+use chat_stores::postgres::{OwnChanged, OwnRow, OwnUpdated, Withdrawn};
 use chrono::{DateTime, Datelike as _, Utc};
 
 /// What the conversation is to the member now, and what their own devices are told, if that changed.
@@ -29,6 +29,20 @@ pub(crate) fn complete(
         .with_metadata("limit", PINNED_CONVERSATIONS_MAX.to_string())),
         OwnUpdated::NotFound => Err(Failure::conversation_not_found()),
     }
+}
+
+/// What a member's own devices are told of what is left to them: the settings, and what is unread.
+pub(crate) fn withdrawn(conversation: ConversationId, user: &UserId, withdrawn: &Withdrawn) -> Vec<Notice> {
+    if !withdrawn.changed {
+        return Vec::new();
+    }
+    let changed = OwnChanged {
+        own: withdrawn.own,
+        at: withdrawn.position.at,
+    };
+    let mut notices = vec![chat_view::conversation_settings_changed(conversation, user, &changed)];
+    notices.extend(chat_view::read_position_moved(conversation, user, &withdrawn.position));
+    notices
 }
 
 /// A time as the contract's JSON can say it, in whole milliseconds.

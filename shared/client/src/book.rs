@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chat_contract::v1::{
-    Conversation, ConversationCursor, ConversationSettings, ConversationSync, Friend, FriendState,
-    ListMessagesResponse, LiveEvent, MarkConversationReadResponse, Membership, MembershipState, Message,
+    ClearConversationHistoryResponse, Conversation, ConversationCursor, ConversationSettings, ConversationSync, Friend,
+    FriendState, ListMessagesResponse, LiveEvent, MarkConversationReadResponse, Membership, MembershipState, Message,
     SyncConversationsRequest, SyncConversationsResponse, feed_change, live_event::Event,
 };
 use rpds::HashTrieMapSync;
@@ -361,12 +361,15 @@ impl Book {
                 let (is_news, step) = self
                     .feed
                     .hears(Key::Membership(id.as_str().into()), true, feed_revision);
-                if is_news {
-                    self.change(&id, |timeline| {
-                        timeline.take_settings(changed.settings.as_ref(), changed.marked_unread);
-                    });
+                let take = |it: &mut Timeline| it.take_settings(changed.settings.as_ref(), changed.marked_unread);
+                if is_news && self.change(&id, take) == Some(true) {
+                    // Its cursor is to start over.
+                    self.ask_for(&id);
                 }
-                self.feed_step(step)
+                match (self.feed_step(step), self.plan.fresh.contains(&*id)) {
+                    (_, true) => Wants::Sync,
+                    (wants, false) => wants,
+                }
             }
             // Of a conversation that was not heard of: its membership comes with a sync.
             Some(Event::ConversationSettingsChanged(_)) if feed_revision > 0 => match self.feed.pokes(feed_revision) {
@@ -586,7 +589,9 @@ impl Book {
     fn put_conversation(&mut self, conversation: &Conversation) -> bool {
         let id = conversation.conversation_id.as_str();
         if self.state.conversations.contains_key(id) {
-            self.change(id, |timeline| timeline.take_conversation(conversation));
+            if self.change(id, |timeline| timeline.take_conversation(conversation)) == Some(true) {
+                self.ask_for(id);
+            }
             return false;
         }
         let timeline = Timeline::new(&self.state.user_id, conversation);
@@ -706,6 +711,19 @@ impl Book {
         self.change(conversation_id, |timeline| {
             timeline.take_settings(Some(settings), marked_unread);
         });
+    }
+
+    /// Takes what is left of a conversation to the user who has cleared it.
+    pub(crate) fn take_cleared(&mut self, conversation_id: &str, answer: &ClearConversationHistoryResponse) {
+        let take = |it: &mut Timeline| {
+            let has_moved = it.take_settings(answer.settings.as_ref(), it.is_marked_unread());
+            it.take_counts(it.read_seq(), answer.unread_count, answer.counted_seq);
+            has_moved
+        };
+        if self.change(conversation_id, take) == Some(true) {
+            self.ask_for(conversation_id);
+        }
+        self.weigh();
     }
 
     /// How far the user has marked a conversation as read here, unless the service is known to know.

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chat_contract::v1::{
-    ConversationSettings, ListMessagesRequest, ListMessagesResponse, LiveEvent, MarkConversationUnreadRequest, Message,
-    SyncConversationsResponse, UpdateConversationSettingsRequest, list_messages_request::Position, live_event::Event,
+    ClearConversationHistoryRequest, ConversationSettings, HideConversationRequest, ListMessagesRequest,
+    ListMessagesResponse, LiveEvent, MarkConversationUnreadRequest, Message, SyncConversationsResponse,
+    UpdateConversationSettingsRequest, list_messages_request::Position, live_event::Event,
 };
 use chat_contract::{FieldMask, Timestamp};
 use futures::future::{BoxFuture, FutureExt, OptionFuture};
@@ -260,6 +261,34 @@ impl Follower {
         };
         let answer = self.synced_if_changed(self.engine.client.call(request).await)?;
         self.take_settings(conversation_id, answer.settings.as_ref(), answer.marked_unread);
+        Ok(())
+    }
+
+    /// Clears a conversation's history for the user alone, up to this seq.
+    pub async fn clear_history(&self, conversation_id: &str, through_seq: i64) -> Result<(), CallError> {
+        let request = ClearConversationHistoryRequest {
+            conversation_id: conversation_id.to_owned(),
+            through_seq,
+        };
+        let answer = self.engine.client.call(request).await?;
+        self.engine.change(|book| book.take_cleared(conversation_id, &answer));
+        self.sync();
+        Ok(())
+    }
+
+    /// Hides a conversation from the user's lists until something newer is said than what is known here.
+    pub async fn hide(&self, conversation_id: &str) -> Result<(), CallError> {
+        let state = self.state();
+        let newest = state.conversation(conversation_id).and_then(Timeline::last_message);
+        let request = HideConversationRequest {
+            conversation_id: conversation_id.to_owned(),
+            through_seq: newest.map_or(0, |message| message.seq),
+        };
+        let answer = self.engine.client.call(request).await?;
+        let flagged = state
+            .conversation(conversation_id)
+            .is_some_and(Timeline::is_marked_unread);
+        self.take_settings(conversation_id, answer.settings.as_ref(), flagged);
         Ok(())
     }
 

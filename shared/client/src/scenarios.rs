@@ -212,11 +212,13 @@ fn described(timeline: &Timeline) -> String {
     });
     let settings = timeline.settings();
     let own = format!(
-        "{}{}{}{}^{}",
+        "{}{}{}{}{} above {}^{}",
         settings.muted_until.map_or(0, |until| until.seconds),
         if settings.archived { " archived" } else { "" },
         if settings.pinned { " pinned" } else { "" },
         if timeline.is_marked_unread() { " flagged" } else { "" },
+        if timeline.is_hidden() { " hidden" } else { "" },
+        settings.visible_from_seq,
         settings.revision,
     );
     format!(
@@ -332,6 +334,12 @@ impl Draw {
         about["settings"] = json!({"archived": self.is(40), "pinned": self.is(40), "revision": revision.to_string()});
         if self.is(40) {
             about["settings"]["mutedUntil"] = format!("2026-01-02T00:00:{:02}Z", self.below(60)).into();
+        }
+        if self.is(30) {
+            about["settings"]["visibleFromSeq"] = self.below(6).to_string().into();
+        }
+        if self.is(30) {
+            about["settings"]["hiddenThroughSeq"] = self.below(8).to_string().into();
         }
         about["markedUnread"] = self.is(40).into();
     }

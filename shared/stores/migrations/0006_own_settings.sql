@@ -7,13 +7,26 @@ ALTER TABLE members
     ADD COLUMN pinned            boolean,
     ADD COLUMN marked_unread     boolean,
     -- Where the newest change of these stands in their feed.
-    ADD COLUMN settings_revision bigint;
+    ADD COLUMN settings_revision bigint,
+    -- What tells their cursors from those before they last cleared history; theirs alone, unlike the revision at which they joined.
+    ADD COLUMN cleared_revision  bigint,
+    -- Hidden from their lists unless something was said after this seq, or they have come again since this revision.
+    ADD COLUMN hidden_seq        bigint,
+    ADD COLUMN hidden_revision   bigint;
 
--- What a user is in, as lists ask for it: what is pinned, at most a hundred; what is archived; and all the rest.
+-- What a user is in, as lists ask for it: what is pinned, at most a hundred; what is archived; what was hidden; and all the rest.
 CREATE INDEX members_pinned ON members (user_id, conversation_id) WHERE pinned AND ended_at IS NULL;
-CREATE INDEX members_archived ON members (user_id, conversation_id) WHERE archived AND pinned IS NULL AND ended_at IS NULL;
+CREATE INDEX members_archived ON members (user_id, conversation_id)
+    WHERE archived AND pinned IS NULL AND hidden_seq IS NULL AND ended_at IS NULL;
+CREATE INDEX members_hidden ON members (user_id, conversation_id) WHERE hidden_seq IS NOT NULL AND ended_at IS NULL;
 CREATE INDEX members_listed ON members (user_id, conversation_id)
-    WHERE archived IS NULL AND pinned IS NULL AND ended_at IS NULL;
+    WHERE archived IS NULL AND pinned IS NULL AND hidden_seq IS NULL AND ended_at IS NULL;
+
+-- Through which seq a member has hidden a conversation; null if they have not, or have come again since.
+CREATE FUNCTION hidden_through(p_member members) RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN p_member.joined_revision <= p_member.hidden_revision THEN p_member.hidden_seq END
+$$;
 
 -- Sets what a conversation is to a member, whose row is locked, at the next place of their feed. Answers which.
 CREATE FUNCTION set_own(
@@ -42,7 +55,7 @@ CREATE FUNCTION change_own(
 )
 RETURNS TABLE (
     outcome text, feed_revision bigint, settings_revision bigint, muted_until timestamptz, archived boolean, pinned boolean,
-    marked_unread boolean, at timestamptz, wait_us bigint
+    marked_unread boolean, visible_from_seq bigint, hidden_through_seq bigint, at timestamptz, wait_us bigint
 )
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -69,6 +82,8 @@ BEGIN
     pinned := coalesce(p_pinned, v_member.pinned, false);
     marked_unread := coalesce(p_marked_unread, v_member.marked_unread, false);
     settings_revision := coalesce(v_member.settings_revision, 0);
+    visible_from_seq := v_member.visible_from_seq;
+    hidden_through_seq := hidden_through(v_member);
     IF (muted_until, archived, pinned, marked_unread) IS NOT DISTINCT FROM (
         CASE WHEN v_member.muted_until > at THEN v_member.muted_until END, coalesce(v_member.archived, false),
         coalesce(v_member.pinned, false), coalesce(v_member.marked_unread, false))
@@ -118,7 +133,8 @@ CREATE FUNCTION take_place(
 RETURNS TABLE (
     outcome text, revision bigint, messages_after bigint, allocated_at timestamptz, member_ids text[],
     read_seq bigint, unread_count bigint, counted_seq bigint, at timestamptz, wait_us bigint,
-    feed_revision bigint, muted_until timestamptz, archived boolean, pinned boolean
+    feed_revision bigint, muted_until timestamptz, archived boolean, pinned boolean, visible_from_seq bigint,
+    hidden_through_seq bigint
 )
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -271,6 +287,8 @@ BEGIN
         muted_until := v_member.muted_until;
         archived := coalesce(v_member.archived, false);
         pinned := coalesce(v_member.pinned, false);
+        visible_from_seq := v_member.visible_from_seq;
+        hidden_through_seq := hidden_through(v_member);
     END IF;
     wait_us := NULL;
     -- This is `use_budget`, without calling it where there is a row.
@@ -308,7 +326,8 @@ CREATE FUNCTION mark_read(
 )
 RETURNS TABLE (
     read_seq bigint, unread_count bigint, counted_seq bigint, announce boolean, at timestamptz, member_ids text[], wait_us bigint,
-    feed_revision bigint, muted_until timestamptz, archived boolean, pinned boolean
+    feed_revision bigint, muted_until timestamptz, archived boolean, pinned boolean, visible_from_seq bigint,
+    hidden_through_seq bigint
 )
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -353,6 +372,8 @@ BEGIN
             muted_until := v_member.muted_until;
             archived := coalesce(v_member.archived, false);
             pinned := coalesce(v_member.pinned, false);
+            visible_from_seq := v_member.visible_from_seq;
+            hidden_through_seq := hidden_through(v_member);
         END IF;
     END IF;
     IF v_member.own_seq > 0 THEN
@@ -377,3 +398,89 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT p.read_seq, p.unread_count, p.counted_seq, p.announce, p.at, p.member_ids, p.wait_us
     FROM mark_read(p_conversation, p_actor, p_read_seq, false, p_call_us, p_burst_us) p
 $$;
+
+-- Whether a member has hidden a conversation that is so far and has nothing newer to them.
+CREATE FUNCTION is_hidden(p_member members, p_conversation conversations) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN hidden_through(p_member) IS NOT NULL AND (
+        p_conversation.message_count <= p_member.hidden_seq
+        OR p_conversation.uncounted_seq >= p_conversation.message_count
+            AND newest_counted(p_conversation.conversation_id, p_conversation.message_count) <= p_member.hidden_seq);
+END $$;
+
+-- Takes away from a member's view what has a seq up to p_through, or hides the conversation from their lists until something is
+-- said above it. `outcome` is 'ok', 'missing' or 'limited', as of change_own; `feed_revision` is set if something changed.
+CREATE FUNCTION withdraw(
+    p_conversation uuid, p_actor text, p_through bigint, p_clears boolean, p_call_us bigint, p_burst_us bigint
+)
+RETURNS TABLE (
+    outcome text, feed_revision bigint, settings_revision bigint, muted_until timestamptz, archived boolean, pinned boolean,
+    marked_unread boolean, visible_from_seq bigint, hidden_through_seq bigint, read_seq bigint, unread_count bigint,
+    counted_seq bigint, at timestamptz, wait_us bigint
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    v_conversation conversations%ROWTYPE;
+    v_member       members%ROWTYPE;
+    v_through      bigint;
+    v_changes      boolean;
+BEGIN
+    wait_us := budget_wait(p_actor, 'write', p_burst_us);
+    SELECT * INTO v_member FROM members m
+    WHERE m.conversation_id = p_conversation AND m.user_id = p_actor AND m.ended_at IS NULL FOR NO KEY UPDATE;
+    at := clock_timestamp();
+    IF NOT FOUND THEN
+        outcome := 'missing';
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    IF wait_us > 0 THEN
+        outcome := 'limited';
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    SELECT * INTO v_conversation FROM conversations c WHERE c.conversation_id = p_conversation;
+    v_through := least(p_through, v_conversation.message_count);
+    IF p_clears THEN
+        v_changes := v_through > v_member.visible_from_seq;
+    ELSE
+        v_changes := NOT is_hidden(v_member, v_conversation);
+        IF v_changes THEN
+            v_member.hidden_seq := v_through;
+            v_member.hidden_revision := v_conversation.revision;
+            v_changes := is_hidden(v_member, v_conversation);
+        END IF;
+    END IF;
+    IF v_changes THEN
+        IF p_clears THEN
+            -- A place is never below its seq. What is hidden stays so.
+            UPDATE members m SET
+                visible_from_seq = v_through,
+                visible_from_revision = greatest(m.visible_from_revision, CASE v_through
+                    WHEN v_conversation.message_count THEN v_conversation.revision ELSE v_through END),
+                cleared_revision = greatest(v_conversation.revision, greatest(m.joined_revision, m.cleared_revision) + 1)
+            WHERE m.conversation_id = p_conversation AND m.user_id = p_actor;
+        ELSE
+            UPDATE members m SET hidden_seq = v_member.hidden_seq, hidden_revision = v_member.hidden_revision
+            WHERE m.conversation_id = p_conversation AND m.user_id = p_actor;
+        END IF;
+        feed_revision := set_own(
+            p_conversation, p_actor, v_member.muted_until, v_member.archived, v_member.pinned, v_member.marked_unread);
+        SELECT * INTO v_member FROM members m WHERE m.conversation_id = p_conversation AND m.user_id = p_actor;
+    END IF;
+    outcome := 'ok';
+    settings_revision := coalesce(v_member.settings_revision, 0);
+    muted_until := CASE WHEN v_member.muted_until > at THEN v_member.muted_until END;
+    archived := coalesce(v_member.archived, false);
+    pinned := coalesce(v_member.pinned, false);
+    marked_unread := coalesce(v_member.marked_unread, false);
+    visible_from_seq := v_member.visible_from_seq;
+    hidden_through_seq := hidden_through(v_member);
+    read_seq := v_member.read_seq;
+    counted_seq := v_conversation.message_count;
+    unread_count := count_unread(
+        p_conversation, p_actor, greatest(v_member.read_seq, v_member.caught_up_seq, v_member.visible_from_seq), counted_seq);
+    PERFORM use_budget(p_actor, 'write', p_call_us);
+    RETURN NEXT;
+END $$;

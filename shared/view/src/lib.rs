@@ -61,6 +61,8 @@ pub fn settings(own: OwnRow) -> v1::ConversationSettings {
         archived: own.archived,
         pinned: own.pinned,
         revision: own.revision,
+        visible_from_seq: own.visible_from_seq,
+        hidden_through_seq: own.hidden_through_seq,
     }
 }
 

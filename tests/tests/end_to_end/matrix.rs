@@ -46,6 +46,8 @@ const ROWS: &[(&str, [&str; 8])] = &[
     ("MarkConversationRead", [NO, NF, NF, NF, OK, OK, OK, OK]),
     ("UpdateConversationSettings", [NO, NF, NF, NF, OK, OK, OK, OK]),
     ("MarkConversationUnread", [NO, NF, NF, NF, OK, OK, OK, OK]),
+    ("ClearConversationHistory", [NO, NF, NF, NF, OK, OK, OK, OK]),
+    ("HideConversation", [NO, NF, NF, NF, OK, OK, OK, OK]),
     ("SendMessage", [NO, NF, NF, NF, OK, OK, OK, OK]),
     // What was said before one came back is not there.
     ("GetMessage", [NO, NF, NF, NF, NF, OK, OK, OK]),
@@ -175,6 +177,7 @@ fn request(rpc: &str, group: &str, message: &str) -> Value {
             json!({"conversationId": group, "settings": {"pinned": true}, "updateMask": "pinned"})
         }
         "MarkConversationUnread" => json!({"conversationId": group}),
+        "ClearConversationHistory" | "HideConversation" => json!({"conversationId": group, "throughSeq": "1"}),
         "SendMessage" => json!({"conversationId": group, "clientMessageId": "", "text": "Hello"}),
         "GetMessage" => json!({"conversationId": group, "messageId": message}),
         "CreateGroup" => json!({"requestId": "", "name": "Another"}),

@@ -274,7 +274,8 @@ export class Book {
           if (isNews) {
             this.takeSettings(id, happening.settings);
           }
-          return this.#feedStep(step);
+          const wants = this.#feedStep(step);
+          return this.#fresh.has(id) ? "sync" : wants;
         }
         if (feedRevision > 0) {
           // Of a conversation that was not heard of: its membership comes with a sync.
@@ -296,9 +297,7 @@ export class Book {
       this.#change(id, (it) => {
         it.takePoke(revision);
       });
-      if (this.#timelines.get(id)?.isLoaded) {
-        this.#fresh.add(id);
-      }
+      this.#askFor(id);
     }
     return "sync";
   }
@@ -442,9 +441,9 @@ export class Book {
   #putConversation(conversation: Conversation): boolean {
     const id = conversation.conversationId;
     if (this.#timelines.has(id)) {
-      this.#change(id, (it) => {
-        it.takeConversation(conversation);
-      });
+      if (this.#change(id, (it) => it.takeConversation(conversation))) {
+        this.#askFor(id);
+      }
       return false;
     }
     this.#timelines.set(id, new Timeline(this.#userId, conversation));
@@ -528,9 +527,9 @@ export class Book {
   /** Takes what a list says of conversations. */
   takeListed(conversations: readonly Conversation[]): void {
     for (const conversation of conversations) {
-      this.#change(conversation.conversationId, (timeline) => {
-        timeline.takeConversation(conversation);
-      });
+      if (this.#change(conversation.conversationId, (timeline) => timeline.takeConversation(conversation))) {
+        this.#askFor(conversation.conversationId);
+      }
     }
   }
 
@@ -555,9 +554,16 @@ export class Book {
 
   /** Takes what a conversation is to the user alone. */
   takeSettings(conversationId: string, settings: ConversationSettings): void {
-    this.#change(conversationId, (timeline) => {
-      timeline.takeSettings(settings);
-    });
+    if (this.#change(conversationId, (timeline) => timeline.takeSettings(settings))) {
+      this.#askFor(conversationId);
+    }
+  }
+
+  /** Has a conversation named by the next sync, such as when its cursor is to start over. */
+  #askFor(id: string): void {
+    if (this.#timelines.get(id)?.isLoaded) {
+      this.#fresh.add(id);
+    }
   }
 
   /** Those that moved, or want to start. */

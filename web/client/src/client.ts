@@ -465,6 +465,37 @@ export class ChatClient {
     return { conversations, nextPageToken: page.nextPageToken };
   }
 
+  /** Clears a conversation's history for the user alone, through a seq or all that is known. */
+  async clearHistory(conversationId: string, throughSeq?: number): Promise<void> {
+    const state = this.#book.conversation(conversationId);
+    const seq = throughSeq ?? state?.lastMessage?.seq ?? 1;
+    const { conversations } = this.service;
+    const request = { conversationId, throughSeq: BigInt(seq) };
+    const answer = await this.service.call((call) => conversations.clearConversationHistory(request, call));
+    const isMarkedUnread = this.#book.conversation(conversationId)?.settings.isMarkedUnread ?? false;
+    this.#book.takeSettings(conversationId, toSettings(answered(answer.settings), isMarkedUnread));
+    this.#book.takeMark(
+      conversationId,
+      this.#book.conversation(conversationId)?.readSeq ?? 0,
+      Number(answer.unreadCount),
+      Number(answer.countedSeq),
+    );
+    this.#tell();
+    this.sync();
+  }
+
+  /** Hides a conversation from the user's lists until something newer is said there. */
+  async hideConversation(conversationId: string): Promise<void> {
+    const throughSeq = BigInt(this.#book.conversation(conversationId)?.lastMessage?.seq ?? 0);
+    const { conversations } = this.service;
+    const answer = await this.service.call((call) =>
+      conversations.hideConversation({ conversationId, throughSeq }, call),
+    );
+    const isMarkedUnread = this.#book.conversation(conversationId)?.settings.isMarkedUnread ?? false;
+    this.#book.takeSettings(conversationId, toSettings(answered(answer.settings), isMarkedUnread));
+    this.#tell();
+  }
+
   /** Flags a conversation as unread, for the user alone; to mark it as read takes the flag off. */
   async markUnread(conversationId: string): Promise<void> {
     await this.#changeSettings(conversationId, (ids, call) =>

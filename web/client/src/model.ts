@@ -175,6 +175,10 @@ export interface ConversationSettings {
   readonly isPinned: boolean;
   /** Whether the user has marked it as unread. */
   readonly isMarkedUnread: boolean;
+  /** Nothing up to this seq is shown to the user. */
+  readonly visibleFromSeq: number;
+  /** Hidden from lists unless something was said after this seq. */
+  readonly hiddenThroughSeq?: number | undefined;
   /** Of two copies, the one with the greater value is newer. */
   readonly revision: number;
 }
@@ -450,6 +454,8 @@ export function toSettings(proto: SettingsProto, isMarkedUnread: boolean): Conve
     isArchived: proto.archived,
     isPinned: proto.pinned,
     isMarkedUnread,
+    visibleFromSeq: Number(proto.visibleFromSeq),
+    ...(proto.hiddenThroughSeq !== undefined && { hiddenThroughSeq: Number(proto.hiddenThroughSeq) }),
     revision: Number(proto.revision),
   };
 }

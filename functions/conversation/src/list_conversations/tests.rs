@@ -370,7 +370,10 @@ async fn a_list_that_is_refused_reads_no_conversation() {
             .fetch_all(&mut session)
             .await
             .unwrap();
-        let reads = plan.iter().filter(|line| line.contains(" on conversations "));
+        // Of those that are hidden, there are none to be read in any case.
+        let reads = plan
+            .iter()
+            .filter(|line| line.contains(" on conversations ") && (is_refused || !line.contains(" h ")));
         let reads: Vec<bool> = reads.map(|line| !line.contains("(never executed)")).collect();
         assert!(
             !reads.is_empty() && reads.iter().all(|is_read| *is_read != is_refused),

@@ -30,7 +30,7 @@ fn request(conversation: &(impl ToString + ?Sized), paths: &[&str], seen: i64) -
             muted_until: Some(LATER),
             archived: true,
             pinned: true,
-            revision: 0,
+            ..ConversationSettings::default()
         }),
         update_mask: Some(mask(paths)),
         settings_revision: seen,
@@ -80,6 +80,7 @@ async fn what_is_set_is_shown_to_the_caller_alone_and_told_to_their_own_devices(
         pinned: true,
         // After the friendship, asked for and accepted, and the conversation.
         revision: answer.response.settings.unwrap().revision,
+        ..ConversationSettings::default()
     };
     assert!(settings.revision > 0);
     let expected = UpdateConversationSettingsResponse {

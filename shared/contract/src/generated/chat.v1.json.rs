@@ -206,6 +206,8 @@ impl crate::json::Schema for ConversationSettings {
         crate::json::Field { tag: 2, name: "archived", json_name: "archived", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
         crate::json::Field { tag: 3, name: "pinned", json_name: "pinned", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
         crate::json::Field { tag: 4, name: "revision", json_name: "revision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 5, name: "visible_from_seq", json_name: "visibleFromSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 6, name: "hidden_through_seq", json_name: "hiddenThroughSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
     ];
 }
 impl crate::json::Schema for Member {
@@ -299,6 +301,30 @@ impl crate::json::Schema for MarkConversationUnreadResponse {
     const FIELDS: &'static [crate::json::Field] = &[
         crate::json::Field { tag: 1, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSettings as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 2, name: "marked_unread", json_name: "markedUnread", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+    ];
+}
+impl crate::json::Schema for ClearConversationHistoryRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "through_seq", json_name: "throughSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for ClearConversationHistoryResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSettings as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "unread_count", json_name: "unreadCount", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 3, name: "counted_seq", json_name: "countedSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for HideConversationRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "through_seq", json_name: "throughSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for HideConversationResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSettings as crate::json::Schema>::FIELDS) },
     ];
 }
 impl crate::json::Schema for ConversationCursor {

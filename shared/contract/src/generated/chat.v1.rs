@@ -688,6 +688,12 @@ pub struct ConversationSettings {
     /// Where the newest change of these, or of `marked_unread`, stands in the member's feed; 0 before the first. Output only.
     #[prost(int64, tag = "4")]
     pub revision: i64,
+    /// Nothing up to this seq is shown to the member: it was cleared, or said before they came. Output only.
+    #[prost(int64, tag = "5")]
+    pub visible_from_seq: i64,
+    /// Hidden from the member's lists unless something was said after this seq. Unset: not hidden. Output only.
+    #[prost(int64, optional, tag = "6")]
+    pub hidden_through_seq: ::core::option::Option<i64>,
 }
 /// A member of a conversation.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -856,6 +862,47 @@ pub struct MarkConversationUnreadResponse {
     /// Whether the caller has marked it as unread: true.
     #[prost(bool, tag = "2")]
     pub marked_unread: bool,
+}
+/// Clears history for the caller.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClearConversationHistoryRequest {
+    /// The conversation.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// Everything up to this seq: the seq of a message that was shown, or the cursor_seq of a sync. What is above the newest
+    /// message stands for that.
+    #[prost(int64, tag = "2")]
+    pub through_seq: i64,
+}
+/// What is left to the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClearConversationHistoryResponse {
+    /// All settings, with the seq from which they see messages.
+    #[prost(message, optional, tag = "1")]
+    pub settings: ::core::option::Option<ConversationSettings>,
+    /// How many messages of others are still unread; 1,000 means that many or more.
+    #[prost(int64, tag = "2")]
+    pub unread_count: i64,
+    /// The seq up to which unread_count counts.
+    #[prost(int64, tag = "3")]
+    pub counted_seq: i64,
+}
+/// Hides a conversation from the caller's lists.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HideConversationRequest {
+    /// The conversation.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// The newest seq that the caller has seen, or 0 when nothing was said.
+    #[prost(int64, tag = "2")]
+    pub through_seq: i64,
+}
+/// What the conversation now is to the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HideConversationResponse {
+    /// All settings, with the seq through which it is hidden.
+    #[prost(message, optional, tag = "1")]
+    pub settings: ::core::option::Option<ConversationSettings>,
 }
 /// How far a client is in one conversation. Only SyncConversations hands these out.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1167,6 +1214,18 @@ impl crate::Rpc for MarkConversationUnreadRequest {
     const SERVICE: &'static str = "chat.v1.ConversationService";
     const NAME: &'static str = "MarkConversationUnread";
     const PATH: &'static str = "/chat.v1.ConversationService/MarkConversationUnread";
+}
+impl crate::Rpc for ClearConversationHistoryRequest {
+    type Response = ClearConversationHistoryResponse;
+    const SERVICE: &'static str = "chat.v1.ConversationService";
+    const NAME: &'static str = "ClearConversationHistory";
+    const PATH: &'static str = "/chat.v1.ConversationService/ClearConversationHistory";
+}
+impl crate::Rpc for HideConversationRequest {
+    type Response = HideConversationResponse;
+    const SERVICE: &'static str = "chat.v1.ConversationService";
+    const NAME: &'static str = "HideConversation";
+    const PATH: &'static str = "/chat.v1.ConversationService/HideConversation";
 }
 impl crate::Rpc for SyncConversationsRequest {
     type Response = SyncConversationsResponse;

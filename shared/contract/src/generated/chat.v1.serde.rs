@@ -103,6 +103,66 @@ impl serde::Serialize for Change {
         struct_ser.end()
     }
 }
+impl serde::Serialize for ClearConversationHistoryRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if self.through_seq != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ClearConversationHistoryRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if self.through_seq != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("throughSeq", ToString::to_string(&self.through_seq).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for ClearConversationHistoryResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.settings.is_some() {
+            len += 1;
+        }
+        if self.unread_count != 0 {
+            len += 1;
+        }
+        if self.counted_seq != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ClearConversationHistoryResponse", len)?;
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        if self.unread_count != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("unreadCount", ToString::to_string(&self.unread_count).as_str())?;
+        }
+        if self.counted_seq != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("countedSeq", ToString::to_string(&self.counted_seq).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
 impl serde::Serialize for Conversation {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -289,6 +349,12 @@ impl serde::Serialize for ConversationSettings {
         if self.revision != 0 {
             len += 1;
         }
+        if self.visible_from_seq != 0 {
+            len += 1;
+        }
+        if self.hidden_through_seq.is_some() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.ConversationSettings", len)?;
         if let Some(v) = self.muted_until.as_ref() {
             struct_ser.serialize_field("mutedUntil", v)?;
@@ -303,6 +369,16 @@ impl serde::Serialize for ConversationSettings {
             #[allow(clippy::needless_borrow)]
             #[allow(clippy::needless_borrows_for_generic_args)]
             struct_ser.serialize_field("revision", ToString::to_string(&self.revision).as_str())?;
+        }
+        if self.visible_from_seq != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("visibleFromSeq", ToString::to_string(&self.visible_from_seq).as_str())?;
+        }
+        if let Some(v) = self.hidden_through_seq.as_ref() {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("hiddenThroughSeq", ToString::to_string(&v).as_str())?;
         }
         struct_ser.end()
     }
@@ -1135,6 +1211,50 @@ impl serde::Serialize for Hello {
         use serde::ser::SerializeStruct;
         let len = 0;
         let struct_ser = serializer.serialize_struct("chat.v1.Hello", len)?;
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for HideConversationRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if self.through_seq != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.HideConversationRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if self.through_seq != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("throughSeq", ToString::to_string(&self.through_seq).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for HideConversationResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.settings.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.HideConversationResponse", len)?;
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
         struct_ser.end()
     }
 }

@@ -53,6 +53,10 @@ pub struct OwnRow {
     pub marked_unread: bool,
     /// Where the newest change of these stands in the member's feed; 0 before the first.
     pub revision: i64,
+    /// Nothing up to this seq is shown to the member.
+    pub visible_from_seq: i64,
+    /// Hidden from the member's lists unless something was said after this seq.
+    pub hidden_through_seq: Option<i64>,
 }
 
 /// A group as one of its members sees it.
@@ -338,6 +342,17 @@ pub enum OwnUpdated {
     NotFound,
 }
 
+/// What is left of a conversation to a member who has cleared or hidden it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Withdrawn {
+    /// What it is to them.
+    pub own: OwnRow,
+    /// Where they stand, told to nobody else.
+    pub position: ReadPosition,
+    /// Whether that is new.
+    pub changed: bool,
+}
+
 /// The seq up to which nothing is unread to member `m`.
 macro_rules! read_base {
     () => {
@@ -371,11 +386,12 @@ macro_rules! conversation_columns {
     () => {
         concat!(
             "c.conversation_id, c.revision, c.message_count, c.created_at, c.last_activity_at, c.closed_seq,
-             m.user_id, m.read_seq, m.joined_revision, m.visible_from_seq, m.role,
+             m.user_id, m.read_seq, greatest(m.joined_revision, m.cleared_revision) AS joined_revision, m.visible_from_seq, m.role,
              coalesce(m.visible_from_revision, 0) AS visible_from_revision,
              CASE WHEN m.muted_until > clock_timestamp() THEN m.muted_until END AS muted_until,
              coalesce(m.archived, false) AS archived, coalesce(m.pinned, false) AS pinned,
              coalesce(m.marked_unread, false) AS marked_unread, coalesce(m.settings_revision, 0) AS settings_revision,
+             CASE WHEN m.joined_revision <= m.hidden_revision THEN m.hidden_seq END AS hidden_through_seq,
              c.member_may, c.admin_may, c.member_count,
              g.name AS group_name, g.description AS group_description, g.avatar_url AS group_avatar_url,
              g.shows_history, g.state_revision, x.user_ids, x.read_seqs, x.joined_revisions, x.roles,
@@ -497,15 +513,24 @@ pub const LIST_CONVERSATIONS: &str = concat!(
              (SELECT c.*, true AS is_pinned FROM conversations c WHERE ($2::timestamptz IS NULL OR $7) AND ",
     is_listed!(
         "SELECT m.conversation_id FROM members m
-         WHERE m.user_id = $1 AND m.pinned AND m.ended_at IS NULL AND ($8::boolean IS NULL OR $8 = coalesce(m.archived, false))",
+         WHERE m.user_id = $1 AND m.pinned AND m.hidden_seq IS NULL AND m.ended_at IS NULL
+           AND ($8::boolean IS NULL OR $8 = coalesce(m.archived, false))
+         UNION ALL SELECT m.conversation_id FROM members m JOIN conversations h USING (conversation_id)
+         WHERE m.user_id = $1 AND m.hidden_seq IS NOT NULL AND m.pinned AND m.ended_at IS NULL
+           AND ($8 IS NULL OR $8 = coalesce(m.archived, false)) AND NOT is_hidden(m, h)",
         "$2 IS NULL"
     ),
     ") UNION ALL (SELECT c.*, false FROM conversations c WHERE ",
     is_listed!(
         "SELECT m.conversation_id FROM members m
-         WHERE $8 IS NOT TRUE AND m.user_id = $1 AND m.archived IS NULL AND m.pinned IS NULL AND m.ended_at IS NULL
+         WHERE $8 IS NOT TRUE AND m.user_id = $1 AND m.archived IS NULL AND m.pinned IS NULL AND m.hidden_seq IS NULL
+           AND m.ended_at IS NULL
          UNION ALL SELECT m.conversation_id FROM members m
-         WHERE $8 IS NOT FALSE AND m.user_id = $1 AND m.archived AND m.pinned IS NULL AND m.ended_at IS NULL",
+         WHERE $8 IS NOT FALSE AND m.user_id = $1 AND m.archived AND m.pinned IS NULL AND m.hidden_seq IS NULL
+           AND m.ended_at IS NULL
+         UNION ALL SELECT m.conversation_id FROM members m JOIN conversations h USING (conversation_id)
+         WHERE m.user_id = $1 AND m.hidden_seq IS NOT NULL AND m.pinned IS NULL AND m.ended_at IS NULL
+           AND ($8 IS NULL OR $8 = coalesce(m.archived, false)) AND NOT is_hidden(m, h)",
         "$2 IS NULL OR $7"
     ),
     ")) c ORDER BY c.is_pinned DESC, c.last_activity_at DESC, c.conversation_id DESC LIMIT $4
@@ -550,6 +575,8 @@ pub(super) struct RawConversation {
 
 #[derive(FromRow)]
 struct RawOwn {
+    visible_from_seq: i64,
+    hidden_through_seq: Option<i64>,
     muted_until: Option<DateTime<Utc>>,
     archived: bool,
     pinned: bool,
@@ -565,6 +592,8 @@ impl From<RawOwn> for OwnRow {
             pinned: raw.pinned,
             marked_unread: raw.marked_unread,
             revision: raw.settings_revision,
+            visible_from_seq: raw.visible_from_seq,
+            hidden_through_seq: raw.hidden_through_seq,
         }
     }
 }
@@ -572,6 +601,8 @@ impl From<RawOwn> for OwnRow {
 /// That a conversation is not marked as unread any more, if it was until now.
 #[derive(FromRow)]
 struct RawUnflagged {
+    visible_from_seq: Option<i64>,
+    hidden_through_seq: Option<i64>,
     feed_revision: Option<i64>,
     muted_until: Option<DateTime<Utc>>,
     archived: Option<bool>,
@@ -587,6 +618,8 @@ impl RawUnflagged {
                 pinned: self.pinned?,
                 marked_unread: false,
                 revision: self.feed_revision?,
+                visible_from_seq: self.visible_from_seq?,
+                hidden_through_seq: self.hidden_through_seq,
             },
             at,
         })
@@ -777,6 +810,8 @@ struct RawOwnUpdated {
     archived: Option<bool>,
     pinned: Option<bool>,
     marked_unread: Option<bool>,
+    visible_from_seq: Option<i64>,
+    hidden_through_seq: Option<i64>,
     at: DateTime<Utc>,
     wait_us: i64,
 }
@@ -789,8 +824,19 @@ impl RawOwnUpdated {
             pinned: self.pinned?,
             marked_unread: self.marked_unread?,
             revision: self.settings_revision?,
+            visible_from_seq: self.visible_from_seq?,
+            hidden_through_seq: self.hidden_through_seq,
         })
     }
+}
+
+#[derive(FromRow)]
+struct RawWithdrawn {
+    #[sqlx(flatten)]
+    updated: RawOwnUpdated,
+    read_seq: Option<i64>,
+    unread_count: Option<i64>,
+    counted_seq: Option<i64>,
 }
 
 /// What Postgres remembers of a hash.
@@ -1148,6 +1194,74 @@ impl Postgres {
             _ => return Err(unknown_outcome(ACTION)),
         };
         Ok(Ok(updated))
+    }
+
+    /// Shows a member nothing with a seq up to `through` any more. None: the conversation is not there, or they are not a member.
+    pub async fn clear_history(
+        &self,
+        conversation: ConversationId,
+        user: &UserId,
+        through: i64,
+    ) -> Result<Result<Option<Withdrawn>, OutOfBudget>, StoreError> {
+        self.withdraw(conversation, user, through, true).await
+    }
+
+    /// Hides a conversation from a member's lists until something is said above `through`. None: it is not there, or they are
+    /// not a member.
+    pub async fn hide_conversation(
+        &self,
+        conversation: ConversationId,
+        user: &UserId,
+        through: i64,
+    ) -> Result<Result<Option<Withdrawn>, OutOfBudget>, StoreError> {
+        self.withdraw(conversation, user, through, false).await
+    }
+
+    async fn withdraw(
+        &self,
+        conversation: ConversationId,
+        user: &UserId,
+        through: i64,
+        clears: bool,
+    ) -> Result<Result<Option<Withdrawn>, OutOfBudget>, StoreError> {
+        const ACTION: &str = "clear or hide a conversation";
+        let charge = self.budgets.charge(WRITE_BUDGET);
+        let row: RawWithdrawn = self
+            .fetch_one(ACTION, || {
+                sqlx::query_as("SELECT * FROM withdraw($1, $2, $3, $4, $5, $6)")
+                    .bind(conversation.uuid())
+                    .bind(user.as_str())
+                    .bind(through)
+                    .bind(clears)
+                    .bind(charge.call_us)
+                    .bind(charge.burst_us)
+            })
+            .await?;
+        let updated = &row.updated;
+        match (
+            updated.outcome.as_str(),
+            updated.own(),
+            row.read_seq,
+            row.unread_count,
+            row.counted_seq,
+        ) {
+            ("ok", Some(own), Some(read_seq), Some(unread_count), Some(counted_seq)) => Ok(Ok(Some(Withdrawn {
+                own,
+                position: ReadPosition {
+                    read_seq,
+                    unread_count: unread_count.min(UNREAD_COUNT_MAX),
+                    counted_seq,
+                    announce: false,
+                    at: updated.at,
+                    members: Vec::new(),
+                    unflagged: None,
+                },
+                changed: updated.feed_revision.is_some(),
+            }))),
+            ("missing", ..) => Ok(Ok(None)),
+            ("limited", ..) => Ok(Err(OutOfBudget::after(updated.wait_us))),
+            _ => Err(unknown_outcome(ACTION)),
+        }
     }
 
     /// Takes a call out of the user's budget of costly reads.

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file chat/v1/conversation.proto.
  */
 export const file_chat_v1_conversation: GenFile = /*@__PURE__*/
-  fileDesc("ChpjaGF0L3YxL2NvbnZlcnNhdGlvbi5wcm90bxIHY2hhdC52MSKoAwoMQ29udmVyc2F0aW9uEhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRInCgRraW5kGAIgASgOMhkuY2hhdC52MS5Db252ZXJzYXRpb25LaW5kEiAKB21lbWJlcnMYAyADKAsyDy5jaGF0LnYxLk1lbWJlchIQCghyZXZpc2lvbhgEIAEoAxITCgtjb3VudGVkX3NlcRgFIAEoAxIUCgx1bnJlYWRfY291bnQYBiABKAMSKgoMbGFzdF9tZXNzYWdlGAcgASgLMhQuY2hhdC52MS5MYXN0TWVzc2FnZRIuCgpjcmVhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChBsYXN0X2FjdGl2aXR5X2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdCgVncm91cBgKIAEoCzIOLmNoYXQudjEuR3JvdXASLwoIc2V0dGluZ3MYCyABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEhUKDW1hcmtlZF91bnJlYWQYDCABKAgiewoUQ29udmVyc2F0aW9uU2V0dGluZ3MSLwoLbXV0ZWRfdW50aWwYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGFyY2hpdmVkGAIgASgIEg4KBnBpbm5lZBgDIAEoCBIQCghyZXZpc2lvbhgEIAEoAyJmCgZNZW1iZXISDwoHdXNlcl9pZBgBIAEoCRIQCghyZWFkX3NlcRgCIAEoAxIXCg9qb2luZWRfcmV2aXNpb24YAyABKAMSIAoEcm9sZRgEIAEoDjISLmNoYXQudjEuR3JvdXBSb2xlIn8KC0xhc3RNZXNzYWdlEgsKA3NlcRgBIAEoAxIRCglzZW5kZXJfaWQYAiABKAkSDwoHZXhjZXJwdBgDIAEoCRIrCgdzZW50X2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgptZXNzYWdlX2lkGAUgASgJIjAKHU9wZW5EaXJlY3RDb252ZXJzYXRpb25SZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkiXgoeT3BlbkRpcmVjdENvbnZlcnNhdGlvblJlc3BvbnNlEisKDGNvbnZlcnNhdGlvbhgBIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uEg8KB2NyZWF0ZWQYAiABKAgiMQoWR2V0Q29udmVyc2F0aW9uUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkiRgoXR2V0Q29udmVyc2F0aW9uUmVzcG9uc2USKwoMY29udmVyc2F0aW9uGAEgASgLMhUuY2hhdC52MS5Db252ZXJzYXRpb24iqgEKGExpc3RDb252ZXJzYXRpb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRITCgtvbmx5X3VucmVhZBgDIAEoCBIpCghhcmNoaXZlZBgEIAEoDjIXLmNoYXQudjEuQXJjaGl2ZWRGaWx0ZXISJwoEa2luZBgFIAEoDjIZLmNoYXQudjEuQ29udmVyc2F0aW9uS2luZCJiChlMaXN0Q29udmVyc2F0aW9uc1Jlc3BvbnNlEiwKDWNvbnZlcnNhdGlvbnMYASADKAsyFS5jaGF0LnYxLkNvbnZlcnNhdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSAobTWFya0NvbnZlcnNhdGlvblJlYWRSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIQCghyZWFkX3NlcRgCIAEoAyKMAQocTWFya0NvbnZlcnNhdGlvblJlYWRSZXNwb25zZRIQCghyZWFkX3NlcRgBIAEoAxIUCgx1bnJlYWRfY291bnQYAiABKAMSEwoLY291bnRlZF9zZXEYAyABKAMSLwoIc2V0dGluZ3MYBCABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzIrkBCiFVcGRhdGVDb252ZXJzYXRpb25TZXR0aW5nc1JlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEi8KCHNldHRpbmdzGAIgASgLMh0uY2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5ncxIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSGQoRc2V0dGluZ3NfcmV2aXNpb24YBCABKAMibAoiVXBkYXRlQ29udmVyc2F0aW9uU2V0dGluZ3NSZXNwb25zZRIvCghzZXR0aW5ncxgBIAEoCzIdLmNoYXQudjEuQ29udmVyc2F0aW9uU2V0dGluZ3MSFQoNbWFya2VkX3VucmVhZBgCIAEoCCJTCh1NYXJrQ29udmVyc2F0aW9uVW5yZWFkUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSGQoRc2V0dGluZ3NfcmV2aXNpb24YAiABKAMiaAoeTWFya0NvbnZlcnNhdGlvblVucmVhZFJlc3BvbnNlEi8KCHNldHRpbmdzGAEgASgLMh0uY2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5ncxIVCg1tYXJrZWRfdW5yZWFkGAIgASgIImcKEkNvbnZlcnNhdGlvbkN1cnNvchIXCg9jb252ZXJzYXRpb25faWQYASABKAkSFwoPam9pbmVkX3JldmlzaW9uGAIgASgDEhAKCHJldmlzaW9uGAMgASgDEg0KBWVwb2NoGAQgASgDIkYKCkZlZWRDdXJzb3ISDQoFZXBvY2gYASABKAMSEAoIcmV2aXNpb24YAiABKAMSFwoPbGlzdGluZ190aHJvdWdoGAMgASgDImsKGFN5bmNDb252ZXJzYXRpb25zUmVxdWVzdBIsCgdjdXJzb3JzGAEgAygLMhsuY2hhdC52MS5Db252ZXJzYXRpb25DdXJzb3ISIQoEZmVlZBgCIAEoCzITLmNoYXQudjEuRmVlZEN1cnNvciKNAQoZU3luY0NvbnZlcnNhdGlvbnNSZXNwb25zZRIwCg1jb252ZXJzYXRpb25zGAEgAygLMhkuY2hhdC52MS5Db252ZXJzYXRpb25TeW5jEh8KBGZlZWQYAiABKAsyES5jaGF0LnYxLkZlZWRTeW5jEh0KFWxvc3RfY29udmVyc2F0aW9uX2lkcxgDIAMoCSKKAQoIRmVlZFN5bmMSIwoGY3Vyc29yGAEgASgLMhMuY2hhdC52MS5GZWVkQ3Vyc29yEg0KBXJlc2V0GAIgASgIEiQKB2NoYW5nZXMYAyADKAsyEy5jaGF0LnYxLkZlZWRDaGFuZ2USEgoKaW5jb21wbGV0ZRgEIAEoCBIQCghyZXZpc2lvbhgFIAEoAyJ2CgpGZWVkQ2hhbmdlEhAKCHJldmlzaW9uGAEgASgDEiEKBmZyaWVuZBgCIAEoCzIPLmNoYXQudjEuRnJpZW5kSAASKQoKbWVtYmVyc2hpcBgDIAEoCzITLmNoYXQudjEuTWVtYmVyc2hpcEgAQggKBmNoYW5nZSJiCgpNZW1iZXJzaGlwEicKBXN0YXRlGAEgASgOMhguY2hhdC52MS5NZW1iZXJzaGlwU3RhdGUSKwoMY29udmVyc2F0aW9uGAIgASgLMhUuY2hhdC52MS5Db252ZXJzYXRpb24ixgIKEENvbnZlcnNhdGlvblN5bmMSKwoGY3Vyc29yGAEgASgLMhsuY2hhdC52MS5Db252ZXJzYXRpb25DdXJzb3ISDQoFcmVzZXQYAiABKAgSIAoHY2hhbmdlcxgDIAMoCzIPLmNoYXQudjEuQ2hhbmdlEhIKCmluY29tcGxldGUYBCABKAgSLgoLcmV0cnlfYWZ0ZXIYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEAoIcmV2aXNpb24YBiABKAMSEgoKY3Vyc29yX3NlcRgHIAEoAxITCgtjb3VudGVkX3NlcRgIIAEoAxIUCgx1bnJlYWRfY291bnQYCSABKAMSIAoHbWVtYmVycxgKIAMoCzIPLmNoYXQudjEuTWVtYmVyEh0KBWdyb3VwGAsgASgLMg4uY2hhdC52MS5Hcm91cCKaAQoGQ2hhbmdlEhAKCHJldmlzaW9uGAEgASgDEigKDG1lc3NhZ2Vfc2VudBgCIAEoCzIQLmNoYXQudjEuTWVzc2FnZUgAEh0KBHZvaWQYAyABKAsyDS5jaGF0LnYxLlZvaWRIABItCg1ncm91cF9jaGFuZ2VkGAQgASgLMhQuY2hhdC52MS5Hcm91cENoYW5nZUgAQgYKBGtpbmQiBgoEVm9pZCpwChBDb252ZXJzYXRpb25LaW5kEiEKHUNPTlZFUlNBVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASHAoYQ09OVkVSU0FUSU9OX0tJTkRfRElSRUNUEAESGwoXQ09OVkVSU0FUSU9OX0tJTkRfR1JPVVAQAippCg5BcmNoaXZlZEZpbHRlchIfChtBUkNISVZFRF9GSUxURVJfVU5TUEVDSUZJRUQQABIYChRBUkNISVZFRF9GSUxURVJfT05MWRABEhwKGEFSQ0hJVkVEX0ZJTFRFUl9JTkNMVURFRBACKmwKD01lbWJlcnNoaXBTdGF0ZRIgChxNRU1CRVJTSElQX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXTUVNQkVSU0hJUF9TVEFURV9BQ1RJVkUQARIaChZNRU1CRVJTSElQX1NUQVRFX0VOREVEEAIy5AUKE0NvbnZlcnNhdGlvblNlcnZpY2USaQoWT3BlbkRpcmVjdENvbnZlcnNhdGlvbhImLmNoYXQudjEuT3BlbkRpcmVjdENvbnZlcnNhdGlvblJlcXVlc3QaJy5jaGF0LnYxLk9wZW5EaXJlY3RDb252ZXJzYXRpb25SZXNwb25zZRJZCg9HZXRDb252ZXJzYXRpb24SHy5jaGF0LnYxLkdldENvbnZlcnNhdGlvblJlcXVlc3QaIC5jaGF0LnYxLkdldENvbnZlcnNhdGlvblJlc3BvbnNlIgOQAgESXwoRTGlzdENvbnZlcnNhdGlvbnMSIS5jaGF0LnYxLkxpc3RDb252ZXJzYXRpb25zUmVxdWVzdBoiLmNoYXQudjEuTGlzdENvbnZlcnNhdGlvbnNSZXNwb25zZSIDkAIBEmMKFE1hcmtDb252ZXJzYXRpb25SZWFkEiQuY2hhdC52MS5NYXJrQ29udmVyc2F0aW9uUmVhZFJlcXVlc3QaJS5jaGF0LnYxLk1hcmtDb252ZXJzYXRpb25SZWFkUmVzcG9uc2USdQoaVXBkYXRlQ29udmVyc2F0aW9uU2V0dGluZ3MSKi5jaGF0LnYxLlVwZGF0ZUNvbnZlcnNhdGlvblNldHRpbmdzUmVxdWVzdBorLmNoYXQudjEuVXBkYXRlQ29udmVyc2F0aW9uU2V0dGluZ3NSZXNwb25zZRJpChZNYXJrQ29udmVyc2F0aW9uVW5yZWFkEiYuY2hhdC52MS5NYXJrQ29udmVyc2F0aW9uVW5yZWFkUmVxdWVzdBonLmNoYXQudjEuTWFya0NvbnZlcnNhdGlvblVucmVhZFJlc3BvbnNlEl8KEVN5bmNDb252ZXJzYXRpb25zEiEuY2hhdC52MS5TeW5jQ29udmVyc2F0aW9uc1JlcXVlc3QaIi5jaGF0LnYxLlN5bmNDb252ZXJzYXRpb25zUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_chat_v1_friend, file_chat_v1_group, file_chat_v1_message, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("ChpjaGF0L3YxL2NvbnZlcnNhdGlvbi5wcm90bxIHY2hhdC52MSKoAwoMQ29udmVyc2F0aW9uEhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRInCgRraW5kGAIgASgOMhkuY2hhdC52MS5Db252ZXJzYXRpb25LaW5kEiAKB21lbWJlcnMYAyADKAsyDy5jaGF0LnYxLk1lbWJlchIQCghyZXZpc2lvbhgEIAEoAxITCgtjb3VudGVkX3NlcRgFIAEoAxIUCgx1bnJlYWRfY291bnQYBiABKAMSKgoMbGFzdF9tZXNzYWdlGAcgASgLMhQuY2hhdC52MS5MYXN0TWVzc2FnZRIuCgpjcmVhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChBsYXN0X2FjdGl2aXR5X2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdCgVncm91cBgKIAEoCzIOLmNoYXQudjEuR3JvdXASLwoIc2V0dGluZ3MYCyABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEhUKDW1hcmtlZF91bnJlYWQYDCABKAgizQEKFENvbnZlcnNhdGlvblNldHRpbmdzEi8KC211dGVkX3VudGlsGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghhcmNoaXZlZBgCIAEoCBIOCgZwaW5uZWQYAyABKAgSEAoIcmV2aXNpb24YBCABKAMSGAoQdmlzaWJsZV9mcm9tX3NlcRgFIAEoAxIfChJoaWRkZW5fdGhyb3VnaF9zZXEYBiABKANIAIgBAUIVChNfaGlkZGVuX3Rocm91Z2hfc2VxImYKBk1lbWJlchIPCgd1c2VyX2lkGAEgASgJEhAKCHJlYWRfc2VxGAIgASgDEhcKD2pvaW5lZF9yZXZpc2lvbhgDIAEoAxIgCgRyb2xlGAQgASgOMhIuY2hhdC52MS5Hcm91cFJvbGUifwoLTGFzdE1lc3NhZ2USCwoDc2VxGAEgASgDEhEKCXNlbmRlcl9pZBgCIAEoCRIPCgdleGNlcnB0GAMgASgJEisKB3NlbnRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCm1lc3NhZ2VfaWQYBSABKAkiMAodT3BlbkRpcmVjdENvbnZlcnNhdGlvblJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCSJeCh5PcGVuRGlyZWN0Q29udmVyc2F0aW9uUmVzcG9uc2USKwoMY29udmVyc2F0aW9uGAEgASgLMhUuY2hhdC52MS5Db252ZXJzYXRpb24SDwoHY3JlYXRlZBgCIAEoCCIxChZHZXRDb252ZXJzYXRpb25SZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCSJGChdHZXRDb252ZXJzYXRpb25SZXNwb25zZRIrCgxjb252ZXJzYXRpb24YASABKAsyFS5jaGF0LnYxLkNvbnZlcnNhdGlvbiKqAQoYTGlzdENvbnZlcnNhdGlvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhMKC29ubHlfdW5yZWFkGAMgASgIEikKCGFyY2hpdmVkGAQgASgOMhcuY2hhdC52MS5BcmNoaXZlZEZpbHRlchInCgRraW5kGAUgASgOMhkuY2hhdC52MS5Db252ZXJzYXRpb25LaW5kImIKGUxpc3RDb252ZXJzYXRpb25zUmVzcG9uc2USLAoNY29udmVyc2F0aW9ucxgBIAMoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJIChtNYXJrQ29udmVyc2F0aW9uUmVhZFJlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhAKCHJlYWRfc2VxGAIgASgDIowBChxNYXJrQ29udmVyc2F0aW9uUmVhZFJlc3BvbnNlEhAKCHJlYWRfc2VxGAEgASgDEhQKDHVucmVhZF9jb3VudBgCIAEoAxITCgtjb3VudGVkX3NlcRgDIAEoAxIvCghzZXR0aW5ncxgEIAEoCzIdLmNoYXQudjEuQ29udmVyc2F0aW9uU2V0dGluZ3MiuQEKIVVwZGF0ZUNvbnZlcnNhdGlvblNldHRpbmdzUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSLwoIc2V0dGluZ3MYAiABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIZChFzZXR0aW5nc19yZXZpc2lvbhgEIAEoAyJsCiJVcGRhdGVDb252ZXJzYXRpb25TZXR0aW5nc1Jlc3BvbnNlEi8KCHNldHRpbmdzGAEgASgLMh0uY2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5ncxIVCg1tYXJrZWRfdW5yZWFkGAIgASgIIlMKHU1hcmtDb252ZXJzYXRpb25VbnJlYWRSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIZChFzZXR0aW5nc19yZXZpc2lvbhgCIAEoAyJoCh5NYXJrQ29udmVyc2F0aW9uVW5yZWFkUmVzcG9uc2USLwoIc2V0dGluZ3MYASABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEhUKDW1hcmtlZF91bnJlYWQYAiABKAgiTwofQ2xlYXJDb252ZXJzYXRpb25IaXN0b3J5UmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEwoLdGhyb3VnaF9zZXEYAiABKAMifgogQ2xlYXJDb252ZXJzYXRpb25IaXN0b3J5UmVzcG9uc2USLwoIc2V0dGluZ3MYASABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEhQKDHVucmVhZF9jb3VudBgCIAEoAxITCgtjb3VudGVkX3NlcRgDIAEoAyJHChdIaWRlQ29udmVyc2F0aW9uUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEwoLdGhyb3VnaF9zZXEYAiABKAMiSwoYSGlkZUNvbnZlcnNhdGlvblJlc3BvbnNlEi8KCHNldHRpbmdzGAEgASgLMh0uY2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5ncyJnChJDb252ZXJzYXRpb25DdXJzb3ISFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhcKD2pvaW5lZF9yZXZpc2lvbhgCIAEoAxIQCghyZXZpc2lvbhgDIAEoAxINCgVlcG9jaBgEIAEoAyJGCgpGZWVkQ3Vyc29yEg0KBWVwb2NoGAEgASgDEhAKCHJldmlzaW9uGAIgASgDEhcKD2xpc3RpbmdfdGhyb3VnaBgDIAEoAyJrChhTeW5jQ29udmVyc2F0aW9uc1JlcXVlc3QSLAoHY3Vyc29ycxgBIAMoCzIbLmNoYXQudjEuQ29udmVyc2F0aW9uQ3Vyc29yEiEKBGZlZWQYAiABKAsyEy5jaGF0LnYxLkZlZWRDdXJzb3IijQEKGVN5bmNDb252ZXJzYXRpb25zUmVzcG9uc2USMAoNY29udmVyc2F0aW9ucxgBIAMoCzIZLmNoYXQudjEuQ29udmVyc2F0aW9uU3luYxIfCgRmZWVkGAIgASgLMhEuY2hhdC52MS5GZWVkU3luYxIdChVsb3N0X2NvbnZlcnNhdGlvbl9pZHMYAyADKAkiigEKCEZlZWRTeW5jEiMKBmN1cnNvchgBIAEoCzITLmNoYXQudjEuRmVlZEN1cnNvchINCgVyZXNldBgCIAEoCBIkCgdjaGFuZ2VzGAMgAygLMhMuY2hhdC52MS5GZWVkQ2hhbmdlEhIKCmluY29tcGxldGUYBCABKAgSEAoIcmV2aXNpb24YBSABKAMidgoKRmVlZENoYW5nZRIQCghyZXZpc2lvbhgBIAEoAxIhCgZmcmllbmQYAiABKAsyDy5jaGF0LnYxLkZyaWVuZEgAEikKCm1lbWJlcnNoaXAYAyABKAsyEy5jaGF0LnYxLk1lbWJlcnNoaXBIAEIICgZjaGFuZ2UiYgoKTWVtYmVyc2hpcBInCgVzdGF0ZRgBIAEoDjIYLmNoYXQudjEuTWVtYmVyc2hpcFN0YXRlEisKDGNvbnZlcnNhdGlvbhgCIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uIsYCChBDb252ZXJzYXRpb25TeW5jEisKBmN1cnNvchgBIAEoCzIbLmNoYXQudjEuQ29udmVyc2F0aW9uQ3Vyc29yEg0KBXJlc2V0GAIgASgIEiAKB2NoYW5nZXMYAyADKAsyDy5jaGF0LnYxLkNoYW5nZRISCgppbmNvbXBsZXRlGAQgASgIEi4KC3JldHJ5X2FmdGVyGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhAKCHJldmlzaW9uGAYgASgDEhIKCmN1cnNvcl9zZXEYByABKAMSEwoLY291bnRlZF9zZXEYCCABKAMSFAoMdW5yZWFkX2NvdW50GAkgASgDEiAKB21lbWJlcnMYCiADKAsyDy5jaGF0LnYxLk1lbWJlchIdCgVncm91cBgLIAEoCzIOLmNoYXQudjEuR3JvdXAimgEKBkNoYW5nZRIQCghyZXZpc2lvbhgBIAEoAxIoCgxtZXNzYWdlX3NlbnQYAiABKAsyEC5jaGF0LnYxLk1lc3NhZ2VIABIdCgR2b2lkGAMgASgLMg0uY2hhdC52MS5Wb2lkSAASLQoNZ3JvdXBfY2hhbmdlZBgEIAEoCzIULmNoYXQudjEuR3JvdXBDaGFuZ2VIAEIGCgRraW5kIgYKBFZvaWQqcAoQQ29udmVyc2F0aW9uS2luZBIhCh1DT05WRVJTQVRJT05fS0lORF9VTlNQRUNJRklFRBAAEhwKGENPTlZFUlNBVElPTl9LSU5EX0RJUkVDVBABEhsKF0NPTlZFUlNBVElPTl9LSU5EX0dST1VQEAIqaQoOQXJjaGl2ZWRGaWx0ZXISHwobQVJDSElWRURfRklMVEVSX1VOU1BFQ0lGSUVEEAASGAoUQVJDSElWRURfRklMVEVSX09OTFkQARIcChhBUkNISVZFRF9GSUxURVJfSU5DTFVERUQQAipsCg9NZW1iZXJzaGlwU3RhdGUSIAocTUVNQkVSU0hJUF9TVEFURV9VTlNQRUNJRklFRBAAEhsKF01FTUJFUlNISVBfU1RBVEVfQUNUSVZFEAESGgoWTUVNQkVSU0hJUF9TVEFURV9FTkRFRBACMq4HChNDb252ZXJzYXRpb25TZXJ2aWNlEmkKFk9wZW5EaXJlY3RDb252ZXJzYXRpb24SJi5jaGF0LnYxLk9wZW5EaXJlY3RDb252ZXJzYXRpb25SZXF1ZXN0GicuY2hhdC52MS5PcGVuRGlyZWN0Q29udmVyc2F0aW9uUmVzcG9uc2USWQoPR2V0Q29udmVyc2F0aW9uEh8uY2hhdC52MS5HZXRDb252ZXJzYXRpb25SZXF1ZXN0GiAuY2hhdC52MS5HZXRDb252ZXJzYXRpb25SZXNwb25zZSIDkAIBEl8KEUxpc3RDb252ZXJzYXRpb25zEiEuY2hhdC52MS5MaXN0Q29udmVyc2F0aW9uc1JlcXVlc3QaIi5jaGF0LnYxLkxpc3RDb252ZXJzYXRpb25zUmVzcG9uc2UiA5ACARJjChRNYXJrQ29udmVyc2F0aW9uUmVhZBIkLmNoYXQudjEuTWFya0NvbnZlcnNhdGlvblJlYWRSZXF1ZXN0GiUuY2hhdC52MS5NYXJrQ29udmVyc2F0aW9uUmVhZFJlc3BvbnNlEnUKGlVwZGF0ZUNvbnZlcnNhdGlvblNldHRpbmdzEiouY2hhdC52MS5VcGRhdGVDb252ZXJzYXRpb25TZXR0aW5nc1JlcXVlc3QaKy5jaGF0LnYxLlVwZGF0ZUNvbnZlcnNhdGlvblNldHRpbmdzUmVzcG9uc2USaQoWTWFya0NvbnZlcnNhdGlvblVucmVhZBImLmNoYXQudjEuTWFya0NvbnZlcnNhdGlvblVucmVhZFJlcXVlc3QaJy5jaGF0LnYxLk1hcmtDb252ZXJzYXRpb25VbnJlYWRSZXNwb25zZRJvChhDbGVhckNvbnZlcnNhdGlvbkhpc3RvcnkSKC5jaGF0LnYxLkNsZWFyQ29udmVyc2F0aW9uSGlzdG9yeVJlcXVlc3QaKS5jaGF0LnYxLkNsZWFyQ29udmVyc2F0aW9uSGlzdG9yeVJlc3BvbnNlElcKEEhpZGVDb252ZXJzYXRpb24SIC5jaGF0LnYxLkhpZGVDb252ZXJzYXRpb25SZXF1ZXN0GiEuY2hhdC52MS5IaWRlQ29udmVyc2F0aW9uUmVzcG9uc2USXwoRU3luY0NvbnZlcnNhdGlvbnMSIS5jaGF0LnYxLlN5bmNDb252ZXJzYXRpb25zUmVxdWVzdBoiLmNoYXQudjEuU3luY0NvbnZlcnNhdGlvbnNSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_chat_v1_friend, file_chat_v1_group, file_chat_v1_message, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A conversation as the caller sees it.
@@ -154,6 +154,20 @@ export type ConversationSettings = Message<"chat.v1.ConversationSettings"> & {
    * @generated from field: int64 revision = 4;
    */
   revision: bigint;
+
+  /**
+   * Nothing up to this seq is shown to the member: it was cleared, or said before they came. Output only.
+   *
+   * @generated from field: int64 visible_from_seq = 5;
+   */
+  visibleFromSeq: bigint;
+
+  /**
+   * Hidden from the member's lists unless something was said after this seq. Unset: not hidden. Output only.
+   *
+   * @generated from field: optional int64 hidden_through_seq = 6;
+   */
+  hiddenThroughSeq?: bigint | undefined;
 };
 
 /**
@@ -620,6 +634,119 @@ export const MarkConversationUnreadResponseSchema: GenMessage<MarkConversationUn
   messageDesc(file_chat_v1_conversation, 15);
 
 /**
+ * Clears history for the caller.
+ *
+ * @generated from message chat.v1.ClearConversationHistoryRequest
+ */
+export type ClearConversationHistoryRequest = Message<"chat.v1.ClearConversationHistoryRequest"> & {
+  /**
+   * The conversation.
+   *
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+
+  /**
+   * Everything up to this seq: the seq of a message that was shown, or the cursor_seq of a sync. What is above the newest
+   * message stands for that.
+   *
+   * @generated from field: int64 through_seq = 2;
+   */
+  throughSeq: bigint;
+};
+
+/**
+ * Describes the message chat.v1.ClearConversationHistoryRequest.
+ * Use `create(ClearConversationHistoryRequestSchema)` to create a new message.
+ */
+export const ClearConversationHistoryRequestSchema: GenMessage<ClearConversationHistoryRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 16);
+
+/**
+ * What is left to the caller.
+ *
+ * @generated from message chat.v1.ClearConversationHistoryResponse
+ */
+export type ClearConversationHistoryResponse = Message<"chat.v1.ClearConversationHistoryResponse"> & {
+  /**
+   * All settings, with the seq from which they see messages.
+   *
+   * @generated from field: chat.v1.ConversationSettings settings = 1;
+   */
+  settings?: ConversationSettings | undefined;
+
+  /**
+   * How many messages of others are still unread; 1,000 means that many or more.
+   *
+   * @generated from field: int64 unread_count = 2;
+   */
+  unreadCount: bigint;
+
+  /**
+   * The seq up to which unread_count counts.
+   *
+   * @generated from field: int64 counted_seq = 3;
+   */
+  countedSeq: bigint;
+};
+
+/**
+ * Describes the message chat.v1.ClearConversationHistoryResponse.
+ * Use `create(ClearConversationHistoryResponseSchema)` to create a new message.
+ */
+export const ClearConversationHistoryResponseSchema: GenMessage<ClearConversationHistoryResponse> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 17);
+
+/**
+ * Hides a conversation from the caller's lists.
+ *
+ * @generated from message chat.v1.HideConversationRequest
+ */
+export type HideConversationRequest = Message<"chat.v1.HideConversationRequest"> & {
+  /**
+   * The conversation.
+   *
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+
+  /**
+   * The newest seq that the caller has seen, or 0 when nothing was said.
+   *
+   * @generated from field: int64 through_seq = 2;
+   */
+  throughSeq: bigint;
+};
+
+/**
+ * Describes the message chat.v1.HideConversationRequest.
+ * Use `create(HideConversationRequestSchema)` to create a new message.
+ */
+export const HideConversationRequestSchema: GenMessage<HideConversationRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 18);
+
+/**
+ * What the conversation now is to the caller.
+ *
+ * @generated from message chat.v1.HideConversationResponse
+ */
+export type HideConversationResponse = Message<"chat.v1.HideConversationResponse"> & {
+  /**
+   * All settings, with the seq through which it is hidden.
+   *
+   * @generated from field: chat.v1.ConversationSettings settings = 1;
+   */
+  settings?: ConversationSettings | undefined;
+};
+
+/**
+ * Describes the message chat.v1.HideConversationResponse.
+ * Use `create(HideConversationResponseSchema)` to create a new message.
+ */
+export const HideConversationResponseSchema: GenMessage<HideConversationResponse> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 19);
+
+/**
  * How far a client is in one conversation. Only SyncConversations hands these out.
  *
  * @generated from message chat.v1.ConversationCursor
@@ -660,7 +787,7 @@ export type ConversationCursor = Message<"chat.v1.ConversationCursor"> & {
  * Use `create(ConversationCursorSchema)` to create a new message.
  */
 export const ConversationCursorSchema: GenMessage<ConversationCursor> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 16);
+  messageDesc(file_chat_v1_conversation, 20);
 
 /**
  * How far a client is in the caller's own feed. Only SyncConversations hands these out.
@@ -695,7 +822,7 @@ export type FeedCursor = Message<"chat.v1.FeedCursor"> & {
  * Use `create(FeedCursorSchema)` to create a new message.
  */
 export const FeedCursorSchema: GenMessage<FeedCursor> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 17);
+  messageDesc(file_chat_v1_conversation, 21);
 
 /**
  * Asks what changed.
@@ -723,7 +850,7 @@ export type SyncConversationsRequest = Message<"chat.v1.SyncConversationsRequest
  * Use `create(SyncConversationsRequestSchema)` to create a new message.
  */
 export const SyncConversationsRequestSchema: GenMessage<SyncConversationsRequest> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 18);
+  messageDesc(file_chat_v1_conversation, 22);
 
 /**
  * What changed.
@@ -758,7 +885,7 @@ export type SyncConversationsResponse = Message<"chat.v1.SyncConversationsRespon
  * Use `create(SyncConversationsResponseSchema)` to create a new message.
  */
 export const SyncConversationsResponseSchema: GenMessage<SyncConversationsResponse> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 19);
+  messageDesc(file_chat_v1_conversation, 23);
 
 /**
  * What changed for one user alone: friends and requests, memberships gained and lost.
@@ -809,7 +936,7 @@ export type FeedSync = Message<"chat.v1.FeedSync"> & {
  * Use `create(FeedSyncSchema)` to create a new message.
  */
 export const FeedSyncSchema: GenMessage<FeedSync> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 20);
+  messageDesc(file_chat_v1_conversation, 24);
 
 /**
  * The newest state of one thing in a user's feed.
@@ -853,7 +980,7 @@ export type FeedChange = Message<"chat.v1.FeedChange"> & {
  * Use `create(FeedChangeSchema)` to create a new message.
  */
 export const FeedChangeSchema: GenMessage<FeedChange> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 21);
+  messageDesc(file_chat_v1_conversation, 25);
 
 /**
  * A membership of the caller.
@@ -882,7 +1009,7 @@ export type Membership = Message<"chat.v1.Membership"> & {
  * Use `create(MembershipSchema)` to create a new message.
  */
 export const MembershipSchema: GenMessage<Membership> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 22);
+  messageDesc(file_chat_v1_conversation, 26);
 
 /**
  * What changed in one conversation.
@@ -975,7 +1102,7 @@ export type ConversationSync = Message<"chat.v1.ConversationSync"> & {
  * Use `create(ConversationSyncSchema)` to create a new message.
  */
 export const ConversationSyncSchema: GenMessage<ConversationSync> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 23);
+  messageDesc(file_chat_v1_conversation, 27);
 
 /**
  * One revision of a conversation.
@@ -1027,7 +1154,7 @@ export type Change = Message<"chat.v1.Change"> & {
  * Use `create(ChangeSchema)` to create a new message.
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 24);
+  messageDesc(file_chat_v1_conversation, 28);
 
 /**
  * A place where nothing happened.
@@ -1042,7 +1169,7 @@ export type Void = Message<"chat.v1.Void"> & {
  * Use `create(VoidSchema)` to create a new message.
  */
 export const VoidSchema: GenMessage<Void> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 25);
+  messageDesc(file_chat_v1_conversation, 29);
 
 /**
  * What kind of conversation it is.
@@ -1184,7 +1311,8 @@ export const ConversationService: GenService<{
   },
   /**
    * Lists the caller's conversations, first what they have pinned, then the others, each newest activity first, with its
-   * newest message and an exact count of what is unread. Without a filter, what they have archived is left out. It is a look at
+   * newest message and an exact count of what is unread. What they have hidden is left out until something is said there, and,
+   * without a filter, what they have archived. It is a look at
    * this moment: a conversation with new activity moves to the front, so one that was further down is on no later page of the
    * same listing. Who must miss nothing follows the feed of SyncConversations.
    *
@@ -1247,6 +1375,39 @@ export const ConversationService: GenService<{
     methodKind: "unary";
     input: typeof MarkConversationUnreadRequestSchema;
     output: typeof MarkConversationUnreadResponseSchema;
+  },
+  /**
+   * Clears a conversation's history for the caller alone, through a seq: neither pages nor syncs, lists, quotes or counts show
+   * them anything up to it any more. The other members see nothing of it. The caller's own devices are told, through their feed,
+   * and their cursors start over. Who was removed from a group and comes back sees again what new members see.
+   *
+   * A seq up to which all is cleared already changes nothing, and nobody is told.
+   *
+   * INVALID_ARGUMENT: a malformed conversation id, or a seq below 1.
+   * NOT_FOUND (CONVERSATION_NOT_FOUND): no such conversation, or the caller is not a member.
+   *
+   * @generated from rpc chat.v1.ConversationService.ClearConversationHistory
+   */
+  clearConversationHistory: {
+    methodKind: "unary";
+    input: typeof ClearConversationHistoryRequestSchema;
+    output: typeof ClearConversationHistoryResponseSchema;
+  },
+  /**
+   * Hides a conversation from the caller's own lists until something is said there after a seq. The other members see nothing
+   * of it. The caller's own devices are told, through their feed.
+   *
+   * If something was said after it already, or it is hidden so far, nothing changes, and nobody is told.
+   *
+   * INVALID_ARGUMENT: a malformed conversation id, or a negative seq.
+   * NOT_FOUND (CONVERSATION_NOT_FOUND): no such conversation, or the caller is not a member.
+   *
+   * @generated from rpc chat.v1.ConversationService.HideConversation
+   */
+  hideConversation: {
+    methodKind: "unary";
+    input: typeof HideConversationRequestSchema;
+    output: typeof HideConversationResponseSchema;
   },
   /**
    * Brings a client up to date after it was away or missed a push: everything that changed since its cursors, in order
