@@ -4,8 +4,10 @@
 mod clear_conversation_history;
 mod feed;
 mod get_conversation;
+mod get_unread_totals;
 mod hide_conversation;
 mod list_conversations;
+mod list_read_positions;
 mod listed;
 mod mark_conversation_read;
 mod mark_conversation_unread;
@@ -21,8 +23,10 @@ use chat_runtime::Function;
 
 pub use clear_conversation_history::ClearConversationHistory;
 pub use get_conversation::GetConversation;
+pub use get_unread_totals::GetUnreadTotals;
 pub use hide_conversation::HideConversation;
 pub use list_conversations::ListConversations;
+pub use list_read_positions::ListReadPositions;
 pub use mark_conversation_read::MarkConversationRead;
 pub use mark_conversation_unread::MarkConversationUnread;
 pub use open_direct_conversation::OpenDirectConversation;
@@ -33,8 +37,10 @@ pub use update_conversation_settings::UpdateConversationSettings;
 pub const FUNCTIONS: &[Function] = &[
     Function::operation::<ClearConversationHistory>(),
     Function::operation::<GetConversation>(),
+    Function::operation::<GetUnreadTotals>(),
     Function::operation::<HideConversation>(),
     Function::operation::<ListConversations>(),
+    Function::operation::<ListReadPositions>(),
     Function::operation::<MarkConversationRead>(),
     Function::operation::<MarkConversationUnread>(),
     Function::operation::<OpenDirectConversation>(),

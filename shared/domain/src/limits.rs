@@ -80,6 +80,9 @@ pub const INVITE_BUDGET: Budget = Budget {
 /// Unread messages are counted exactly below this; this many means "or more".
 pub const UNREAD_COUNT_MAX: i64 = 1_000;
 
+/// Unread messages of all conversations together are counted up to this; this many means "or more".
+pub const UNREAD_TOTAL_MAX: i64 = 10_000;
+
 /// Conversations in one sync, at most.
 pub const SYNC_CURSORS_MAX: usize = 200;
 /// Changes in one sync over all its conversations, at most.

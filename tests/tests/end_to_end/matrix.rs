@@ -48,6 +48,8 @@ const ROWS: &[(&str, [&str; 8])] = &[
     ("MarkConversationUnread", [NO, NF, NF, NF, OK, OK, OK, OK]),
     ("ClearConversationHistory", [NO, NF, NF, NF, OK, OK, OK, OK]),
     ("HideConversation", [NO, NF, NF, NF, OK, OK, OK, OK]),
+    ("GetUnreadTotals", [NO, OK, OK, OK, OK, OK, OK, OK]),
+    ("ListReadPositions", [NO, NF, NF, NF, OK, OK, OK, OK]),
     ("SendMessage", [NO, NF, NF, NF, OK, OK, OK, OK]),
     // What was said before one came back is not there.
     ("GetMessage", [NO, NF, NF, NF, NF, OK, OK, OK]),
@@ -171,7 +173,9 @@ fn request(rpc: &str, group: &str, message: &str) -> Value {
         "RespondToFriendRequest" => json!({"userId": "zed", "answer": "FRIEND_REQUEST_ANSWER_ACCEPT"}),
         "OpenDirectConversation" => json!({"userId": "nina"}),
         "SyncConversations" => json!({"cursors": [{"conversationId": group}], "feed": {}}),
-        "GetConversation" | "ListMessages" | "ListGroupMembers" => json!({"conversationId": group}),
+        "GetConversation" | "ListMessages" | "ListGroupMembers" | "ListReadPositions" => {
+            json!({"conversationId": group})
+        }
         "MarkConversationRead" => json!({"conversationId": group, "readSeq": "1"}),
         "UpdateConversationSettings" => {
             json!({"conversationId": group, "settings": {"pinned": true}, "updateMask": "pinned"})

@@ -96,6 +96,14 @@ export interface ConversationsFilter {
   readonly kind?: "direct" | "group";
 }
 
+/** What is unread: of all messages together at most 10,000 are counted, and of each conversation 1,000. */
+export interface UnreadTotals {
+  readonly conversations: number;
+  readonly messages: number;
+  readonly mutedConversations: number;
+  readonly mutedMessages: number;
+}
+
 /** What a conversation may be made to the user alone. */
 export interface SettingsUpdate {
   readonly mutedUntil?: number;
@@ -494,6 +502,28 @@ export class ChatClient {
     const isMarkedUnread = this.#book.conversation(conversationId)?.settings.isMarkedUnread ?? false;
     this.#book.takeSettings(conversationId, toSettings(answered(answer.settings), isMarkedUnread));
     this.#tell();
+  }
+
+  /** Counts what is unread in all conversations that are neither archived nor hidden, muted ones apart. */
+  async getUnreadTotals(): Promise<UnreadTotals> {
+    const totals = await this.service.call((call) => this.service.conversations.getUnreadTotals({}, call));
+    return {
+      conversations: Number(totals.conversations),
+      messages: Number(totals.messages),
+      mutedConversations: Number(totals.mutedConversations),
+      mutedMessages: Number(totals.mutedMessages),
+    };
+  }
+
+  /** Reads a page of how far members have read, by user id, and where the next one begins. */
+  async listReadPositions(
+    conversationId: string,
+    pageToken = "",
+  ): Promise<{ readSeqs: ReadonlyMap<string, number>; nextPageToken: string }> {
+    const request = { conversationId, pageSize: 100, pageToken };
+    const page = await this.service.call((call) => this.service.conversations.listReadPositions(request, call));
+    const readSeqs = new Map(page.positions.map(({ userId, readSeq }) => [userId, Number(readSeq)]));
+    return { readSeqs, nextPageToken: page.nextPageToken };
   }
 
   /** Flags a conversation as unread, for the user alone; to mark it as read takes the flag off. */

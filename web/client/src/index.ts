@@ -11,6 +11,7 @@ export {
   type NewMessage,
   type SettingsUpdate,
   type Status,
+  type UnreadTotals,
 } from "./client.ts";
 export { ChatError, type ErrorCode, type Violation } from "./errors.ts";
 export type { FollowOptions, PagePosition } from "./follower.ts";

@@ -692,7 +692,10 @@ export class Timeline {
     }
     for (const change of changes) {
       const place = lowerBound(this.#changes, (other) => other.revision < change.revision);
-      if (change.afterSeq >= Math.max(this.#fromSeq, this.#settings.visibleFromSeq) && this.#changes[place]?.revision !== change.revision) {
+      if (
+        change.afterSeq >= Math.max(this.#fromSeq, this.#settings.visibleFromSeq) &&
+        this.#changes[place]?.revision !== change.revision
+      ) {
         this.#changes = this.#changes.toSpliced(place, 0, change);
       }
     }

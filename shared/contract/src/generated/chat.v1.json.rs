@@ -327,6 +327,37 @@ impl crate::json::Schema for HideConversationResponse {
         crate::json::Field { tag: 1, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSettings as crate::json::Schema>::FIELDS) },
     ];
 }
+impl crate::json::Schema for GetUnreadTotalsRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+    ];
+}
+impl crate::json::Schema for GetUnreadTotalsResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversations", json_name: "conversations", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 2, name: "messages", json_name: "messages", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 3, name: "muted_conversations", json_name: "mutedConversations", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 4, name: "muted_messages", json_name: "mutedMessages", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for ListReadPositionsRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "page_size", json_name: "pageSize", is_list: false, oneof: None, kind: crate::json::Kind::Int32 },
+        crate::json::Field { tag: 3, name: "page_token", json_name: "pageToken", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for ListReadPositionsResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "positions", json_name: "positions", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <ReadPosition as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "next_page_token", json_name: "nextPageToken", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for ReadPosition {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "read_seq", json_name: "readSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
 impl crate::json::Schema for ConversationCursor {
     const FIELDS: &'static [crate::json::Field] = &[
         crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },

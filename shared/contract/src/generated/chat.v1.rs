@@ -904,6 +904,58 @@ pub struct HideConversationResponse {
     #[prost(message, optional, tag = "1")]
     pub settings: ::core::option::Option<ConversationSettings>,
 }
+/// Asks what is unread.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetUnreadTotalsRequest {}
+/// What is unread to the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetUnreadTotalsResponse {
+    /// Conversations with something unread, or marked as unread, that are not muted.
+    #[prost(int64, tag = "1")]
+    pub conversations: i64,
+    /// Messages of others that are unread there. Of each conversation 1,000 at most; 10,000 means that many or more.
+    #[prost(int64, tag = "2")]
+    pub messages: i64,
+    /// The same of those that are muted.
+    #[prost(int64, tag = "3")]
+    pub muted_conversations: i64,
+    /// The same of those that are muted.
+    #[prost(int64, tag = "4")]
+    pub muted_messages: i64,
+}
+/// Asks for a page of read positions.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListReadPositionsRequest {
+    /// The conversation.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// How many at most; 0 means 50, and more than 100 means 100.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// Where to go on: a next_page_token of this RPC, or empty for the start.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of read positions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListReadPositionsResponse {
+    /// By user id, the caller's own among them.
+    #[prost(message, repeated, tag = "1")]
+    pub positions: ::prost::alloc::vec::Vec<ReadPosition>,
+    /// Where to go on; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// How far a member has read.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadPosition {
+    /// The member.
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+    /// The greatest seq that they have marked as read; 0 when they have marked none.
+    #[prost(int64, tag = "2")]
+    pub read_seq: i64,
+}
 /// How far a client is in one conversation. Only SyncConversations hands these out.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConversationCursor {
@@ -1226,6 +1278,18 @@ impl crate::Rpc for HideConversationRequest {
     const SERVICE: &'static str = "chat.v1.ConversationService";
     const NAME: &'static str = "HideConversation";
     const PATH: &'static str = "/chat.v1.ConversationService/HideConversation";
+}
+impl crate::Rpc for GetUnreadTotalsRequest {
+    type Response = GetUnreadTotalsResponse;
+    const SERVICE: &'static str = "chat.v1.ConversationService";
+    const NAME: &'static str = "GetUnreadTotals";
+    const PATH: &'static str = "/chat.v1.ConversationService/GetUnreadTotals";
+}
+impl crate::Rpc for ListReadPositionsRequest {
+    type Response = ListReadPositionsResponse;
+    const SERVICE: &'static str = "chat.v1.ConversationService";
+    const NAME: &'static str = "ListReadPositions";
+    const PATH: &'static str = "/chat.v1.ConversationService/ListReadPositions";
 }
 impl crate::Rpc for SyncConversationsRequest {
     type Response = SyncConversationsResponse;

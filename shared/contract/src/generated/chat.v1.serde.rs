@@ -955,6 +955,62 @@ impl serde::Serialize for GetProfilesResponse {
         struct_ser.end()
     }
 }
+impl serde::Serialize for GetUnreadTotalsRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let len = 0;
+        let struct_ser = serializer.serialize_struct("chat.v1.GetUnreadTotalsRequest", len)?;
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for GetUnreadTotalsResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.conversations != 0 {
+            len += 1;
+        }
+        if self.messages != 0 {
+            len += 1;
+        }
+        if self.muted_conversations != 0 {
+            len += 1;
+        }
+        if self.muted_messages != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.GetUnreadTotalsResponse", len)?;
+        if self.conversations != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("conversations", ToString::to_string(&self.conversations).as_str())?;
+        }
+        if self.messages != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("messages", ToString::to_string(&self.messages).as_str())?;
+        }
+        if self.muted_conversations != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("mutedConversations", ToString::to_string(&self.muted_conversations).as_str())?;
+        }
+        if self.muted_messages != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("mutedMessages", ToString::to_string(&self.muted_messages).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
 impl serde::Serialize for Group {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -1608,6 +1664,60 @@ impl serde::Serialize for ListMessagesResponse {
         struct_ser.end()
     }
 }
+impl serde::Serialize for ListReadPositionsRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if self.page_size != 0 {
+            len += 1;
+        }
+        if !self.page_token.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ListReadPositionsRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if self.page_size != 0 {
+            struct_ser.serialize_field("pageSize", &self.page_size)?;
+        }
+        if !self.page_token.is_empty() {
+            struct_ser.serialize_field("pageToken", &self.page_token)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for ListReadPositionsResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.positions.is_empty() {
+            len += 1;
+        }
+        if !self.next_page_token.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ListReadPositionsResponse", len)?;
+        if !self.positions.is_empty() {
+            struct_ser.serialize_field("positions", &self.positions)?;
+        }
+        if !self.next_page_token.is_empty() {
+            struct_ser.serialize_field("nextPageToken", &self.next_page_token)?;
+        }
+        struct_ser.end()
+    }
+}
 impl serde::Serialize for LiveError {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -2171,6 +2281,32 @@ impl serde::Serialize for Quote {
             #[allow(clippy::needless_borrow)]
             #[allow(clippy::needless_borrows_for_generic_args)]
             struct_ser.serialize_field("stateRevision", ToString::to_string(&self.state_revision).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for ReadPosition {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.user_id.is_empty() {
+            len += 1;
+        }
+        if self.read_seq != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ReadPosition", len)?;
+        if !self.user_id.is_empty() {
+            struct_ser.serialize_field("userId", &self.user_id)?;
+        }
+        if self.read_seq != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("readSeq", ToString::to_string(&self.read_seq).as_str())?;
         }
         struct_ser.end()
     }

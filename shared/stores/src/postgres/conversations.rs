@@ -2,7 +2,8 @@
 
 use chat_domain::{
     CONVERSATIONS_MAX, ConversationId, ConversationsToken, GroupSettings, MessageId, PINNED_CONVERSATIONS_MAX,
-    PageSize, Permissions, READ_BUDGET, Role, UNREAD_COUNT_MAX, UserId, WRITE_BUDGET, Window,
+    PageSize, Permissions, READ_BUDGET, Role, UNREAD_COUNT_MAX, UNREAD_TOTAL_MAX, UserId, UsersToken, WRITE_BUDGET,
+    Window,
 };
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
@@ -353,6 +354,28 @@ pub struct Withdrawn {
     pub changed: bool,
 }
 
+/// What is unread to a user, over all conversations that they have neither archived nor hidden.
+#[derive(Clone, Copy, Debug, Eq, FromRow, PartialEq)]
+pub struct UnreadTotals {
+    /// Conversations with something unread, or marked as unread, that are not muted.
+    pub conversations: i64,
+    /// Messages of others that are unread there, at most `UNREAD_TOTAL_MAX`.
+    pub messages: i64,
+    /// The same of those that are muted.
+    pub muted_conversations: i64,
+    /// The same of those that are muted.
+    pub muted_messages: i64,
+}
+
+/// A page of what members have read.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PositionsPage {
+    /// Members by user id, each with their position.
+    pub positions: Vec<(String, i64)>,
+    /// Where to go on.
+    pub next: Option<UsersToken>,
+}
+
 /// The seq up to which nothing is unread to member `m`.
 macro_rules! read_base {
     () => {
@@ -538,6 +561,28 @@ pub const LIST_CONVERSATIONS: &str = concat!(
     members_by_keys!(10),
     ") v ON true
      ORDER BY v.pinned DESC, v.last_activity_at DESC, v.conversation_id DESC"
+);
+
+/// The statement of [`Postgres::count_unread_totals`].
+const UNREAD_TOTALS: &str = concat!(
+    "SELECT b.wait_us, t.* FROM (SELECT charge($1, 'read', $2, $3) AS wait_us OFFSET 0) b CROSS JOIN LATERAL (
+         SELECT count(*) FILTER (WHERE NOT u.is_muted) AS conversations,
+             least(coalesce(sum(least(u.unread, $4)) FILTER (WHERE NOT u.is_muted), 0), $5)::bigint AS messages,
+             count(*) FILTER (WHERE u.is_muted) AS muted_conversations,
+             least(coalesce(sum(least(u.unread, $4)) FILTER (WHERE u.is_muted), 0), $5)::bigint AS muted_messages
+         FROM (
+             SELECT (m.muted_until > clock_timestamp()) IS TRUE AS is_muted, m.marked_unread, ",
+    unread_count!(),
+    " AS unread
+             FROM members m JOIN conversations c USING (conversation_id)
+             WHERE b.wait_us = 0 AND m.user_id = $1 AND m.ended_at IS NULL AND m.archived IS NULL
+               AND (m.marked_unread OR c.message_count > ",
+    read_base!(),
+    ") AND NOT is_hidden(m, c)
+             OFFSET 0
+         ) u
+         WHERE u.unread > 0 OR u.marked_unread
+     ) t"
 );
 
 #[derive(FromRow)]
@@ -1262,6 +1307,79 @@ impl Postgres {
             ("limited", ..) => Ok(Err(OutOfBudget::after(updated.wait_us))),
             _ => Err(unknown_outcome(ACTION)),
         }
+    }
+
+    /// Counts what is unread to a user over all of their conversations, as far as Postgres knows.
+    pub async fn count_unread_totals(&self, user: &UserId) -> Result<Result<UnreadTotals, OutOfBudget>, StoreError> {
+        #[derive(FromRow)]
+        struct Row {
+            wait_us: i64,
+            #[sqlx(flatten)]
+            totals: UnreadTotals,
+        }
+        let charge = self.budgets.charge(READ_BUDGET);
+        let row: Row = self
+            .fetch_one("count what is unread in all conversations", || {
+                sqlx::query_as(UNREAD_TOTALS)
+                    .bind(user.as_str())
+                    .bind(charge.call_us)
+                    .bind(charge.burst_us)
+                    .bind(UNREAD_COUNT_MAX)
+                    .bind(UNREAD_TOTAL_MAX)
+            })
+            .await?;
+        Ok(if row.wait_us > 0 {
+            Err(OutOfBudget::after(row.wait_us))
+        } else {
+            Ok(row.totals)
+        })
+    }
+
+    /// Lists what the members of a conversation that `user` is in have read, by user id. None: it is not there for them.
+    pub async fn list_read_positions(
+        &self,
+        conversation: ConversationId,
+        user: &UserId,
+        page_size: PageSize,
+        after: Option<&UsersToken>,
+    ) -> Result<Option<PositionsPage>, StoreError> {
+        let rows: Vec<(bool, Option<String>, Option<i64>)> = self
+            .fetch_all("list read positions", || {
+                sqlx::query_as(
+                    "SELECT asker.is_member, x.user_id, x.read_seq
+                     FROM (
+                         SELECT EXISTS (
+                             SELECT FROM members m
+                             WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL
+                         ) AS is_member
+                     ) asker LEFT JOIN LATERAL (
+                         SELECT * FROM members x
+                         WHERE asker.is_member AND x.conversation_id = $1 AND x.ended_at IS NULL
+                           AND ($3::text IS NULL OR x.user_id > $3)
+                         ORDER BY x.user_id LIMIT $4
+                     ) x ON true
+                     ORDER BY x.user_id",
+                )
+                .bind(conversation.uuid())
+                .bind(user.as_str())
+                .bind(after.map(|token| token.user.as_str()))
+                .bind(page_size.rows())
+            })
+            .await?;
+        if !rows.first().is_some_and(|(is_member, ..)| *is_member) {
+            return Ok(None);
+        }
+        let rows = rows.into_iter().filter_map(|(_, user, read_seq)| user.zip(read_seq));
+        let mut positions: Vec<(String, i64)> = rows.collect();
+        let more = positions.len() > page_size.get();
+        positions.truncate(page_size.get());
+        let last = positions.last().filter(|_| more);
+        let next = last.and_then(|(user, _)| {
+            Some(UsersToken {
+                user: user.parse().ok()?,
+            })
+        });
+        Ok(Some(PositionsPage { positions, next }))
     }
 
     /// Takes a call out of the user's budget of costly reads.

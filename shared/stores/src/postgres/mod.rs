@@ -28,7 +28,7 @@ pub use budgets::OutOfBudget;
 pub use conversations::{
     APPEND, Append, Appended, ConversationRow, ConversationsFilter, ConversationsPage, GroupRow, LIST_CONVERSATIONS,
     LOOKUP_MEMBERSHIP, ListedRow, MemberRow, Membership, Missing, Opened, OpenedDirect, Outcome, OwnChanged, OwnRow,
-    OwnUpdate, OwnUpdated, Place, ReadPosition, Refusal, Withdrawn,
+    OwnUpdate, OwnUpdated, Place, PositionsPage, ReadPosition, Refusal, UnreadTotals, Withdrawn,
 };
 pub use feed::{FeedChange, FeedHead, FeedRow, SYNC, SyncRow, SyncState};
 pub use groups::{FeedPlace, GroupAudience, GroupCall, GroupChanged, GroupDone, GroupUpdate, MembersPage, NewGroup};

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file chat/v1/conversation.proto.
  */
 export const file_chat_v1_conversation: GenFile = /*@__PURE__*/
-  fileDesc("ChpjaGF0L3YxL2NvbnZlcnNhdGlvbi5wcm90bxIHY2hhdC52MSKoAwoMQ29udmVyc2F0aW9uEhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRInCgRraW5kGAIgASgOMhkuY2hhdC52MS5Db252ZXJzYXRpb25LaW5kEiAKB21lbWJlcnMYAyADKAsyDy5jaGF0LnYxLk1lbWJlchIQCghyZXZpc2lvbhgEIAEoAxITCgtjb3VudGVkX3NlcRgFIAEoAxIUCgx1bnJlYWRfY291bnQYBiABKAMSKgoMbGFzdF9tZXNzYWdlGAcgASgLMhQuY2hhdC52MS5MYXN0TWVzc2FnZRIuCgpjcmVhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChBsYXN0X2FjdGl2aXR5X2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdCgVncm91cBgKIAEoCzIOLmNoYXQudjEuR3JvdXASLwoIc2V0dGluZ3MYCyABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEhUKDW1hcmtlZF91bnJlYWQYDCABKAgizQEKFENvbnZlcnNhdGlvblNldHRpbmdzEi8KC211dGVkX3VudGlsGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghhcmNoaXZlZBgCIAEoCBIOCgZwaW5uZWQYAyABKAgSEAoIcmV2aXNpb24YBCABKAMSGAoQdmlzaWJsZV9mcm9tX3NlcRgFIAEoAxIfChJoaWRkZW5fdGhyb3VnaF9zZXEYBiABKANIAIgBAUIVChNfaGlkZGVuX3Rocm91Z2hfc2VxImYKBk1lbWJlchIPCgd1c2VyX2lkGAEgASgJEhAKCHJlYWRfc2VxGAIgASgDEhcKD2pvaW5lZF9yZXZpc2lvbhgDIAEoAxIgCgRyb2xlGAQgASgOMhIuY2hhdC52MS5Hcm91cFJvbGUifwoLTGFzdE1lc3NhZ2USCwoDc2VxGAEgASgDEhEKCXNlbmRlcl9pZBgCIAEoCRIPCgdleGNlcnB0GAMgASgJEisKB3NlbnRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCm1lc3NhZ2VfaWQYBSABKAkiMAodT3BlbkRpcmVjdENvbnZlcnNhdGlvblJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCSJeCh5PcGVuRGlyZWN0Q29udmVyc2F0aW9uUmVzcG9uc2USKwoMY29udmVyc2F0aW9uGAEgASgLMhUuY2hhdC52MS5Db252ZXJzYXRpb24SDwoHY3JlYXRlZBgCIAEoCCIxChZHZXRDb252ZXJzYXRpb25SZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCSJGChdHZXRDb252ZXJzYXRpb25SZXNwb25zZRIrCgxjb252ZXJzYXRpb24YASABKAsyFS5jaGF0LnYxLkNvbnZlcnNhdGlvbiKqAQoYTGlzdENvbnZlcnNhdGlvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhMKC29ubHlfdW5yZWFkGAMgASgIEikKCGFyY2hpdmVkGAQgASgOMhcuY2hhdC52MS5BcmNoaXZlZEZpbHRlchInCgRraW5kGAUgASgOMhkuY2hhdC52MS5Db252ZXJzYXRpb25LaW5kImIKGUxpc3RDb252ZXJzYXRpb25zUmVzcG9uc2USLAoNY29udmVyc2F0aW9ucxgBIAMoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJIChtNYXJrQ29udmVyc2F0aW9uUmVhZFJlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhAKCHJlYWRfc2VxGAIgASgDIowBChxNYXJrQ29udmVyc2F0aW9uUmVhZFJlc3BvbnNlEhAKCHJlYWRfc2VxGAEgASgDEhQKDHVucmVhZF9jb3VudBgCIAEoAxITCgtjb3VudGVkX3NlcRgDIAEoAxIvCghzZXR0aW5ncxgEIAEoCzIdLmNoYXQudjEuQ29udmVyc2F0aW9uU2V0dGluZ3MiuQEKIVVwZGF0ZUNvbnZlcnNhdGlvblNldHRpbmdzUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSLwoIc2V0dGluZ3MYAiABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIZChFzZXR0aW5nc19yZXZpc2lvbhgEIAEoAyJsCiJVcGRhdGVDb252ZXJzYXRpb25TZXR0aW5nc1Jlc3BvbnNlEi8KCHNldHRpbmdzGAEgASgLMh0uY2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5ncxIVCg1tYXJrZWRfdW5yZWFkGAIgASgIIlMKHU1hcmtDb252ZXJzYXRpb25VbnJlYWRSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIZChFzZXR0aW5nc19yZXZpc2lvbhgCIAEoAyJoCh5NYXJrQ29udmVyc2F0aW9uVW5yZWFkUmVzcG9uc2USLwoIc2V0dGluZ3MYASABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEhUKDW1hcmtlZF91bnJlYWQYAiABKAgiTwofQ2xlYXJDb252ZXJzYXRpb25IaXN0b3J5UmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEwoLdGhyb3VnaF9zZXEYAiABKAMifgogQ2xlYXJDb252ZXJzYXRpb25IaXN0b3J5UmVzcG9uc2USLwoIc2V0dGluZ3MYASABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEhQKDHVucmVhZF9jb3VudBgCIAEoAxITCgtjb3VudGVkX3NlcRgDIAEoAyJHChdIaWRlQ29udmVyc2F0aW9uUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEwoLdGhyb3VnaF9zZXEYAiABKAMiSwoYSGlkZUNvbnZlcnNhdGlvblJlc3BvbnNlEi8KCHNldHRpbmdzGAEgASgLMh0uY2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5ncyJnChJDb252ZXJzYXRpb25DdXJzb3ISFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhcKD2pvaW5lZF9yZXZpc2lvbhgCIAEoAxIQCghyZXZpc2lvbhgDIAEoAxINCgVlcG9jaBgEIAEoAyJGCgpGZWVkQ3Vyc29yEg0KBWVwb2NoGAEgASgDEhAKCHJldmlzaW9uGAIgASgDEhcKD2xpc3RpbmdfdGhyb3VnaBgDIAEoAyJrChhTeW5jQ29udmVyc2F0aW9uc1JlcXVlc3QSLAoHY3Vyc29ycxgBIAMoCzIbLmNoYXQudjEuQ29udmVyc2F0aW9uQ3Vyc29yEiEKBGZlZWQYAiABKAsyEy5jaGF0LnYxLkZlZWRDdXJzb3IijQEKGVN5bmNDb252ZXJzYXRpb25zUmVzcG9uc2USMAoNY29udmVyc2F0aW9ucxgBIAMoCzIZLmNoYXQudjEuQ29udmVyc2F0aW9uU3luYxIfCgRmZWVkGAIgASgLMhEuY2hhdC52MS5GZWVkU3luYxIdChVsb3N0X2NvbnZlcnNhdGlvbl9pZHMYAyADKAkiigEKCEZlZWRTeW5jEiMKBmN1cnNvchgBIAEoCzITLmNoYXQudjEuRmVlZEN1cnNvchINCgVyZXNldBgCIAEoCBIkCgdjaGFuZ2VzGAMgAygLMhMuY2hhdC52MS5GZWVkQ2hhbmdlEhIKCmluY29tcGxldGUYBCABKAgSEAoIcmV2aXNpb24YBSABKAMidgoKRmVlZENoYW5nZRIQCghyZXZpc2lvbhgBIAEoAxIhCgZmcmllbmQYAiABKAsyDy5jaGF0LnYxLkZyaWVuZEgAEikKCm1lbWJlcnNoaXAYAyABKAsyEy5jaGF0LnYxLk1lbWJlcnNoaXBIAEIICgZjaGFuZ2UiYgoKTWVtYmVyc2hpcBInCgVzdGF0ZRgBIAEoDjIYLmNoYXQudjEuTWVtYmVyc2hpcFN0YXRlEisKDGNvbnZlcnNhdGlvbhgCIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uIsYCChBDb252ZXJzYXRpb25TeW5jEisKBmN1cnNvchgBIAEoCzIbLmNoYXQudjEuQ29udmVyc2F0aW9uQ3Vyc29yEg0KBXJlc2V0GAIgASgIEiAKB2NoYW5nZXMYAyADKAsyDy5jaGF0LnYxLkNoYW5nZRISCgppbmNvbXBsZXRlGAQgASgIEi4KC3JldHJ5X2FmdGVyGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhAKCHJldmlzaW9uGAYgASgDEhIKCmN1cnNvcl9zZXEYByABKAMSEwoLY291bnRlZF9zZXEYCCABKAMSFAoMdW5yZWFkX2NvdW50GAkgASgDEiAKB21lbWJlcnMYCiADKAsyDy5jaGF0LnYxLk1lbWJlchIdCgVncm91cBgLIAEoCzIOLmNoYXQudjEuR3JvdXAimgEKBkNoYW5nZRIQCghyZXZpc2lvbhgBIAEoAxIoCgxtZXNzYWdlX3NlbnQYAiABKAsyEC5jaGF0LnYxLk1lc3NhZ2VIABIdCgR2b2lkGAMgASgLMg0uY2hhdC52MS5Wb2lkSAASLQoNZ3JvdXBfY2hhbmdlZBgEIAEoCzIULmNoYXQudjEuR3JvdXBDaGFuZ2VIAEIGCgRraW5kIgYKBFZvaWQqcAoQQ29udmVyc2F0aW9uS2luZBIhCh1DT05WRVJTQVRJT05fS0lORF9VTlNQRUNJRklFRBAAEhwKGENPTlZFUlNBVElPTl9LSU5EX0RJUkVDVBABEhsKF0NPTlZFUlNBVElPTl9LSU5EX0dST1VQEAIqaQoOQXJjaGl2ZWRGaWx0ZXISHwobQVJDSElWRURfRklMVEVSX1VOU1BFQ0lGSUVEEAASGAoUQVJDSElWRURfRklMVEVSX09OTFkQARIcChhBUkNISVZFRF9GSUxURVJfSU5DTFVERUQQAipsCg9NZW1iZXJzaGlwU3RhdGUSIAocTUVNQkVSU0hJUF9TVEFURV9VTlNQRUNJRklFRBAAEhsKF01FTUJFUlNISVBfU1RBVEVfQUNUSVZFEAESGgoWTUVNQkVSU0hJUF9TVEFURV9FTkRFRBACMq4HChNDb252ZXJzYXRpb25TZXJ2aWNlEmkKFk9wZW5EaXJlY3RDb252ZXJzYXRpb24SJi5jaGF0LnYxLk9wZW5EaXJlY3RDb252ZXJzYXRpb25SZXF1ZXN0GicuY2hhdC52MS5PcGVuRGlyZWN0Q29udmVyc2F0aW9uUmVzcG9uc2USWQoPR2V0Q29udmVyc2F0aW9uEh8uY2hhdC52MS5HZXRDb252ZXJzYXRpb25SZXF1ZXN0GiAuY2hhdC52MS5HZXRDb252ZXJzYXRpb25SZXNwb25zZSIDkAIBEl8KEUxpc3RDb252ZXJzYXRpb25zEiEuY2hhdC52MS5MaXN0Q29udmVyc2F0aW9uc1JlcXVlc3QaIi5jaGF0LnYxLkxpc3RDb252ZXJzYXRpb25zUmVzcG9uc2UiA5ACARJjChRNYXJrQ29udmVyc2F0aW9uUmVhZBIkLmNoYXQudjEuTWFya0NvbnZlcnNhdGlvblJlYWRSZXF1ZXN0GiUuY2hhdC52MS5NYXJrQ29udmVyc2F0aW9uUmVhZFJlc3BvbnNlEnUKGlVwZGF0ZUNvbnZlcnNhdGlvblNldHRpbmdzEiouY2hhdC52MS5VcGRhdGVDb252ZXJzYXRpb25TZXR0aW5nc1JlcXVlc3QaKy5jaGF0LnYxLlVwZGF0ZUNvbnZlcnNhdGlvblNldHRpbmdzUmVzcG9uc2USaQoWTWFya0NvbnZlcnNhdGlvblVucmVhZBImLmNoYXQudjEuTWFya0NvbnZlcnNhdGlvblVucmVhZFJlcXVlc3QaJy5jaGF0LnYxLk1hcmtDb252ZXJzYXRpb25VbnJlYWRSZXNwb25zZRJvChhDbGVhckNvbnZlcnNhdGlvbkhpc3RvcnkSKC5jaGF0LnYxLkNsZWFyQ29udmVyc2F0aW9uSGlzdG9yeVJlcXVlc3QaKS5jaGF0LnYxLkNsZWFyQ29udmVyc2F0aW9uSGlzdG9yeVJlc3BvbnNlElcKEEhpZGVDb252ZXJzYXRpb24SIC5jaGF0LnYxLkhpZGVDb252ZXJzYXRpb25SZXF1ZXN0GiEuY2hhdC52MS5IaWRlQ29udmVyc2F0aW9uUmVzcG9uc2USXwoRU3luY0NvbnZlcnNhdGlvbnMSIS5jaGF0LnYxLlN5bmNDb252ZXJzYXRpb25zUmVxdWVzdBoiLmNoYXQudjEuU3luY0NvbnZlcnNhdGlvbnNSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_chat_v1_friend, file_chat_v1_group, file_chat_v1_message, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("ChpjaGF0L3YxL2NvbnZlcnNhdGlvbi5wcm90bxIHY2hhdC52MSKoAwoMQ29udmVyc2F0aW9uEhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRInCgRraW5kGAIgASgOMhkuY2hhdC52MS5Db252ZXJzYXRpb25LaW5kEiAKB21lbWJlcnMYAyADKAsyDy5jaGF0LnYxLk1lbWJlchIQCghyZXZpc2lvbhgEIAEoAxITCgtjb3VudGVkX3NlcRgFIAEoAxIUCgx1bnJlYWRfY291bnQYBiABKAMSKgoMbGFzdF9tZXNzYWdlGAcgASgLMhQuY2hhdC52MS5MYXN0TWVzc2FnZRIuCgpjcmVhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChBsYXN0X2FjdGl2aXR5X2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdCgVncm91cBgKIAEoCzIOLmNoYXQudjEuR3JvdXASLwoIc2V0dGluZ3MYCyABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEhUKDW1hcmtlZF91bnJlYWQYDCABKAgizQEKFENvbnZlcnNhdGlvblNldHRpbmdzEi8KC211dGVkX3VudGlsGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghhcmNoaXZlZBgCIAEoCBIOCgZwaW5uZWQYAyABKAgSEAoIcmV2aXNpb24YBCABKAMSGAoQdmlzaWJsZV9mcm9tX3NlcRgFIAEoAxIfChJoaWRkZW5fdGhyb3VnaF9zZXEYBiABKANIAIgBAUIVChNfaGlkZGVuX3Rocm91Z2hfc2VxImYKBk1lbWJlchIPCgd1c2VyX2lkGAEgASgJEhAKCHJlYWRfc2VxGAIgASgDEhcKD2pvaW5lZF9yZXZpc2lvbhgDIAEoAxIgCgRyb2xlGAQgASgOMhIuY2hhdC52MS5Hcm91cFJvbGUifwoLTGFzdE1lc3NhZ2USCwoDc2VxGAEgASgDEhEKCXNlbmRlcl9pZBgCIAEoCRIPCgdleGNlcnB0GAMgASgJEisKB3NlbnRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCm1lc3NhZ2VfaWQYBSABKAkiMAodT3BlbkRpcmVjdENvbnZlcnNhdGlvblJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCSJeCh5PcGVuRGlyZWN0Q29udmVyc2F0aW9uUmVzcG9uc2USKwoMY29udmVyc2F0aW9uGAEgASgLMhUuY2hhdC52MS5Db252ZXJzYXRpb24SDwoHY3JlYXRlZBgCIAEoCCIxChZHZXRDb252ZXJzYXRpb25SZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCSJGChdHZXRDb252ZXJzYXRpb25SZXNwb25zZRIrCgxjb252ZXJzYXRpb24YASABKAsyFS5jaGF0LnYxLkNvbnZlcnNhdGlvbiKqAQoYTGlzdENvbnZlcnNhdGlvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhMKC29ubHlfdW5yZWFkGAMgASgIEikKCGFyY2hpdmVkGAQgASgOMhcuY2hhdC52MS5BcmNoaXZlZEZpbHRlchInCgRraW5kGAUgASgOMhkuY2hhdC52MS5Db252ZXJzYXRpb25LaW5kImIKGUxpc3RDb252ZXJzYXRpb25zUmVzcG9uc2USLAoNY29udmVyc2F0aW9ucxgBIAMoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJIChtNYXJrQ29udmVyc2F0aW9uUmVhZFJlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhAKCHJlYWRfc2VxGAIgASgDIowBChxNYXJrQ29udmVyc2F0aW9uUmVhZFJlc3BvbnNlEhAKCHJlYWRfc2VxGAEgASgDEhQKDHVucmVhZF9jb3VudBgCIAEoAxITCgtjb3VudGVkX3NlcRgDIAEoAxIvCghzZXR0aW5ncxgEIAEoCzIdLmNoYXQudjEuQ29udmVyc2F0aW9uU2V0dGluZ3MiuQEKIVVwZGF0ZUNvbnZlcnNhdGlvblNldHRpbmdzUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSLwoIc2V0dGluZ3MYAiABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIZChFzZXR0aW5nc19yZXZpc2lvbhgEIAEoAyJsCiJVcGRhdGVDb252ZXJzYXRpb25TZXR0aW5nc1Jlc3BvbnNlEi8KCHNldHRpbmdzGAEgASgLMh0uY2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5ncxIVCg1tYXJrZWRfdW5yZWFkGAIgASgIIlMKHU1hcmtDb252ZXJzYXRpb25VbnJlYWRSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIZChFzZXR0aW5nc19yZXZpc2lvbhgCIAEoAyJoCh5NYXJrQ29udmVyc2F0aW9uVW5yZWFkUmVzcG9uc2USLwoIc2V0dGluZ3MYASABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEhUKDW1hcmtlZF91bnJlYWQYAiABKAgiTwofQ2xlYXJDb252ZXJzYXRpb25IaXN0b3J5UmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEwoLdGhyb3VnaF9zZXEYAiABKAMifgogQ2xlYXJDb252ZXJzYXRpb25IaXN0b3J5UmVzcG9uc2USLwoIc2V0dGluZ3MYASABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEhQKDHVucmVhZF9jb3VudBgCIAEoAxITCgtjb3VudGVkX3NlcRgDIAEoAyJHChdIaWRlQ29udmVyc2F0aW9uUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEwoLdGhyb3VnaF9zZXEYAiABKAMiSwoYSGlkZUNvbnZlcnNhdGlvblJlc3BvbnNlEi8KCHNldHRpbmdzGAEgASgLMh0uY2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5ncyIYChZHZXRVbnJlYWRUb3RhbHNSZXF1ZXN0IncKF0dldFVucmVhZFRvdGFsc1Jlc3BvbnNlEhUKDWNvbnZlcnNhdGlvbnMYASABKAMSEAoIbWVzc2FnZXMYAiABKAMSGwoTbXV0ZWRfY29udmVyc2F0aW9ucxgDIAEoAxIWCg5tdXRlZF9tZXNzYWdlcxgEIAEoAyJaChhMaXN0UmVhZFBvc2l0aW9uc1JlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIl4KGUxpc3RSZWFkUG9zaXRpb25zUmVzcG9uc2USKAoJcG9zaXRpb25zGAEgAygLMhUuY2hhdC52MS5SZWFkUG9zaXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjEKDFJlYWRQb3NpdGlvbhIPCgd1c2VyX2lkGAEgASgJEhAKCHJlYWRfc2VxGAIgASgDImcKEkNvbnZlcnNhdGlvbkN1cnNvchIXCg9jb252ZXJzYXRpb25faWQYASABKAkSFwoPam9pbmVkX3JldmlzaW9uGAIgASgDEhAKCHJldmlzaW9uGAMgASgDEg0KBWVwb2NoGAQgASgDIkYKCkZlZWRDdXJzb3ISDQoFZXBvY2gYASABKAMSEAoIcmV2aXNpb24YAiABKAMSFwoPbGlzdGluZ190aHJvdWdoGAMgASgDImsKGFN5bmNDb252ZXJzYXRpb25zUmVxdWVzdBIsCgdjdXJzb3JzGAEgAygLMhsuY2hhdC52MS5Db252ZXJzYXRpb25DdXJzb3ISIQoEZmVlZBgCIAEoCzITLmNoYXQudjEuRmVlZEN1cnNvciKNAQoZU3luY0NvbnZlcnNhdGlvbnNSZXNwb25zZRIwCg1jb252ZXJzYXRpb25zGAEgAygLMhkuY2hhdC52MS5Db252ZXJzYXRpb25TeW5jEh8KBGZlZWQYAiABKAsyES5jaGF0LnYxLkZlZWRTeW5jEh0KFWxvc3RfY29udmVyc2F0aW9uX2lkcxgDIAMoCSKKAQoIRmVlZFN5bmMSIwoGY3Vyc29yGAEgASgLMhMuY2hhdC52MS5GZWVkQ3Vyc29yEg0KBXJlc2V0GAIgASgIEiQKB2NoYW5nZXMYAyADKAsyEy5jaGF0LnYxLkZlZWRDaGFuZ2USEgoKaW5jb21wbGV0ZRgEIAEoCBIQCghyZXZpc2lvbhgFIAEoAyJ2CgpGZWVkQ2hhbmdlEhAKCHJldmlzaW9uGAEgASgDEiEKBmZyaWVuZBgCIAEoCzIPLmNoYXQudjEuRnJpZW5kSAASKQoKbWVtYmVyc2hpcBgDIAEoCzITLmNoYXQudjEuTWVtYmVyc2hpcEgAQggKBmNoYW5nZSJiCgpNZW1iZXJzaGlwEicKBXN0YXRlGAEgASgOMhguY2hhdC52MS5NZW1iZXJzaGlwU3RhdGUSKwoMY29udmVyc2F0aW9uGAIgASgLMhUuY2hhdC52MS5Db252ZXJzYXRpb24ixgIKEENvbnZlcnNhdGlvblN5bmMSKwoGY3Vyc29yGAEgASgLMhsuY2hhdC52MS5Db252ZXJzYXRpb25DdXJzb3ISDQoFcmVzZXQYAiABKAgSIAoHY2hhbmdlcxgDIAMoCzIPLmNoYXQudjEuQ2hhbmdlEhIKCmluY29tcGxldGUYBCABKAgSLgoLcmV0cnlfYWZ0ZXIYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEAoIcmV2aXNpb24YBiABKAMSEgoKY3Vyc29yX3NlcRgHIAEoAxITCgtjb3VudGVkX3NlcRgIIAEoAxIUCgx1bnJlYWRfY291bnQYCSABKAMSIAoHbWVtYmVycxgKIAMoCzIPLmNoYXQudjEuTWVtYmVyEh0KBWdyb3VwGAsgASgLMg4uY2hhdC52MS5Hcm91cCKaAQoGQ2hhbmdlEhAKCHJldmlzaW9uGAEgASgDEigKDG1lc3NhZ2Vfc2VudBgCIAEoCzIQLmNoYXQudjEuTWVzc2FnZUgAEh0KBHZvaWQYAyABKAsyDS5jaGF0LnYxLlZvaWRIABItCg1ncm91cF9jaGFuZ2VkGAQgASgLMhQuY2hhdC52MS5Hcm91cENoYW5nZUgAQgYKBGtpbmQiBgoEVm9pZCpwChBDb252ZXJzYXRpb25LaW5kEiEKHUNPTlZFUlNBVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASHAoYQ09OVkVSU0FUSU9OX0tJTkRfRElSRUNUEAESGwoXQ09OVkVSU0FUSU9OX0tJTkRfR1JPVVAQAippCg5BcmNoaXZlZEZpbHRlchIfChtBUkNISVZFRF9GSUxURVJfVU5TUEVDSUZJRUQQABIYChRBUkNISVZFRF9GSUxURVJfT05MWRABEhwKGEFSQ0hJVkVEX0ZJTFRFUl9JTkNMVURFRBACKmwKD01lbWJlcnNoaXBTdGF0ZRIgChxNRU1CRVJTSElQX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXTUVNQkVSU0hJUF9TVEFURV9BQ1RJVkUQARIaChZNRU1CRVJTSElQX1NUQVRFX0VOREVEEAIy6ggKE0NvbnZlcnNhdGlvblNlcnZpY2USaQoWT3BlbkRpcmVjdENvbnZlcnNhdGlvbhImLmNoYXQudjEuT3BlbkRpcmVjdENvbnZlcnNhdGlvblJlcXVlc3QaJy5jaGF0LnYxLk9wZW5EaXJlY3RDb252ZXJzYXRpb25SZXNwb25zZRJZCg9HZXRDb252ZXJzYXRpb24SHy5jaGF0LnYxLkdldENvbnZlcnNhdGlvblJlcXVlc3QaIC5jaGF0LnYxLkdldENvbnZlcnNhdGlvblJlc3BvbnNlIgOQAgESXwoRTGlzdENvbnZlcnNhdGlvbnMSIS5jaGF0LnYxLkxpc3RDb252ZXJzYXRpb25zUmVxdWVzdBoiLmNoYXQudjEuTGlzdENvbnZlcnNhdGlvbnNSZXNwb25zZSIDkAIBEmMKFE1hcmtDb252ZXJzYXRpb25SZWFkEiQuY2hhdC52MS5NYXJrQ29udmVyc2F0aW9uUmVhZFJlcXVlc3QaJS5jaGF0LnYxLk1hcmtDb252ZXJzYXRpb25SZWFkUmVzcG9uc2USdQoaVXBkYXRlQ29udmVyc2F0aW9uU2V0dGluZ3MSKi5jaGF0LnYxLlVwZGF0ZUNvbnZlcnNhdGlvblNldHRpbmdzUmVxdWVzdBorLmNoYXQudjEuVXBkYXRlQ29udmVyc2F0aW9uU2V0dGluZ3NSZXNwb25zZRJpChZNYXJrQ29udmVyc2F0aW9uVW5yZWFkEiYuY2hhdC52MS5NYXJrQ29udmVyc2F0aW9uVW5yZWFkUmVxdWVzdBonLmNoYXQudjEuTWFya0NvbnZlcnNhdGlvblVucmVhZFJlc3BvbnNlEm8KGENsZWFyQ29udmVyc2F0aW9uSGlzdG9yeRIoLmNoYXQudjEuQ2xlYXJDb252ZXJzYXRpb25IaXN0b3J5UmVxdWVzdBopLmNoYXQudjEuQ2xlYXJDb252ZXJzYXRpb25IaXN0b3J5UmVzcG9uc2USVwoQSGlkZUNvbnZlcnNhdGlvbhIgLmNoYXQudjEuSGlkZUNvbnZlcnNhdGlvblJlcXVlc3QaIS5jaGF0LnYxLkhpZGVDb252ZXJzYXRpb25SZXNwb25zZRJZCg9HZXRVbnJlYWRUb3RhbHMSHy5jaGF0LnYxLkdldFVucmVhZFRvdGFsc1JlcXVlc3QaIC5jaGF0LnYxLkdldFVucmVhZFRvdGFsc1Jlc3BvbnNlIgOQAgESXwoRTGlzdFJlYWRQb3NpdGlvbnMSIS5jaGF0LnYxLkxpc3RSZWFkUG9zaXRpb25zUmVxdWVzdBoiLmNoYXQudjEuTGlzdFJlYWRQb3NpdGlvbnNSZXNwb25zZSIDkAIBEl8KEVN5bmNDb252ZXJzYXRpb25zEiEuY2hhdC52MS5TeW5jQ29udmVyc2F0aW9uc1JlcXVlc3QaIi5jaGF0LnYxLlN5bmNDb252ZXJzYXRpb25zUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_chat_v1_friend, file_chat_v1_group, file_chat_v1_message, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A conversation as the caller sees it.
@@ -747,6 +747,154 @@ export const HideConversationResponseSchema: GenMessage<HideConversationResponse
   messageDesc(file_chat_v1_conversation, 19);
 
 /**
+ * Asks what is unread.
+ *
+ * @generated from message chat.v1.GetUnreadTotalsRequest
+ */
+export type GetUnreadTotalsRequest = Message<"chat.v1.GetUnreadTotalsRequest"> & {
+};
+
+/**
+ * Describes the message chat.v1.GetUnreadTotalsRequest.
+ * Use `create(GetUnreadTotalsRequestSchema)` to create a new message.
+ */
+export const GetUnreadTotalsRequestSchema: GenMessage<GetUnreadTotalsRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 20);
+
+/**
+ * What is unread to the caller.
+ *
+ * @generated from message chat.v1.GetUnreadTotalsResponse
+ */
+export type GetUnreadTotalsResponse = Message<"chat.v1.GetUnreadTotalsResponse"> & {
+  /**
+   * Conversations with something unread, or marked as unread, that are not muted.
+   *
+   * @generated from field: int64 conversations = 1;
+   */
+  conversations: bigint;
+
+  /**
+   * Messages of others that are unread there. Of each conversation 1,000 at most; 10,000 means that many or more.
+   *
+   * @generated from field: int64 messages = 2;
+   */
+  messages: bigint;
+
+  /**
+   * The same of those that are muted.
+   *
+   * @generated from field: int64 muted_conversations = 3;
+   */
+  mutedConversations: bigint;
+
+  /**
+   * The same of those that are muted.
+   *
+   * @generated from field: int64 muted_messages = 4;
+   */
+  mutedMessages: bigint;
+};
+
+/**
+ * Describes the message chat.v1.GetUnreadTotalsResponse.
+ * Use `create(GetUnreadTotalsResponseSchema)` to create a new message.
+ */
+export const GetUnreadTotalsResponseSchema: GenMessage<GetUnreadTotalsResponse> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 21);
+
+/**
+ * Asks for a page of read positions.
+ *
+ * @generated from message chat.v1.ListReadPositionsRequest
+ */
+export type ListReadPositionsRequest = Message<"chat.v1.ListReadPositionsRequest"> & {
+  /**
+   * The conversation.
+   *
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+
+  /**
+   * How many at most; 0 means 50, and more than 100 means 100.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * Where to go on: a next_page_token of this RPC, or empty for the start.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message chat.v1.ListReadPositionsRequest.
+ * Use `create(ListReadPositionsRequestSchema)` to create a new message.
+ */
+export const ListReadPositionsRequestSchema: GenMessage<ListReadPositionsRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 22);
+
+/**
+ * A page of read positions.
+ *
+ * @generated from message chat.v1.ListReadPositionsResponse
+ */
+export type ListReadPositionsResponse = Message<"chat.v1.ListReadPositionsResponse"> & {
+  /**
+   * By user id, the caller's own among them.
+   *
+   * @generated from field: repeated chat.v1.ReadPosition positions = 1;
+   */
+  positions: ReadPosition[];
+
+  /**
+   * Where to go on; empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message chat.v1.ListReadPositionsResponse.
+ * Use `create(ListReadPositionsResponseSchema)` to create a new message.
+ */
+export const ListReadPositionsResponseSchema: GenMessage<ListReadPositionsResponse> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 23);
+
+/**
+ * How far a member has read.
+ *
+ * @generated from message chat.v1.ReadPosition
+ */
+export type ReadPosition = Message<"chat.v1.ReadPosition"> & {
+  /**
+   * The member.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * The greatest seq that they have marked as read; 0 when they have marked none.
+   *
+   * @generated from field: int64 read_seq = 2;
+   */
+  readSeq: bigint;
+};
+
+/**
+ * Describes the message chat.v1.ReadPosition.
+ * Use `create(ReadPositionSchema)` to create a new message.
+ */
+export const ReadPositionSchema: GenMessage<ReadPosition> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 24);
+
+/**
  * How far a client is in one conversation. Only SyncConversations hands these out.
  *
  * @generated from message chat.v1.ConversationCursor
@@ -787,7 +935,7 @@ export type ConversationCursor = Message<"chat.v1.ConversationCursor"> & {
  * Use `create(ConversationCursorSchema)` to create a new message.
  */
 export const ConversationCursorSchema: GenMessage<ConversationCursor> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 20);
+  messageDesc(file_chat_v1_conversation, 25);
 
 /**
  * How far a client is in the caller's own feed. Only SyncConversations hands these out.
@@ -822,7 +970,7 @@ export type FeedCursor = Message<"chat.v1.FeedCursor"> & {
  * Use `create(FeedCursorSchema)` to create a new message.
  */
 export const FeedCursorSchema: GenMessage<FeedCursor> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 21);
+  messageDesc(file_chat_v1_conversation, 26);
 
 /**
  * Asks what changed.
@@ -850,7 +998,7 @@ export type SyncConversationsRequest = Message<"chat.v1.SyncConversationsRequest
  * Use `create(SyncConversationsRequestSchema)` to create a new message.
  */
 export const SyncConversationsRequestSchema: GenMessage<SyncConversationsRequest> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 22);
+  messageDesc(file_chat_v1_conversation, 27);
 
 /**
  * What changed.
@@ -885,7 +1033,7 @@ export type SyncConversationsResponse = Message<"chat.v1.SyncConversationsRespon
  * Use `create(SyncConversationsResponseSchema)` to create a new message.
  */
 export const SyncConversationsResponseSchema: GenMessage<SyncConversationsResponse> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 23);
+  messageDesc(file_chat_v1_conversation, 28);
 
 /**
  * What changed for one user alone: friends and requests, memberships gained and lost.
@@ -936,7 +1084,7 @@ export type FeedSync = Message<"chat.v1.FeedSync"> & {
  * Use `create(FeedSyncSchema)` to create a new message.
  */
 export const FeedSyncSchema: GenMessage<FeedSync> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 24);
+  messageDesc(file_chat_v1_conversation, 29);
 
 /**
  * The newest state of one thing in a user's feed.
@@ -980,7 +1128,7 @@ export type FeedChange = Message<"chat.v1.FeedChange"> & {
  * Use `create(FeedChangeSchema)` to create a new message.
  */
 export const FeedChangeSchema: GenMessage<FeedChange> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 25);
+  messageDesc(file_chat_v1_conversation, 30);
 
 /**
  * A membership of the caller.
@@ -1009,7 +1157,7 @@ export type Membership = Message<"chat.v1.Membership"> & {
  * Use `create(MembershipSchema)` to create a new message.
  */
 export const MembershipSchema: GenMessage<Membership> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 26);
+  messageDesc(file_chat_v1_conversation, 31);
 
 /**
  * What changed in one conversation.
@@ -1102,7 +1250,7 @@ export type ConversationSync = Message<"chat.v1.ConversationSync"> & {
  * Use `create(ConversationSyncSchema)` to create a new message.
  */
 export const ConversationSyncSchema: GenMessage<ConversationSync> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 27);
+  messageDesc(file_chat_v1_conversation, 32);
 
 /**
  * One revision of a conversation.
@@ -1154,7 +1302,7 @@ export type Change = Message<"chat.v1.Change"> & {
  * Use `create(ChangeSchema)` to create a new message.
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 28);
+  messageDesc(file_chat_v1_conversation, 33);
 
 /**
  * A place where nothing happened.
@@ -1169,7 +1317,7 @@ export type Void = Message<"chat.v1.Void"> & {
  * Use `create(VoidSchema)` to create a new message.
  */
 export const VoidSchema: GenMessage<Void> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 29);
+  messageDesc(file_chat_v1_conversation, 34);
 
 /**
  * What kind of conversation it is.
@@ -1408,6 +1556,30 @@ export const ConversationService: GenService<{
     methodKind: "unary";
     input: typeof HideConversationRequestSchema;
     output: typeof HideConversationResponseSchema;
+  },
+  /**
+   * Counts what is unread to the caller over all of their conversations, muted ones apart. What they have archived or hidden is
+   * left out. A message that is being written counts until it is known that it will not come.
+   *
+   * @generated from rpc chat.v1.ConversationService.GetUnreadTotals
+   */
+  getUnreadTotals: {
+    methodKind: "unary";
+    input: typeof GetUnreadTotalsRequestSchema;
+    output: typeof GetUnreadTotalsResponseSchema;
+  },
+  /**
+   * Lists how far the members of a conversation have read, by user id.
+   *
+   * INVALID_ARGUMENT: a malformed conversation id, a negative page size, or a page token that this RPC did not hand out.
+   * NOT_FOUND (CONVERSATION_NOT_FOUND): no such conversation, or the caller is not a member.
+   *
+   * @generated from rpc chat.v1.ConversationService.ListReadPositions
+   */
+  listReadPositions: {
+    methodKind: "unary";
+    input: typeof ListReadPositionsRequestSchema;
+    output: typeof ListReadPositionsResponseSchema;
   },
   /**
    * Brings a client up to date after it was away or missed a push: everything that changed since its cursors, in order
