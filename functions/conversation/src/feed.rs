@@ -96,7 +96,7 @@ fn change(row: FeedRow) -> FeedChange {
         postgres::FeedChange::Friend(friend) => feed_change::Change::Friend(chat_view::friend(friend)),
         postgres::FeedChange::Membership(membership) => feed_change::Change::Membership(Membership {
             state: MembershipState::Active.into(),
-            conversation: Some(chat_view::conversation(*membership)),
+            conversation: Some(chat_view::own_conversation(*membership)),
         }),
         postgres::FeedChange::MembershipEnded(conversation) => feed_change::Change::Membership(Membership {
             state: MembershipState::Ended.into(),

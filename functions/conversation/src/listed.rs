@@ -76,7 +76,7 @@ pub(crate) async fn complete(
         .into_iter()
         .map(|row| Conversation {
             last_message: previews.remove(&id(&row)).map(chat_view::last_message),
-            ..chat_view::conversation(row.conversation)
+            ..chat_view::own_conversation(row.conversation)
         })
         .collect();
     Ok(Listed {

@@ -32,9 +32,12 @@ impl Operation for MarkConversationRead {
             read_seq: position.read_seq,
             unread_count: position.unread_count,
             counted_seq: position.counted_seq,
+            settings: position.unflagged.map(|changed| chat_view::settings(changed.own)),
         });
         if !position.announce {
-            return Ok(answer);
+            let unflagged = position.unflagged.as_ref();
+            let notice = unflagged.map(|own| chat_view::conversation_settings_changed(conversation, user, own));
+            return Ok(notice.into_iter().fold(answer, Answer::notify));
         }
         let notices = chat_view::read_position_moved(conversation, user, &position);
         Ok(notices.into_iter().fold(answer, Answer::notify))

@@ -42,9 +42,9 @@ impl Operation for OpenDirectConversation {
         let occurred_at = row.conversation.created_at;
         // What the caller has read of what was said meanwhile is nobody else's business.
         let is_new = opened.created && row.conversation.revision == 0;
-        let conversation = chat_view::conversation(row.conversation);
+        let conversation = chat_view::conversation(row.conversation.clone());
         let answer = Answer::new(OpenDirectConversationResponse {
-            conversation: Some(conversation.clone()),
+            conversation: Some(chat_view::own_conversation(row.conversation)),
             created: opened.created,
         });
         // By a repeat again: the first call may have died before it could tell. What has become of the conversation since is

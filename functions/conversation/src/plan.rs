@@ -304,10 +304,17 @@ fn changes(entries: Vec<Entry>, quoted: &[PreviewEntry], row: &SyncRow) -> Vec<C
     let mut message_at = Vec::new();
     for entry in entries {
         let kind = match entry.kind {
+            // Cleared by the member, who went on from above what they have cleared last.
+            EntryKind::Message(message) if !row.conversation.window.shows(message.seq) => {
+                Some(change::Kind::Void(Void {}))
+            }
             EntryKind::Message(message) => {
                 message_at.push(changes.len());
                 sent.push(*message);
                 None
+            }
+            EntryKind::Group(change) if change.after_seq < row.conversation.window.edge() => {
+                Some(change::Kind::Void(Void {}))
             }
             EntryKind::Group(change) => Some(change::Kind::GroupChanged(chat_view::group_change(*change))),
             EntryKind::Void => Some(change::Kind::Void(Void {})),

@@ -263,7 +263,7 @@ impl Shown {
         let from_seq = self.goes_on_from.or(first.map(|first| first.seq));
         GroupStretch {
             conversation,
-            from_seq: from_seq.unwrap_or_else(|| membership.window.edge()),
+            from_seq: from_seq.unwrap_or(0).max(membership.window.edge()),
             below_seq: self.next_seq.unwrap_or(i64::MAX),
             after: membership.window.edge_revision(),
             through: through.unwrap_or(membership.revision),

@@ -154,7 +154,7 @@ impl SendMessage {
         if read_seq > 0 {
             let marked = self
                 .postgres
-                .mark_conversation_read(draft.conversation, sender, read_seq)
+                .repeat_read_position(draft.conversation, sender, read_seq)
                 .await??;
             *read = marked.filter(|position| position.announce).or(read.take());
         }

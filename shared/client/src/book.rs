@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chat_contract::v1::{
-    Conversation, ConversationCursor, ConversationSync, Friend, FriendState, ListMessagesResponse, LiveEvent,
-    MarkConversationReadResponse, Membership, MembershipState, Message, SyncConversationsRequest,
-    SyncConversationsResponse, feed_change, live_event::Event,
+    ClearConversationHistoryResponse, Conversation, ConversationCursor, ConversationSettings, ConversationSync, Friend,
+    FriendState, ListMessagesResponse, LiveEvent, MarkConversationReadResponse, Membership, MembershipState, Message,
+    SyncConversationsRequest, SyncConversationsResponse, feed_change, live_event::Event,
 };
 use rpds::HashTrieMapSync;
 use tokio::time::Instant;
@@ -359,6 +359,25 @@ impl Book {
             }
             // Who asks to join is listed by those who want to know, and no part of what is followed.
             Some(Event::Welcome(_) | Event::JoinRequested(_)) => Wants::Nothing,
+            Some(Event::ConversationSettingsChanged(changed)) if feed_revision > 0 && is_known => {
+                let (is_news, step) = self
+                    .feed
+                    .hears(Key::Membership(id.as_str().into()), true, feed_revision);
+                let take = |it: &mut Timeline| it.take_settings(changed.settings.as_ref(), changed.marked_unread);
+                if is_news && self.change(&id, take) == Some(true) {
+                    // Its cursor is to start over.
+                    self.ask_for(&id);
+                }
+                match (self.feed_step(step), self.plan.fresh.contains(&*id)) {
+                    (_, true) => Wants::Sync,
+                    (wants, false) => wants,
+                }
+            }
+            // Of a conversation that was not heard of: its membership comes with a sync.
+            Some(Event::ConversationSettingsChanged(_)) if feed_revision > 0 => match self.feed.pokes(feed_revision) {
+                Step::Whole => Wants::Nothing,
+                Step::Gap => Wants::Sync,
+            },
             // An error of this side's frames changes nothing.
             Some(Event::Error(error)) => {
                 tracing::debug!(reason = error.reason, "the service refused a frame");
@@ -571,7 +590,9 @@ impl Book {
     fn put_conversation(&mut self, conversation: &Conversation) -> bool {
         let id = conversation.conversation_id.as_str();
         if self.state.conversations.contains_key(id) {
-            self.change(id, |timeline| timeline.take_conversation(conversation));
+            if self.change(id, |timeline| timeline.take_conversation(conversation)) == Some(true) {
+                self.ask_for(id);
+            }
             return false;
         }
         let timeline = Timeline::new(&self.state.user_id, conversation);
@@ -677,12 +698,45 @@ impl Book {
     pub(crate) fn take_mark(&mut self, conversation_id: &str, answer: &MarkConversationReadResponse) {
         self.change(conversation_id, |timeline| {
             timeline.take_counts(answer.read_seq, answer.unread_count, answer.counted_seq);
+            timeline.take_settings(answer.settings.as_ref(), false);
         });
+    }
+
+    /// Takes what a conversation is to the user alone, from the answer to a call.
+    pub(crate) fn take_settings(
+        &mut self,
+        conversation_id: &str,
+        settings: &ConversationSettings,
+        marked_unread: bool,
+    ) {
+        self.change(conversation_id, |timeline| {
+            timeline.take_settings(Some(settings), marked_unread);
+        });
+    }
+
+    /// Takes what is left of a conversation to the user who has cleared it.
+    pub(crate) fn take_cleared(&mut self, conversation_id: &str, answer: &ClearConversationHistoryResponse) {
+        let take = |it: &mut Timeline| {
+            let has_moved = it.take_settings(answer.settings.as_ref(), it.is_marked_unread());
+            it.take_counts(it.read_seq(), answer.unread_count, answer.counted_seq);
+            has_moved
+        };
+        if self.change(conversation_id, take) == Some(true) {
+            self.ask_for(conversation_id);
+        }
+        self.weigh();
     }
 
     /// How far the user has marked a conversation as read here, unless the service is known to know.
     pub(crate) fn unsent_mark(&self, conversation_id: &str) -> Option<i64> {
         self.state.conversation(conversation_id)?.unsent_mark()
+    }
+
+    /// What to tell the service that was read: what it does not know, or what it knows, to take off a flag.
+    pub(crate) fn mark_to_tell(&self, conversation_id: &str) -> Option<i64> {
+        let timeline = self.state.conversation(conversation_id)?;
+        let flagged = timeline.is_marked_unread().then(|| timeline.read_seq().max(1));
+        timeline.unsent_mark().or(flagged)
     }
 
     /// Changes a conversation, if it is there, and its place in the plan with it.

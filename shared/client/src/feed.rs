@@ -99,25 +99,29 @@ impl Feed {
             // All up to the cursor is known: this was something that is gone.
             None => revision > self.cursor.revision,
         };
-        let step = self.pokes(revision);
+        self.pokes(revision);
+        if revision > self.cursor.revision {
+            self.above.insert(revision, self.now);
+        }
+        self.advance();
         if is_news {
             self.note(key, is_there, revision, None);
             self.forget_gone();
         }
-        (is_news, step)
+        (is_news, self.step())
     }
 
-    /// Hears that there is a revision.
+    /// Hears that there is a revision, without what it holds: only a sync leads over it.
     pub(crate) fn pokes(&mut self, revision: i64) -> Step {
         self.now += 1;
         self.head = self.head.max(revision);
         if revision >= self.newest.0 {
             self.newest = (revision, self.now);
         }
-        if revision > self.cursor.revision {
-            self.above.insert(revision, self.now);
-        }
-        self.advance();
+        self.step()
+    }
+
+    fn step(&self) -> Step {
         if self.is_behind() { Step::Gap } else { Step::Whole }
     }
 

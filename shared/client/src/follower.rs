@@ -7,11 +7,12 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chat_contract::Timestamp;
 use chat_contract::v1::{
-    ListMessagesRequest, ListMessagesResponse, LiveEvent, Message, SyncConversationsResponse,
-    list_messages_request::Position, live_event::Event,
+    ClearConversationHistoryRequest, ConversationSettings, HideConversationRequest, ListMessagesRequest,
+    ListMessagesResponse, LiveEvent, MarkConversationUnreadRequest, Message, SyncConversationsResponse,
+    UpdateConversationSettingsRequest, list_messages_request::Position, live_event::Event,
 };
+use chat_contract::{FieldMask, Timestamp};
 use futures::future::{BoxFuture, FutureExt, OptionFuture};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Notify, watch};
@@ -228,6 +229,91 @@ impl Follower {
     /// once; the service is told at once, or a moment after it was told last (`mark_interval`).
     pub fn mark_read(&self, conversation_id: &str, seq: i64) {
         marks::mark_read(&self.engine, conversation_id, seq);
+    }
+
+    /// Changes what a conversation is to the user alone, from what is known of it here: of `settings`, what `paths` names
+    /// (`muted_until`, `archived`, `pinned`). Who else has changed it meanwhile is not overruled: the call is refused as
+    /// ABORTED, and what is so now is known after the next sync, which is asked for.
+    pub async fn update_settings(
+        &self,
+        conversation_id: &str,
+        settings: ConversationSettings,
+        paths: &[&str],
+    ) -> Result<(), CallError> {
+        let request = UpdateConversationSettingsRequest {
+            conversation_id: conversation_id.to_owned(),
+            settings: Some(settings),
+            update_mask: Some(FieldMask {
+                paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+            }),
+            settings_revision: self.settings_revision(conversation_id),
+        };
+        let answer = self.synced_if_changed(self.engine.client.call(request).await)?;
+        self.take_settings(conversation_id, answer.settings.as_ref(), answer.marked_unread);
+        Ok(())
+    }
+
+    /// Flags a conversation as unread, for the user alone, until they read it.
+    pub async fn mark_unread(&self, conversation_id: &str) -> Result<(), CallError> {
+        let request = MarkConversationUnreadRequest {
+            conversation_id: conversation_id.to_owned(),
+            settings_revision: self.settings_revision(conversation_id),
+        };
+        let answer = self.synced_if_changed(self.engine.client.call(request).await)?;
+        self.take_settings(conversation_id, answer.settings.as_ref(), answer.marked_unread);
+        Ok(())
+    }
+
+    /// Clears a conversation's history for the user alone, up to this seq.
+    pub async fn clear_history(&self, conversation_id: &str, through_seq: i64) -> Result<(), CallError> {
+        let request = ClearConversationHistoryRequest {
+            conversation_id: conversation_id.to_owned(),
+            through_seq,
+        };
+        let answer = self.engine.client.call(request).await?;
+        self.engine.change(|book| book.take_cleared(conversation_id, &answer));
+        self.sync();
+        Ok(())
+    }
+
+    /// Hides a conversation from the user's lists until something newer is said than what is known here.
+    pub async fn hide(&self, conversation_id: &str) -> Result<(), CallError> {
+        let state = self.state();
+        let newest = state.conversation(conversation_id).and_then(Timeline::last_message);
+        let request = HideConversationRequest {
+            conversation_id: conversation_id.to_owned(),
+            through_seq: newest.map_or(0, |message| message.seq),
+        };
+        let answer = self.engine.client.call(request).await?;
+        let flagged = state
+            .conversation(conversation_id)
+            .is_some_and(Timeline::is_marked_unread);
+        self.take_settings(conversation_id, answer.settings.as_ref(), flagged);
+        Ok(())
+    }
+
+    /// The revision of the settings that are known here.
+    fn settings_revision(&self, conversation_id: &str) -> i64 {
+        let state = self.state();
+        state
+            .conversation(conversation_id)
+            .map_or(0, |timeline| timeline.settings().revision)
+    }
+
+    fn take_settings(&self, conversation_id: &str, settings: Option<&ConversationSettings>, marked_unread: bool) {
+        if let Some(settings) = settings {
+            self.engine
+                .change(|book| book.take_settings(conversation_id, settings, marked_unread));
+        }
+    }
+
+    /// Asks for a sync when a call was refused since something else has changed what it is about.
+    fn synced_if_changed<T>(&self, answer: Result<T, CallError>) -> Result<T, CallError> {
+        answer.inspect_err(|error| {
+            if error.code() == Code::Aborted {
+                self.sync();
+            }
+        })
     }
 
     /// Closes the connection and stops following. What was marked as read is still told to the service; what was not sent

@@ -210,8 +210,19 @@ fn described(timeline: &Timeline) -> String {
             changes.join(" ")
         )
     });
+    let settings = timeline.settings();
+    let own = format!(
+        "{}{}{}{}{} above {}^{}",
+        settings.muted_until.map_or(0, |until| until.seconds),
+        if settings.archived { " archived" } else { "" },
+        if settings.pinned { " pinned" } else { "" },
+        if timeline.is_marked_unread() { " flagged" } else { "" },
+        if timeline.is_hidden() { " hidden" } else { "" },
+        settings.visible_from_seq,
+        settings.revision,
+    );
     format!(
-        "{} {phase} cursor {} head {} whole {} older {} from {} shows [{}] voids [{}] last {last} unread {} read {} unsent {} members {}{group}",
+        "{} {phase} cursor {} head {} whole {} older {} from {} shows [{}] voids [{}] last {last} unread {} read {} unsent {} members {} own {own}{group}",
         timeline.conversation_id(),
         timeline.cursor_revision(),
         timeline.head(),
@@ -307,11 +318,30 @@ impl Draw {
             "unreadCount": self.below(6).to_string(), "createdAt": "2026-01-01T00:00:00Z",
             "lastActivityAt": format!("2026-01-01T00:00:{:02}Z", self.below(60)),
         });
+        if self.is(70) {
+            let revision = self.below(12);
+            self.tell_of_settings(&mut conversation, revision);
+        }
         if id == "c3" {
             conversation["kind"] = "CONVERSATION_KIND_GROUP".into();
             self.tell_of_group(&mut conversation);
         }
         conversation
+    }
+
+    /// Puts into what tells of a conversation what it is to alice alone, as of a revision of her feed.
+    fn tell_of_settings(&mut self, about: &mut Value, revision: i64) {
+        about["settings"] = json!({"archived": self.is(40), "pinned": self.is(40), "revision": revision.to_string()});
+        if self.is(40) {
+            about["settings"]["mutedUntil"] = format!("2026-01-02T00:00:{:02}Z", self.below(60)).into();
+        }
+        if self.is(30) {
+            about["settings"]["visibleFromSeq"] = self.below(6).to_string().into();
+        }
+        if self.is(30) {
+            about["settings"]["hiddenThroughSeq"] = self.below(8).to_string().into();
+        }
+        about["markedUnread"] = self.is(40).into();
     }
 
     fn friend(&mut self) -> Value {
@@ -333,7 +363,7 @@ impl Draw {
                 },
             });
         }
-        match self.below(13) {
+        match self.below(15) {
             0..=5 => json!({
                 "conversationId": id, "revision": revision.to_string(),
                 "previousRevision": if self.is(80) { revision - 1 } else { (revision - 2).max(0) }.to_string(),
@@ -354,6 +384,11 @@ impl Draw {
                 json!({"feedRevision": revision.to_string(), "conversationOpened": {"conversation": self.conversation(id)}})
             }
             11 => json!({"conversationId": id, "feedRevision": revision.to_string(), "membershipEnded": {}}),
+            12 | 13 => {
+                let mut changed = json!({});
+                self.tell_of_settings(&mut changed, revision);
+                json!({"conversationId": id, "feedRevision": revision.to_string(), "conversationSettingsChanged": changed})
+            }
             _ => json!({"pong": {}}),
         }
     }

@@ -17,8 +17,9 @@ use std::sync::Arc;
 
 use chat_contract::Timestamp;
 use chat_contract::v1::{
-    Conversation, ConversationCursor, ConversationKind, ConversationSync, Group, GroupAction, GroupChange,
-    GroupChanged, GroupRole, LastMessage, ListMessagesResponse, Member, Message, ReadPositionMoved, change,
+    Conversation, ConversationCursor, ConversationKind, ConversationSettings, ConversationSync, Group, GroupAction,
+    GroupChange, GroupChanged, GroupRole, LastMessage, ListMessagesResponse, Member, Message, ReadPositionMoved,
+    change,
 };
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use unicode_segmentation::UnicodeSegmentation;
@@ -101,6 +102,9 @@ struct About {
     listed_at: i64,
     /// The greatest seq that each user has marked as read, members or not: news of a new member may come early.
     read_positions: BTreeMap<String, i64>,
+    /// What it is to the user alone.
+    settings: ConversationSettings,
+    marked_unread: bool,
 }
 
 /// What a user is to a conversation.
@@ -169,6 +173,8 @@ impl Timeline {
             members: BTreeMap::new(),
             listed_at: 0,
             read_positions: BTreeMap::new(),
+            settings: ConversationSettings::default(),
+            marked_unread: false,
         };
         let mut timeline = Self {
             about: Arc::new(about),
@@ -226,6 +232,25 @@ impl Timeline {
     pub fn group_changes(&self) -> impl DoubleEndedIterator<Item = &GroupChange> {
         let changes = self.changes.values().map(|change| &**change);
         changes.filter(|_| self.is_loaded())
+    }
+
+    /// What it is to the user alone: until when it is muted, whether it is archived or pinned, and the revision to name when
+    /// that is to be changed.
+    pub fn settings(&self) -> &ConversationSettings {
+        &self.about.settings
+    }
+
+    /// Whether the user has hidden it, and nothing was said since, as far as the client heard.
+    pub fn is_hidden(&self) -> bool {
+        let newest = self.last_message().map_or(self.counted.seq, |message| message.seq);
+        self.settings()
+            .hidden_through_seq
+            .is_some_and(|through| newest <= through)
+    }
+
+    /// Whether the user has marked it as unread.
+    pub fn is_marked_unread(&self) -> bool {
+        self.about.marked_unread
     }
 
     /// When it was opened.
@@ -411,18 +436,70 @@ impl Timeline {
         (self.joined_revision, self.epoch, self.known_from, self.cursor) = (0, 0, 0, 0);
     }
 
-    /// Takes what the feed or a list says of the conversation.
-    pub fn take_conversation(&mut self, conversation: &Conversation) {
+    /// Takes what the feed or a list says of the conversation. Answers whether less or more of it is to be seen now.
+    pub fn take_conversation(&mut self, conversation: &Conversation) -> bool {
         self.head = self.head.max(conversation.revision);
         let about = Arc::make_mut(&mut self.about);
         (about.kind, about.created_at) = (conversation.kind(), conversation.created_at);
         self.take_activity(conversation.last_activity_at.as_ref());
+        let has_window_moved = self.take_settings(conversation.settings.as_ref(), conversation.marked_unread);
         if let Some(last) = &conversation.last_message {
             self.take_last_message(last.clone(), 0);
         }
         self.take_members(&conversation.members, conversation.group.as_ref());
         let read_seq = self.own_position(&conversation.members);
         self.take_counts(read_seq, conversation.unread_count, conversation.counted_seq);
+        has_window_moved
+    }
+
+    /// Takes what it is to the user alone, unless something newer is known; none is nothing that was said about it. Answers
+    /// whether less or more of it is to be seen now.
+    pub fn take_settings(&mut self, settings: Option<&ConversationSettings>, marked_unread: bool) -> bool {
+        let Some(settings) = settings.filter(|settings| settings.revision >= self.about.settings.revision) else {
+            return false;
+        };
+        let before = self.window_edge();
+        if (&self.about.settings, self.about.marked_unread) != (settings, marked_unread) {
+            let about = Arc::make_mut(&mut self.about);
+            (about.settings, about.marked_unread) = (*settings, marked_unread);
+        }
+        if self.window_edge() > before {
+            self.drop_cleared();
+        }
+        self.window_edge() != before
+    }
+
+    /// The seq up to which the user sees nothing.
+    fn window_edge(&self) -> i64 {
+        self.about.settings.visible_from_seq
+    }
+
+    /// Drops what the user does not see any more.
+    fn drop_cleared(&mut self) {
+        let edge = self.window_edge();
+        while let Some(key) = self
+            .messages
+            .first()
+            .map(|(key, _)| key.clone())
+            .filter(|key| key.0 <= edge)
+        {
+            self.messages.remove_mut(&key);
+            self.has_older = false;
+        }
+        while let Some(revision) = self
+            .changes
+            .first()
+            .filter(|(_, change)| change.after_seq < edge)
+            .map(|(revision, _)| *revision)
+        {
+            self.changes.remove_mut(&revision);
+        }
+        while let Some(seq) = self.heard.first().copied().filter(|seq| *seq <= edge) {
+            self.heard.remove_mut(&seq);
+        }
+        if self.last_message().is_some_and(|last| last.seq <= edge) {
+            self.last_message = None;
+        }
     }
 
     /// Takes a page of history: the newest when there is none yet, or one of older messages.
@@ -611,6 +688,8 @@ impl Timeline {
 
     /// Another life of the databases begins. What has a cursor finds out by itself, and starts over.
     pub(crate) fn forget_former_life(&mut self) {
+        let about = Arc::make_mut(&mut self.about);
+        (about.settings, about.marked_unread) = (ConversationSettings::default(), false);
         if self.phase == Phase::Closed {
             self.forget_numbers();
             (self.counted, self.head) = (Counted::NOTHING, 0);
@@ -639,6 +718,9 @@ impl Timeline {
     }
 
     fn take_message(&mut self, message: Message) {
+        if message.seq <= self.window_edge() {
+            return;
+        }
         let is_newest = self.last_message().is_none_or(|last| last.seq <= message.seq);
         if is_newest {
             let last = LastMessage {
@@ -667,7 +749,7 @@ impl Timeline {
 
     fn take_last_message(&mut self, message: LastMessage, state_revision: i64) {
         let is_after = |(last, state): &(Arc<LastMessage>, i64)| (message.seq, state_revision) > (last.seq, *state);
-        if self.last_message.as_ref().is_none_or(is_after) {
+        if message.seq > self.window_edge() && self.last_message.as_ref().is_none_or(is_after) {
             self.last_message = Some((Arc::new(message), state_revision));
         }
     }
@@ -680,7 +762,7 @@ impl Timeline {
     }
 
     fn take_change(&mut self, change: GroupChange) {
-        if self.phase != Phase::Closed && change.after_seq >= self.from_seq {
+        if self.phase != Phase::Closed && change.after_seq >= self.from_seq.max(self.window_edge()) {
             self.changes.insert_mut(change.revision, Arc::new(change));
         }
     }

@@ -67,6 +67,8 @@ pub const JOIN_REQUESTS_MAX: i32 = 1_000;
 pub const GROUP_CHANGES_PER_PAGE_MAX: usize = 100;
 /// Conversations of one user, at most.
 pub const CONVERSATIONS_MAX: i32 = 10_000;
+/// Conversations that one user has pinned, at most.
+pub const PINNED_CONVERSATIONS_MAX: i32 = 100;
 
 /// What a user may write: messages, read positions, their profile, conversations.
 pub const WRITE_BUDGET: Budget = Budget {
@@ -86,6 +88,9 @@ pub const INVITE_BUDGET: Budget = Budget {
 
 /// Unread messages are counted exactly below this; this many means "or more".
 pub const UNREAD_COUNT_MAX: i64 = 1_000;
+
+/// Unread messages of all conversations together are counted up to this; this many means "or more".
+pub const UNREAD_TOTAL_MAX: i64 = 10_000;
 
 /// Conversations in one sync, at most.
 pub const SYNC_CURSORS_MAX: usize = 200;

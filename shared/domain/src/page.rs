@@ -29,9 +29,12 @@ impl PageSize {
     }
 }
 
-/// Where a list of conversations, newest activity first, goes on: below this time and, at the same time, below this id.
+/// Where a list of conversations, pinned ones first, then newest activity first, goes on: below this time and, at the same time,
+/// below this id.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ConversationsToken {
+    /// Whether the last conversation on the page before was a pinned one, so that others may follow.
+    pub pinned: bool,
     /// When something was last said in the last conversation on the page before.
     pub time: DateTime<Utc>,
     /// The last conversation on the page before.
@@ -42,7 +45,8 @@ impl ConversationsToken {
     /// Reads a token as a client sent it; empty means the start.
     pub fn parse(value: &str) -> Result<Option<Self>, Violation> {
         let Some(value) = token(value)? else { return Ok(None) };
-        let (time, conversation) = value.split_once('.').ok_or_else(foreign_token)?;
+        let (pinned, place) = value.strip_prefix("p.").map_or((false, value), |place| (true, place));
+        let (time, conversation) = place.split_once('.').ok_or_else(foreign_token)?;
         // The database knows no times long before our era, and no page ends before 1970.
         let micros = time
             .parse()
@@ -50,6 +54,7 @@ impl ConversationsToken {
             .filter(|micros| *micros >= 0)
             .ok_or_else(foreign_token)?;
         let token = Self {
+            pinned,
             time: DateTime::from_timestamp_micros(micros).ok_or_else(foreign_token)?,
             conversation: conversation.parse().map_err(|_| foreign_token())?,
         };
@@ -64,7 +69,13 @@ impl ConversationsToken {
 
 impl std::fmt::Display for ConversationsToken {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}.{}", self.time.timestamp_micros(), self.conversation)
+        let pinned = if self.pinned { "p." } else { "" };
+        write!(
+            formatter,
+            "{pinned}{}.{}",
+            self.time.timestamp_micros(),
+            self.conversation
+        )
     }
 }
 
@@ -121,11 +132,14 @@ mod tests {
 
     #[test]
     fn page_tokens_survive_the_round_trip() {
-        let token = ConversationsToken {
-            time: DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap(),
-            conversation: ConversationId::generate(),
-        };
-        assert_eq!(ConversationsToken::parse(&token.to_string()), Ok(Some(token)));
+        for pinned in [false, true] {
+            let token = ConversationsToken {
+                pinned,
+                time: DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap(),
+                conversation: ConversationId::generate(),
+            };
+            assert_eq!(ConversationsToken::parse(&token.to_string()), Ok(Some(token)));
+        }
         assert_eq!(ConversationsToken::parse(""), Ok(None));
         let token = UsersToken {
             user: "auth0|a.b".parse().unwrap(),
@@ -148,6 +162,9 @@ mod tests {
             format!("+1.{id}"),
             format!("01.{id}"),
             format!("1.{}", id.to_string().to_uppercase()),
+            format!("p.p.1.{id}"),
+            format!("P.1.{id}"),
+            "p.".into(),
             "u.alice".into(),
             "1.\u{e9}".into(),
             "1".repeat(513),

@@ -75,6 +75,8 @@ impl Failure {
         already_exists => AlreadyExists;
         /// The state does not allow it now; repeating alone does not help.
         failed_precondition => FailedPrecondition;
+        /// Something else has changed it since the caller looked; look again and decide anew.
+        aborted => Aborted;
         /// A limit is reached.
         resource_exhausted => ResourceExhausted;
         /// There is no token, or it names nobody.

@@ -4,14 +4,14 @@
 
 mod notices;
 
-pub use notices::read_position_moved;
+pub use notices::{conversation_settings_changed, read_position_moved};
 
 use std::collections::{BTreeSet, HashMap};
 
 use chat_contract::{FieldMask, v1};
 use chat_domain::{GroupAdders, GroupSettings, MessageId, Permission, Permissions, Role, Window, excerpt};
 use chat_stores::mongo::{MessageEntry, PreviewEntry};
-use chat_stores::postgres::{ConversationRow, Friend, FriendshipState, GroupRow, MemberRow, ProfileRow};
+use chat_stores::postgres::{ConversationRow, Friend, FriendshipState, GroupRow, MemberRow, OwnRow, ProfileRow};
 use chat_stores::{GroupAction, GroupEntry};
 
 /// A profile.
@@ -56,7 +56,30 @@ pub fn friend(row: Friend) -> v1::Friend {
     }
 }
 
-/// A conversation as the member sees it for whom the row was read, without its newest message.
+/// A conversation as the member sees it for whom the row was read, with what it is to them alone, without its newest message.
+pub fn own_conversation(row: ConversationRow) -> v1::Conversation {
+    let own = row.own;
+    v1::Conversation {
+        settings: Some(settings(own)),
+        marked_unread: own.marked_unread,
+        ..conversation(row)
+    }
+}
+
+/// What a conversation is to one member alone.
+pub fn settings(own: OwnRow) -> v1::ConversationSettings {
+    v1::ConversationSettings {
+        muted_until: own.muted_until.map(Into::into),
+        archived: own.archived,
+        pinned: own.pinned,
+        revision: own.revision,
+        visible_from_seq: own.visible_from_seq,
+        hidden_through_seq: own.hidden_through_seq,
+    }
+}
+
+/// A conversation as the member sees it for whom the row was read, without its newest message, and without what is theirs
+/// alone: others may be shown it.
 pub fn conversation(row: ConversationRow) -> v1::Conversation {
     v1::Conversation {
         conversation_id: row.conversation.to_string(),
@@ -72,6 +95,8 @@ pub fn conversation(row: ConversationRow) -> v1::Conversation {
         created_at: Some(row.created_at.into()),
         last_activity_at: Some(row.last_activity_at.into()),
         group: row.group.map(group),
+        settings: None,
+        marked_unread: false,
     }
 }
 

@@ -46,6 +46,12 @@ const ROWS: &[(&str, [&str; 8])] = &[
     ("SyncConversations", [NO, OK, OK, OK, OK, OK, OK, OK]),
     ("GetConversation", [NO, NF, NF, NF, OK, OK, OK, OK]),
     ("MarkConversationRead", [NO, NF, NF, NF, OK, OK, OK, OK]),
+    ("UpdateConversationSettings", [NO, NF, NF, NF, OK, OK, OK, OK]),
+    ("MarkConversationUnread", [NO, NF, NF, NF, OK, OK, OK, OK]),
+    ("ClearConversationHistory", [NO, NF, NF, NF, OK, OK, OK, OK]),
+    ("HideConversation", [NO, NF, NF, NF, OK, OK, OK, OK]),
+    ("GetUnreadTotals", [NO, OK, OK, OK, OK, OK, OK, OK]),
+    ("ListReadPositions", [NO, NF, NF, NF, OK, OK, OK, OK]),
     ("SendMessage", [NO, NF, NF, NF, OK, OK, OK, OK]),
     // What was said before one came back is not there.
     ("GetMessage", [NO, NF, NF, NF, NF, OK, OK, OK]),
@@ -199,7 +205,8 @@ fn request(rpc: &str, scene: &Scene) -> Value {
         "RespondToFriendRequest" => json!({"userId": "zed", "answer": "FRIEND_REQUEST_ANSWER_ACCEPT"}),
         "OpenDirectConversation" => json!({"userId": "nina"}),
         "SyncConversations" => json!({"cursors": [{"conversationId": group}], "feed": {}}),
-        "GetConversation" | "ListMessages" | "ListGroupMembers" | "ListGroupInvites" | "ListJoinRequests" => {
+        "GetConversation" | "ListMessages" | "ListGroupMembers" | "ListGroupInvites" | "ListJoinRequests"
+        | "ListReadPositions" => {
             json!({"conversationId": group})
         }
         "RevokeGroupInvite" => json!({"conversationId": group, "inviteId": invite}),
@@ -207,6 +214,11 @@ fn request(rpc: &str, scene: &Scene) -> Value {
         "JoinGroup" => json!({"token": token, "requestId": ""}),
         "AnswerJoinRequest" => json!({"conversationId": group, "requestId": "", "userId": "ivan", "approve": true}),
         "MarkConversationRead" => json!({"conversationId": group, "readSeq": "1"}),
+        "UpdateConversationSettings" => {
+            json!({"conversationId": group, "settings": {"pinned": true}, "updateMask": "pinned"})
+        }
+        "MarkConversationUnread" => json!({"conversationId": group}),
+        "ClearConversationHistory" | "HideConversation" => json!({"conversationId": group, "throughSeq": "1"}),
         "SendMessage" => json!({"conversationId": group, "clientMessageId": "", "text": "Hello"}),
         "GetMessage" => json!({"conversationId": group, "messageId": message}),
         "CreateGroup" => json!({"requestId": "", "name": "Another"}),

@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 use crate::harness::{PATIENCE, Stack, token};
 
 /// The call of the sequencer.
-const APPEND: &str = "append(";
+const APPEND: &str = "take_place(";
 /// The write of a message.
 const INSERT: &str = "insert";
 

@@ -213,6 +213,7 @@ impl Story {
             read_seq,
             unread_count: 0,
             counted_seq: read_seq,
+            ..now.clone()
         };
         assert_eq!(now, all_read);
         let moved = |unread_count| {

@@ -6,6 +6,7 @@
 import { Feed, type Key, type Moment } from "./feed.ts";
 import type {
   Conversation,
+  ConversationSettings,
   ConversationSync,
   Cursor,
   Friend,
@@ -267,6 +268,20 @@ export class Book {
           return this.#feedStep(step);
         }
         break;
+      case "settingsChanged":
+        if (feedRevision > 0 && isKnown) {
+          const { isNews, step } = this.#feed.hears(`membership:${id}`, true, feedRevision);
+          if (isNews) {
+            this.takeSettings(id, happening.settings);
+          }
+          const wants = this.#feedStep(step);
+          return this.#fresh.has(id) ? "sync" : wants;
+        }
+        if (feedRevision > 0) {
+          // Of a conversation that was not heard of: its membership comes with a sync.
+          return this.#feed.pokes(feedRevision) === "gap" ? "sync" : "nothing";
+        }
+        break;
       case "conversationOpened":
         if (feedRevision > 0) {
           const { conversation } = happening;
@@ -282,9 +297,7 @@ export class Book {
       this.#change(id, (it) => {
         it.takePoke(revision);
       });
-      if (this.#timelines.get(id)?.isLoaded) {
-        this.#fresh.add(id);
-      }
+      this.#askFor(id);
     }
     return "sync";
   }
@@ -428,9 +441,9 @@ export class Book {
   #putConversation(conversation: Conversation): boolean {
     const id = conversation.conversationId;
     if (this.#timelines.has(id)) {
-      this.#change(id, (it) => {
-        it.takeConversation(conversation);
-      });
+      if (this.#change(id, (it) => it.takeConversation(conversation))) {
+        this.#askFor(id);
+      }
       return false;
     }
     this.#timelines.set(id, new Timeline(this.#userId, conversation));
@@ -514,9 +527,9 @@ export class Book {
   /** Takes what a list says of conversations. */
   takeListed(conversations: readonly Conversation[]): void {
     for (const conversation of conversations) {
-      this.#change(conversation.conversationId, (timeline) => {
-        timeline.takeConversation(conversation);
-      });
+      if (this.#change(conversation.conversationId, (timeline) => timeline.takeConversation(conversation))) {
+        this.#askFor(conversation.conversationId);
+      }
     }
   }
 
@@ -537,6 +550,20 @@ export class Book {
     this.#change(conversationId, (timeline) => {
       timeline.takeCounts(readSeq, unreadCount, countedSeq);
     });
+  }
+
+  /** Takes what a conversation is to the user alone. */
+  takeSettings(conversationId: string, settings: ConversationSettings): void {
+    if (this.#change(conversationId, (timeline) => timeline.takeSettings(settings))) {
+      this.#askFor(conversationId);
+    }
+  }
+
+  /** Has a conversation named by the next sync, such as when its cursor is to start over. */
+  #askFor(id: string): void {
+    if (this.#timelines.get(id)?.isLoaded) {
+      this.#fresh.add(id);
+    }
   }
 
   /** Those that moved, or want to start. */

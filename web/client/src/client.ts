@@ -1,8 +1,10 @@
 /** A user's chat: what the parts are for, put together. */
 
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Book, type KeptConversation } from "./book.ts";
 import { ChatError } from "./errors.ts";
 import { FOLLOW_DEFAULTS, Follower, type FollowOptions, type PagePosition } from "./follower.ts";
+import { ArchivedFilter, ConversationKind } from "./generated/chat/v1/conversation_pb.ts";
 import { FriendRequestAnswer } from "./generated/chat/v1/friend_pb.ts";
 import { History } from "./history.ts";
 import { Keeper } from "./keeper.ts";
@@ -24,6 +26,7 @@ import {
   toFriend,
   toMember,
   toMessage,
+  toSettings,
 } from "./model.ts";
 import { Outbox, type OutboxListener } from "./outbox.ts";
 import { type PageListener, watchPage } from "./page.ts";
@@ -84,6 +87,28 @@ export interface GroupUpdate {
   readonly description?: string;
   readonly avatarUrl?: string;
   readonly settings?: GroupSettings;
+}
+
+/** Which conversations a list has; without archived ones unless it says so. */
+export interface ConversationsFilter {
+  readonly onlyUnread?: boolean;
+  readonly archived?: "only" | "included";
+  readonly kind?: "direct" | "group";
+}
+
+/** What is unread: of all messages together at most 10,000 are counted, and of each conversation 1,000. */
+export interface UnreadTotals {
+  readonly conversations: number;
+  readonly messages: number;
+  readonly mutedConversations: number;
+  readonly mutedMessages: number;
+}
+
+/** What a conversation may be made to the user alone. */
+export interface SettingsUpdate {
+  readonly mutedUntil?: number;
+  readonly isArchived?: boolean;
+  readonly isPinned?: boolean;
 }
 
 /** A group that is to be. */
@@ -385,6 +410,135 @@ export class ChatClient {
     return answer;
   }
 
+  /**
+   * Changes what a conversation is to the user alone: what is named, and nothing else. `mutedUntil` is in milliseconds since
+   * 1970; 0 is not muted.
+   */
+  async updateConversationSettings(conversationId: string, update: SettingsUpdate): Promise<void> {
+    const { mutedUntil, isArchived, isPinned } = update;
+    const paths = [
+      ...(mutedUntil === undefined ? [] : ["muted_until"]),
+      ...(isArchived === undefined ? [] : ["archived"]),
+      ...(isPinned === undefined ? [] : ["pinned"]),
+    ];
+    const settings = {
+      ...(mutedUntil && { mutedUntil: timestampFromMs(mutedUntil) }),
+      archived: isArchived ?? false,
+      pinned: isPinned ?? false,
+    };
+    await this.#changeSettings(conversationId, (ids, call) =>
+      this.service.conversations.updateConversationSettings({ ...ids, settings, updateMask: { paths } }, call),
+    );
+  }
+
+  /** Reads a page of conversations, pinned ones first, then newest activity first, and where the next one begins. */
+  async listConversations(
+    filter: ConversationsFilter = {},
+    pageToken = "",
+  ): Promise<{ conversations: readonly Conversation[]; nextPageToken: string }> {
+    const { onlyUnread = false, archived, kind } = filter;
+    const request = {
+      pageSize: 100,
+      pageToken,
+      onlyUnread,
+      archived: archived === "only" ? ArchivedFilter.ONLY : archived ? ArchivedFilter.INCLUDED : 0,
+      kind: kind === "direct" ? ConversationKind.DIRECT : kind ? ConversationKind.GROUP : 0,
+    };
+    const page = await this.service.call((call) => this.service.conversations.listConversations(request, call));
+    const conversations = page.conversations.map(toConversation);
+    this.#book.takeListed(conversations);
+    this.#tellSoon();
+    return { conversations, nextPageToken: page.nextPageToken };
+  }
+
+  /** Clears a conversation's history for the user alone, through a seq or all that is known. */
+  async clearHistory(conversationId: string, throughSeq?: number): Promise<void> {
+    const state = this.#book.conversation(conversationId);
+    const seq = throughSeq ?? state?.lastMessage?.seq ?? 1;
+    const { conversations } = this.service;
+    const request = { conversationId, throughSeq: BigInt(seq) };
+    const answer = await this.service.call((call) => conversations.clearConversationHistory(request, call));
+    const isMarkedUnread = this.#book.conversation(conversationId)?.settings.isMarkedUnread ?? false;
+    this.#book.takeSettings(conversationId, toSettings(answered(answer.settings), isMarkedUnread));
+    this.#book.takeMark(
+      conversationId,
+      this.#book.conversation(conversationId)?.readSeq ?? 0,
+      Number(answer.unreadCount),
+      Number(answer.countedSeq),
+    );
+    this.#tell();
+    this.sync();
+  }
+
+  /** Hides a conversation from the user's lists until something newer is said there. */
+  async hideConversation(conversationId: string): Promise<void> {
+    const throughSeq = BigInt(this.#book.conversation(conversationId)?.lastMessage?.seq ?? 0);
+    const { conversations } = this.service;
+    const answer = await this.service.call((call) =>
+      conversations.hideConversation({ conversationId, throughSeq }, call),
+    );
+    const isMarkedUnread = this.#book.conversation(conversationId)?.settings.isMarkedUnread ?? false;
+    this.#book.takeSettings(conversationId, toSettings(answered(answer.settings), isMarkedUnread));
+    this.#tell();
+  }
+
+  /** Counts what is unread in all conversations that are neither archived nor hidden, muted ones apart. */
+  async getUnreadTotals(): Promise<UnreadTotals> {
+    const totals = await this.service.call((call) => this.service.conversations.getUnreadTotals({}, call));
+    return {
+      conversations: Number(totals.conversations),
+      messages: Number(totals.messages),
+      mutedConversations: Number(totals.mutedConversations),
+      mutedMessages: Number(totals.mutedMessages),
+    };
+  }
+
+  /** Reads a page of how far members have read, by user id, and where the next one begins. */
+  async listReadPositions(
+    conversationId: string,
+    pageToken = "",
+  ): Promise<{ readSeqs: ReadonlyMap<string, number>; nextPageToken: string }> {
+    const request = { conversationId, pageSize: 100, pageToken };
+    const page = await this.service.call((call) => this.service.conversations.listReadPositions(request, call));
+    const readSeqs = new Map(page.positions.map(({ userId, readSeq }) => [userId, Number(readSeq)]));
+    return { readSeqs, nextPageToken: page.nextPageToken };
+  }
+
+  /** Flags a conversation as unread, for the user alone; to mark it as read takes the flag off. */
+  async markUnread(conversationId: string): Promise<void> {
+    await this.#changeSettings(conversationId, (ids, call) =>
+      this.service.conversations.markConversationUnread(ids, call),
+    );
+  }
+
+  /** Changes settings as of the ones known here, or else as of what they are by now, since the user wants so now. */
+  async #changeSettings(
+    conversationId: string,
+    change: (
+      ids: { conversationId: string; settingsRevision: bigint },
+      call: CallOptions,
+    ) => Promise<{ settings?: Parameters<typeof toSettings>[0] | undefined; markedUnread: boolean }>,
+  ): Promise<void> {
+    const attempt = () => {
+      const seen = this.#book.conversation(conversationId)?.settings.revision ?? 0;
+      const ids = { conversationId, settingsRevision: BigInt(seen) };
+      return this.service.call((call) => change(ids, call));
+    };
+    const { settings, markedUnread } = await attempt().catch(async (cause: unknown) => {
+      if (ChatError.from(cause).code !== "Aborted") {
+        throw cause;
+      }
+      const { conversations } = this.service;
+      const { conversation } = await this.service.call((call) =>
+        conversations.getConversation({ conversationId }, call),
+      );
+      this.#book.takeListed([toConversation(answered(conversation))]);
+      return attempt();
+    });
+    this.#book.takeSettings(conversationId, toSettings(answered(settings), markedUnread));
+    this.#tell();
+  }
+
   /** Asks a user to become a friend; who had asked already is one now. */
   async requestFriend(userId: string): Promise<Friend> {
     const { friends } = this.service;
@@ -600,7 +754,7 @@ export class ChatClient {
     let pageToken = "";
     for (let pages = 0; pages < PREVIEW_PAGES_MAX && isLacking(); pages += 1) {
       try {
-        const request = { pageSize: 100, pageToken };
+        const request = { pageSize: 100, pageToken, archived: ArchivedFilter.INCLUDED };
         const page = await this.service.call((call) => conversations.listConversations(request, call));
         this.#book.takeListed(page.conversations.map(toConversation));
         this.#tell();

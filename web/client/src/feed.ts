@@ -75,25 +75,25 @@ export class Feed {
     } else {
       isNews = known.isThere ? revision >= known.revision : revision > known.revision;
     }
-    const step = this.pokes(revision);
+    this.pokes(revision);
+    if (revision > this.#cursor.revision) {
+      this.#above.set(revision, this.#now);
+    }
+    this.#advance();
     if (isNews) {
       this.#note(key, isThere, revision, undefined);
       this.#forgetGone();
     }
-    return { isNews, step };
+    return { isNews, step: this.isBehind ? "gap" : "whole" };
   }
 
-  /** Hears that there is a revision. */
+  /** Hears that there is a revision, without what it holds: only a sync leads over it. */
   pokes(revision: number): Step {
     this.#now += 1;
     this.#head = Math.max(this.#head, revision);
     if (revision >= this.#newest.revision) {
       this.#newest = { revision, heard: this.#now };
     }
-    if (revision > this.#cursor.revision) {
-      this.#above.set(revision, this.#now);
-    }
-    this.#advance();
     return this.isBehind ? "gap" : "whole";
   }
 

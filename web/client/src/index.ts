@@ -4,12 +4,15 @@ export type { KeptConversation } from "./book.ts";
 export {
   ChatClient,
   type ChatClientOptions,
+  type ConversationsFilter,
   type GroupAdded,
   type GroupUpdate,
   type Messages,
   type NewGroup,
   type NewMessage,
+  type SettingsUpdate,
   type Status,
+  type UnreadTotals,
 } from "./client.ts";
 export { ChatError, type ErrorCode, type Violation } from "./errors.ts";
 export type { FollowOptions, PagePosition } from "./follower.ts";
@@ -17,6 +20,7 @@ export type { History, HistoryState } from "./history.ts";
 export type { LiveOptions } from "./live.ts";
 export type {
   Conversation,
+  ConversationSettings,
   Friend,
   FriendshipState,
   Group,

@@ -2,6 +2,7 @@
 
 import type { Book } from "./book.ts";
 import { ChatError } from "./errors.ts";
+import { toSettings } from "./model.ts";
 import type { Service } from "./service.ts";
 import { backoff, sleep } from "./time.ts";
 
@@ -28,11 +29,12 @@ export class Marks {
 
   /** Marks messages as read. The book counts so at once; the service is told. */
   mark(conversationId: string, seq: number): void {
-    if (this.#book.markRead(conversationId, seq) === undefined) {
-      return;
+    if (this.#book.markRead(conversationId, seq) !== undefined) {
+      this.#changed();
+      this.#start(conversationId);
+    } else if (this.#book.conversation(conversationId)?.settings.isMarkedUnread) {
+      this.#start(conversationId);
     }
-    this.#changed();
-    this.#start(conversationId);
   }
 
   /** Tells what was marked before and is not known to have been told, such as without a network. */
@@ -55,7 +57,12 @@ export class Marks {
 
   /** Tells the service of a conversation's marks until it knows the last one. */
   async #tell(conversationId: string): Promise<void> {
-    const mark = () => this.#book.timeline(conversationId)?.unsentMark ?? 0;
+    const mark = () => {
+      const timeline = this.#book.timeline(conversationId);
+      // What the service knows takes off the flag.
+      const flagged = timeline?.state.settings.isMarkedUnread ? Math.max(timeline.state.readSeq, 1) : 0;
+      return timeline?.unsentMark ?? flagged;
+    };
     let told = 0;
     for (let failures = 0; mark() > told; ) {
       const next = sleep(this.#interval, this.#stopped.signal);
@@ -70,6 +77,9 @@ export class Marks {
         [told, failures] = [readSeq, 0];
         const { readSeq: stands, unreadCount, countedSeq } = answer;
         this.#book.takeMark(conversationId, Number(stands), Number(unreadCount), Number(countedSeq));
+        if (answer.settings) {
+          this.#book.takeSettings(conversationId, toSettings(answer.settings, false));
+        }
         this.#changed();
       } catch (cause) {
         const error = ChatError.from(cause);

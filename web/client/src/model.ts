@@ -13,6 +13,7 @@ import {
   type LastMessage as LastMessageProto,
   type Member as MemberProto,
   MembershipState,
+  type ConversationSettings as SettingsProto,
   SyncConversationsRequestSchema,
   type SyncConversationsRequest as SyncRequestProto,
   type SyncConversationsResponse as SyncResponseProto,
@@ -158,6 +159,24 @@ export interface Conversation {
   readonly createdAt: number;
   readonly lastActivityAt: number;
   readonly group?: Group | undefined;
+  /** Absent where it was not told. */
+  readonly settings?: ConversationSettings | undefined;
+}
+
+/** What a conversation is to the user alone. */
+export interface ConversationSettings {
+  /** Until when it is to make no sound, in milliseconds since 1970; 0 when it is not muted. */
+  readonly mutedUntil: number;
+  readonly isArchived: boolean;
+  readonly isPinned: boolean;
+  /** Whether the user has marked it as unread. */
+  readonly isMarkedUnread: boolean;
+  /** Nothing up to this seq is shown to the user. */
+  readonly visibleFromSeq: number;
+  /** Hidden from lists unless something was said after this seq. */
+  readonly hiddenThroughSeq?: number | undefined;
+  /** Of two copies, the one with the greater value is newer. */
+  readonly revision: number;
 }
 
 /** How the user and another stand. */
@@ -278,6 +297,7 @@ export type Happening =
     }
   | { readonly kind: "conversationOpened"; readonly conversation: Conversation }
   | { readonly kind: "friendChanged"; readonly friend: Friend }
+  | { readonly kind: "settingsChanged"; readonly settings: ConversationSettings }
   | { readonly kind: "error"; readonly reason: string };
 
 /** A live event: a hint. */
@@ -419,6 +439,18 @@ function toGroupChange(proto: GroupChangeProto): GroupChange {
   };
 }
 
+export function toSettings(proto: SettingsProto, isMarkedUnread: boolean): ConversationSettings {
+  return {
+    mutedUntil: time(proto.mutedUntil),
+    isArchived: proto.archived,
+    isPinned: proto.pinned,
+    isMarkedUnread,
+    visibleFromSeq: Number(proto.visibleFromSeq),
+    ...(proto.hiddenThroughSeq !== undefined && { hiddenThroughSeq: Number(proto.hiddenThroughSeq) }),
+    revision: Number(proto.revision),
+  };
+}
+
 export function toConversation(proto: ConversationProto): Conversation {
   const group = toGroup(proto.group);
   return {
@@ -432,6 +464,7 @@ export function toConversation(proto: ConversationProto): Conversation {
     ...(proto.lastMessage && { lastMessage: toLastMessage(proto.lastMessage) }),
     createdAt: time(proto.createdAt),
     lastActivityAt: time(proto.lastActivityAt),
+    ...(proto.settings && { settings: toSettings(proto.settings, proto.markedUnread) }),
   };
 }
 
@@ -585,6 +618,10 @@ function toHappening({ event }: LiveEventProto): Happening {
         : { kind: "unknown" };
     case "friendChanged":
       return event.value.friend ? { kind: "friendChanged", friend: toFriend(event.value.friend) } : { kind: "unknown" };
+    case "conversationSettingsChanged":
+      return event.value.settings
+        ? { kind: "settingsChanged", settings: toSettings(event.value.settings, event.value.markedUnread) }
+        : { kind: "unknown" };
     case "error":
       return { kind: "error", reason: event.value.reason };
     default:

@@ -16,6 +16,7 @@
 import type {
   Change,
   Conversation,
+  ConversationSettings,
   ConversationSync,
   Cursor,
   Group,
@@ -74,6 +75,10 @@ export interface ConversationState {
   readonly group: Group | undefined;
   /** The roles of the members that are known, by user id. */
   readonly roles: ReadonlyMap<string, GroupRole>;
+  /** What it is to the user alone. */
+  readonly settings: ConversationSettings;
+  /** Whether the user has hidden it, and nothing was said since. */
+  readonly isHidden: boolean;
   readonly createdAt: number;
   readonly lastActivityAt: number;
   readonly lastMessage: LastMessage | undefined;
@@ -126,6 +131,7 @@ export class Timeline {
   #group: Group | undefined;
   /** Members or not: news of a new member may come early. */
   #readSeqs: ReadonlyMap<string, number> = new Map();
+  #settings = NO_SETTINGS;
   #phase: Phase = "closed";
   #joinedRevision = 0;
   #epoch = 0;
@@ -217,6 +223,8 @@ export class Timeline {
       readSeqs: this.#readSeqs,
       group: this.#groupOfUser(),
       roles: this.#roster.roles,
+      settings: this.#settings,
+      isHidden: (this.#lastMessage?.seq ?? this.#counted.seq) <= (this.#settings.hiddenThroughSeq ?? -1),
       createdAt: this.#createdAt,
       lastActivityAt: this.#lastActivityAt,
       lastMessage: this.#lastMessage,
@@ -248,6 +256,8 @@ export class Timeline {
           return { userId, readSeq: readSeqOf(userId), ...(role && { role }) };
         }),
         ...(this.#group && { group: this.#group }),
+        // Shown until the feed tells it anew, perhaps of another life of the databases.
+        settings: { ...this.#settings, revision: 0 },
         revision: this.#head,
         countedSeq: seq,
         unreadCount: unread,
@@ -344,17 +354,55 @@ export class Timeline {
     this.#changed();
   }
 
-  /** Takes what the feed or a list says of the conversation. */
-  takeConversation(conversation: Conversation): void {
+  /** Takes what the feed or a list says of the conversation. Answers whether less or more of it is to be seen now. */
+  takeConversation(conversation: Conversation): boolean {
     this.#head = Math.max(this.#head, conversation.revision);
     this.#kind = conversation.kind;
     this.#createdAt = conversation.createdAt;
     this.#lastActivityAt = Math.max(this.#lastActivityAt, conversation.lastActivityAt);
+    const hasWindowMoved = conversation.settings !== undefined && this.takeSettings(conversation.settings);
     if (conversation.lastMessage) {
       this.#takeLastMessage(conversation.lastMessage, 0);
     }
     this.#takeMembers(conversation.members, conversation.group);
     this.takeCounts(this.#ownPosition(conversation.members), conversation.unreadCount, conversation.countedSeq);
+    return hasWindowMoved;
+  }
+
+  /**
+   * Takes what it is to the user alone, unless something newer is known. Answers whether less or more of it is to be seen now.
+   */
+  takeSettings(settings: ConversationSettings): boolean {
+    if (settings.revision < this.#settings.revision) {
+      return false;
+    }
+    const before = this.#settings.visibleFromSeq;
+    this.#settings = settings;
+    const edge = settings.visibleFromSeq;
+    if (edge > before) {
+      this.#dropThrough(edge);
+    }
+    this.#changed();
+    return edge !== before;
+  }
+
+  /** Drops what the user does not see any more. */
+  #dropThrough(edge: number): void {
+    const cut = lowerBound(this.#messages, (message) => message.seq <= edge);
+    if (cut > 0) {
+      this.#messages = this.#messages.slice(cut);
+      this.#hasOlder = false;
+    }
+    this.#changes = this.#changes.slice(lowerBound(this.#changes, (change) => change.afterSeq < edge));
+    for (const seq of this.#heard) {
+      if (seq <= edge) {
+        this.#heard.delete(seq);
+      }
+    }
+    if (this.#lastMessage && this.#lastMessage.seq <= edge) {
+      this.#lastMessage = undefined;
+      this.#lastStateRevision = 0;
+    }
   }
 
   /** Takes a page of history: the newest when there is none yet, or one of older messages. */
@@ -377,8 +425,9 @@ export class Timeline {
     }
     if (isOlder && oldest !== undefined) {
       // A page below all that is there needs no search.
-      this.#messages = [...page.messages, ...this.#messages];
-      page.messages.forEach((message) => {
+      const shown = page.messages.filter((message) => message.seq > this.#settings.visibleFromSeq);
+      this.#messages = [...shown, ...this.#messages];
+      shown.forEach((message) => {
         this.#hearOf(message);
       });
     } else {
@@ -536,12 +585,13 @@ export class Timeline {
 
   /** Another life of the databases begins. What has a cursor finds out by itself, and starts over. */
   forgetFormerLife(): void {
+    this.#settings = NO_SETTINGS;
+    this.#changed();
     if (this.#phase === "closed") {
       this.#forgetNumbers();
       this.#counted = NOTHING_COUNTED;
       this.#head = 0;
       this.#heard.clear();
-      this.#changed();
     }
   }
 
@@ -568,6 +618,9 @@ export class Timeline {
   }
 
   #takeMessage(taken: Message): void {
+    if (taken.seq <= this.#settings.visibleFromSeq) {
+      return;
+    }
     this.#hearOf(taken);
     if (this.#phase === "closed" || taken.seq < this.#fromSeq) {
       return;
@@ -624,6 +677,9 @@ export class Timeline {
 
   #takeLastMessage(message: LastMessage, stateRevision: number): void {
     const last = this.#lastMessage;
+    if (message.seq <= this.#settings.visibleFromSeq) {
+      return;
+    }
     if (!last || message.seq > last.seq || (message.seq === last.seq && stateRevision > this.#lastStateRevision)) {
       this.#lastMessage = message;
       this.#lastStateRevision = stateRevision;
@@ -636,7 +692,10 @@ export class Timeline {
     }
     for (const change of changes) {
       const place = lowerBound(this.#changes, (other) => other.revision < change.revision);
-      if (change.afterSeq >= this.#fromSeq && this.#changes[place]?.revision !== change.revision) {
+      if (
+        change.afterSeq >= Math.max(this.#fromSeq, this.#settings.visibleFromSeq) &&
+        this.#changes[place]?.revision !== change.revision
+      ) {
         this.#changes = this.#changes.toSpliced(place, 0, change);
       }
     }
@@ -760,6 +819,14 @@ export class Timeline {
 
 const NO_MESSAGES: readonly Message[] = [];
 const NO_CHANGES: readonly GroupChange[] = [];
+const NO_SETTINGS: ConversationSettings = {
+  mutedUntil: 0,
+  isArchived: false,
+  isPinned: false,
+  isMarkedUnread: false,
+  visibleFromSeq: 0,
+  revision: 0,
+};
 
 /** What a list shows of a message. */
 export function lastMessageOf({ messageId, seq, senderId, sentAt, text }: Message): LastMessage {

@@ -138,6 +138,13 @@ class Run {
     const { group } = state;
     const roles = state.memberIds.map((member) => `${member}:${roleNumber(state.roles.get(member))}`);
     const changes = state.changes.map((change) => change.revision);
+    const { mutedUntil, isArchived, isPinned, isMarkedUnread, visibleFromSeq, revision } = state.settings;
+    const flags = [
+      isArchived ? " archived" : "",
+      isPinned ? " pinned" : "",
+      isMarkedUnread ? " flagged" : "",
+      state.isHidden ? " hidden" : "",
+    ].join("");
     const aboutGroup = group
       ? [
           `group ${group.name}^${group.stateRevision}/${group.memberCount} role ${roleNumber(group.role)}`,
@@ -149,6 +156,7 @@ class Run {
       `older ${state.hasOlder} from ${timeline.knownFrom} shows [${shown.join(" ")}] voids [${timeline.voids.join(" ")}]`,
       `last ${state.lastMessage?.seq ?? 0} unread ${state.unreadCount} read ${state.readSeq}`,
       `unsent ${timeline.unsentMark ?? 0} members ${positions.join(",")}`,
+      `own ${mutedUntil / 1_000}${flags} above ${visibleFromSeq}^${revision}`,
       ...aboutGroup,
     ].join(" ");
   }

@@ -1,6 +1,6 @@
 //! How each member sees a conversation, on a real database.
 
-use chat_contract::v1::{Conversation, ConversationKind, LastMessage, Member};
+use chat_contract::v1::{Conversation, ConversationKind, ConversationSettings, LastMessage, Member};
 use chat_domain::ConversationId;
 use chat_operation::Code;
 use chat_stores::mongo::EntryKind;
@@ -46,6 +46,8 @@ async fn a_fresh_conversation_is_empty_for_both() {
         created_at: seen.created_at,
         last_activity_at: seen.created_at,
         group: None,
+        settings: Some(ConversationSettings::default()),
+        marked_unread: false,
     };
     assert!(seen.created_at.is_some());
     assert_eq!(seen, expected);

@@ -16,6 +16,7 @@ fn request(page_size: i32, page_token: &str) -> ListConversationsRequest {
     ListConversationsRequest {
         page_size,
         page_token: page_token.to_owned(),
+        ..ListConversationsRequest::default()
     }
 }
 
@@ -205,6 +206,16 @@ async fn every_bad_field_is_named() {
         let failure = call(&list, "m", request(negative, "x")).await.unwrap_err();
         assert_eq!(bad_fields(&failure), ["page_size", "page_token"]);
     }
+    for unknown in [-1, 3, i32::MAX] {
+        let bad = ListConversationsRequest {
+            archived: unknown,
+            kind: unknown,
+            ..request(0, "")
+        };
+        let failure = call(&list, "m", bad).await.unwrap_err();
+        assert_eq!(bad_fields(&failure), ["archived", "kind"]);
+        assert!(failure.to_string().contains(&unknown.to_string()), "{failure}");
+    }
 }
 
 #[tokio::test]
@@ -352,10 +363,17 @@ async fn a_list_that_is_refused_reads_no_conversation() {
             .bind(21_i64)
             .bind(60_000_000_i64)
             .bind(1_i64)
+            .bind(false)
+            .bind(false)
+            .bind(None::<&str>)
+            .bind(false)
             .fetch_all(&mut session)
             .await
             .unwrap();
-        let reads = plan.iter().filter(|line| line.contains(" on conversations "));
+        // Of those that are hidden, there are none to be read in any case.
+        let reads = plan
+            .iter()
+            .filter(|line| line.contains(" on conversations ") && (is_refused || !line.contains("conversations h")));
         let reads: Vec<bool> = reads.map(|line| !line.contains("(never executed)")).collect();
         assert!(
             !reads.is_empty() && reads.iter().all(|is_read| *is_read != is_refused),
@@ -425,5 +443,219 @@ async fn members_are_read_for_the_answered_conversations_only() {
         // it. The planner looks at a few more. Those of all would be 2,000 more.
         let most = 2_000 + 2 * i64::from(page_size + 1) + 50;
         assert!(rows >= 1_000 && rows <= most, "{rows} for {page_size}");
+    }
+}
+
+/// Sets what conversations are to a user, past the operations: so many of the ones that were active first.
+async fn set_own(fixture: &Fixture, user: &str, column: &'static str, conversations: i64) {
+    let set = format!(
+        "UPDATE members m SET {column} = true FROM (
+             SELECT c.conversation_id FROM members m JOIN conversations c USING (conversation_id) WHERE m.user_id = $1
+             ORDER BY c.last_activity_at, c.conversation_id LIMIT $2
+         ) first WHERE m.user_id = $1 AND m.conversation_id = first.conversation_id"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(set))
+        .bind(user)
+        .bind(conversations)
+        .execute(&mut fixture.connect_postgres().await)
+        .await
+        .unwrap();
+}
+
+/// Pages through all that a request asks for, whatever is on a page.
+async fn walk_all(list: &ListConversations, caller: &str, asked: ListConversationsRequest) -> Vec<Conversation> {
+    let (mut all, mut token) = (Vec::new(), String::new());
+    loop {
+        let asked = ListConversationsRequest {
+            page_token: token,
+            ..asked.clone()
+        };
+        let (conversations, next) = page(call(list, caller, asked).await);
+        all.extend(conversations);
+        if next.is_empty() {
+            return all;
+        }
+        token = next;
+    }
+}
+
+#[tokio::test]
+async fn pinned_ones_come_first_and_pages_lead_through_them_to_the_others() {
+    let fixture = Fixture::new().await;
+    let list: ListConversations = fixture.operation();
+    fill(&fixture, "m", 60).await;
+    set_own(&fixture, "m", "pinned", 23).await;
+    for page_size in [1, 7, 23, 24, 100] {
+        let all = walk(&list, "m", page_size).await;
+        let distinct: BTreeSet<String> = ids(&all).into_iter().collect();
+        assert_eq!((all.len(), distinct.len()), (60, 60), "{page_size}");
+        let order: Vec<_> = all
+            .iter()
+            .map(|conversation| {
+                let at = conversation.last_activity_at.as_ref().unwrap();
+                let pinned = conversation.settings.as_ref().unwrap().pinned;
+                (pinned, at.seconds, at.nanos, conversation.conversation_id.clone())
+            })
+            .collect();
+        assert!(order.is_sorted_by(|one, next| one > next), "{page_size}");
+        assert_eq!(order.iter().filter(|place| place.0).count(), 23);
+    }
+    // Nobody else's list knows of it.
+    let (others, _) = list_first(&list, "a-2").await;
+    assert!(!others[0].settings.as_ref().unwrap().pinned);
+}
+
+#[tokio::test]
+async fn archived_ones_are_left_out_unless_they_are_asked_for() {
+    let fixture = Fixture::new().await;
+    let list: ListConversations = fixture.operation();
+    fill(&fixture, "m", 30).await;
+    set_own(&fixture, "m", "archived", 12).await;
+    set_own(&fixture, "m", "pinned", 5).await;
+    for (archived, expected) in [
+        (ArchivedFilter::Unspecified, (18, 0, 0)),
+        (ArchivedFilter::Only, (12, 12, 5)),
+        (ArchivedFilter::Included, (30, 12, 5)),
+    ] {
+        for page_size in [1, 4, 100] {
+            let asked = ListConversationsRequest {
+                archived: archived.into(),
+                ..request(page_size, "")
+            };
+            let all = walk_all(&list, "m", asked).await;
+            let settings: Vec<_> = all.iter().map(|it| it.settings.unwrap()).collect();
+            let archived = settings.iter().filter(|settings| settings.archived).count();
+            let pinned = settings.iter().take_while(|settings| settings.pinned).count();
+            assert_eq!((all.len(), archived, pinned), expected, "{page_size}");
+            assert_eq!(ids(&all).into_iter().collect::<BTreeSet<_>>().len(), all.len());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_kind_can_be_asked_for() {
+    let fixture = Fixture::new().await;
+    let list: ListConversations = fixture.operation();
+    let direct = fixture.open_direct("alice", "bob").await;
+    let group = Stores::new(fixture.settings())
+        .make_group("alice", &["bob"], true)
+        .await;
+    for (kind, expected) in [
+        (ConversationKind::Unspecified, vec![direct, group]),
+        (ConversationKind::Direct, vec![direct]),
+        (ConversationKind::Group, vec![group]),
+    ] {
+        let asked = ListConversationsRequest {
+            kind: kind.into(),
+            ..request(0, "")
+        };
+        let all: BTreeSet<String> = ids(&page(call(&list, "bob", asked).await).0).into_iter().collect();
+        assert_eq!(all, strings(&expected).into_iter().collect());
+    }
+}
+
+#[tokio::test]
+async fn only_what_is_unread_is_what_counts_or_is_flagged() {
+    let scene = Scene::new().await;
+    let list: ListConversations = scene.fixture.operation();
+    let stores = &scene.stores;
+    let [carol, dave, erin, frank] = [
+        scene.fixture.open_direct("alice", "carol").await,
+        scene.fixture.open_direct("alice", "dave").await,
+        scene.fixture.open_direct("alice", "erin").await,
+        scene.fixture.open_direct("alice", "frank").await,
+    ];
+    // Unread; read; one's own; being written, or never; nothing, but flagged.
+    scene.say("bob", "1", "one").await;
+    stores.say(carol, "carol", "1", "one").await;
+    let marked = stores.postgres.mark_conversation_read(carol, &user("alice"), 1).await;
+    assert!(marked.unwrap().unwrap().is_some());
+    stores.say(dave, "alice", "1", "one").await;
+    stores.place(erin, "erin", "1").await;
+    let flag = chat_stores::postgres::OwnUpdate {
+        marked_unread: Some(true),
+        ..Default::default()
+    };
+    stores
+        .postgres
+        .update_own(frank, &user("alice"), 0, &flag)
+        .await
+        .unwrap()
+        .unwrap();
+
+    for page_size in [1, 100] {
+        let asked = ListConversationsRequest {
+            only_unread: true,
+            ..request(page_size, "")
+        };
+        let all: BTreeSet<String> = ids(&walk_all(&list, "alice", asked).await).into_iter().collect();
+        assert_eq!(all, strings(&[scene.conversation, frank]).into_iter().collect());
+    }
+    let asked = ListConversationsRequest {
+        only_unread: true,
+        ..request(0, "")
+    };
+    assert_eq!(ids(&page(call(&list, "dave", asked).await).0), strings(&[dave]));
+}
+
+#[tokio::test]
+async fn filters_cost_no_further_round_trip() {
+    let scene = Scene::new().await;
+    scene.say("bob", "1", "x").await;
+    scene.stores.sealer().seal(scene.conversation).await.unwrap();
+    let proxies = scene.fixture.with_proxies().await;
+    let list: ListConversations = proxies.operation();
+    let asked = ListConversationsRequest {
+        only_unread: true,
+        archived: ArchivedFilter::Included.into(),
+        kind: ConversationKind::Direct.into(),
+        ..request(0, "")
+    };
+    for _ in 0..2 {
+        proxies.postgres.reset_counts();
+        proxies.mongo.reset_counts();
+        assert_eq!(page(call(&list, "alice", asked.clone()).await).0.len(), 1);
+    }
+    assert_eq!((calls(&proxies.postgres), calls(&proxies.mongo)), (1, 1));
+}
+
+/// What of ten thousand conversations is read, by the plan.
+#[tokio::test]
+async fn of_ten_thousand_conversations_each_part_is_found_by_its_index() {
+    let fixture = Fixture::new().await;
+    fill(&fixture, "m", 10_000).await;
+    set_own(&fixture, "m", "archived", 200).await;
+    set_own(&fixture, "m", "pinned", 100).await;
+    let mut session = fixture.connect_postgres().await;
+    sqlx::raw_sql("VACUUM ANALYZE members")
+        .execute(&mut session)
+        .await
+        .unwrap();
+    let explain = format!("EXPLAIN (ANALYZE) {}", chat_stores::postgres::LIST_CONVERSATIONS);
+    for (archived, only_unread) in [
+        (Some(false), false),
+        (Some(true), false),
+        (None, false),
+        (Some(false), true),
+    ] {
+        let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(explain.clone()))
+            .bind("m")
+            .bind(None::<chrono::DateTime<chrono::Utc>>)
+            .bind(None::<uuid::Uuid>)
+            .bind(51_i64)
+            .bind(1_i64)
+            .bind(1_000_000_000_i64)
+            .bind(false)
+            .bind(archived)
+            .bind(None::<&str>)
+            .bind(only_unread)
+            .fetch_all(&mut session)
+            .await
+            .unwrap();
+        let plan = plan.join("\n");
+        let uses = |index: &str| plan.contains(&format!("using {index} ")) || plan.contains(&format!("on {index} "));
+        assert!(uses("members_pinned"), "{plan}");
+        assert!(archived == Some(true) || uses("members_listed"), "{plan}");
+        assert!(archived == Some(false) || uses("members_archived"), "{plan}");
     }
 }

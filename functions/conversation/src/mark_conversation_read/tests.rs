@@ -57,6 +57,7 @@ async fn a_position_moves_and_both_hear_of_it_but_only_the_reader_how_many_are_l
         read_seq: 2,
         unread_count: 1,
         counted_seq: 3,
+        settings: None,
     };
     assert_eq!(answer.response, expected);
     let at = answer.notices[0].occurred_at;
@@ -323,9 +324,7 @@ async fn a_lost_answer_is_asked_for_again_unnoticed() {
     let mark: MarkConversationRead = proxies.operation();
     marked(call(&mark, "bob", request(&conversation, 1)).await);
 
-    let cut = proxies
-        .postgres
-        .cut_before_answer(Filter::operation("mark_conversation_read("));
+    let cut = proxies.postgres.cut_before_answer(Filter::operation("mark_read("));
     let (read_seq, unread, _) = marked(call(&mark, "bob", request(&conversation, 2)).await);
     cut.happened().await;
     assert_eq!((read_seq, unread), (2, 0));

@@ -61,7 +61,7 @@ async fn friends_open_a_conversation_and_both_are_told() {
     let row = fixture.postgres().lookup_conversation(id, &user("alice")).await;
     let row = row.unwrap().unwrap();
     let occurred_at = row.conversation.created_at;
-    assert_eq!(conversation, chat_view::conversation(row.conversation));
+    assert_eq!(conversation, chat_view::own_conversation(row.conversation));
     let members: Vec<&str> = conversation.members.iter().map(|member| &*member.user_id).collect();
     assert_eq!(members, ["alice", "bob"]);
     assert_eq!((conversation.revision, conversation.counted_seq), (0, 0));
@@ -70,7 +70,10 @@ async fn friends_open_a_conversation_and_both_are_told() {
         event: LiveEvent {
             conversation_id: id.to_string(),
             event: Some(live_event::Event::ConversationOpened(ConversationOpened {
-                conversation: Some(conversation.clone()),
+                conversation: Some(Conversation {
+                    settings: None,
+                    ..conversation.clone()
+                }),
             })),
             // After the request and its answer.
             feed_revision: 3,

@@ -550,7 +550,7 @@ async fn a_postgres_connection_cut_before_the_answer_is_replaced_and_the_place_i
     let send: SendMessage = proxies.operation();
     sent(&send, "alice", request(conversation, "a1", "warm")).await;
 
-    let cut = proxies.postgres.cut_before_answer(Filter::operation("append("));
+    let cut = proxies.postgres.cut_before_answer(Filter::operation("take_place("));
     let second = sent(&send, "alice", request(conversation, "a2", "cut")).await;
     cut.happened().await;
 

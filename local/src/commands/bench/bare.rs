@@ -289,6 +289,10 @@ impl BareCaller {
             .bind(i64::try_from(page).unwrap_or_default() + 1)
             .bind(CALL_US)
             .bind(BURST_US)
+            .bind(false)
+            .bind(false)
+            .bind(None::<&str>)
+            .bind(false)
             .fetch_all(&mut self.postgres)
             .await
             .map_err(BenchError::Postgres)?;

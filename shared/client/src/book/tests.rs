@@ -1,4 +1,6 @@
-use chat_contract::v1::{ConversationOpened, FeedChange, FeedCursor, FeedSync, Group, Poke, Pong};
+use chat_contract::v1::{
+    ConversationOpened, ConversationSettingsChanged, FeedChange, FeedCursor, FeedSync, Group, Poke, Pong,
+};
 
 use super::*;
 use crate::model::{ALICE, BOB, members, message};
@@ -407,4 +409,74 @@ fn what_a_closed_group_was_in_a_former_life_of_the_databases_is_forgotten() {
         book.take_answer(&asked, &listing(epoch, group(said, state_revision)), now);
         assert_eq!(name(&book), shown);
     }
+}
+
+fn settings_changed(number: usize, feed_revision: i64, pinned: bool) -> LiveEvent {
+    LiveEvent {
+        conversation_id: id(number),
+        feed_revision,
+        event: Some(Event::ConversationSettingsChanged(ConversationSettingsChanged {
+            settings: Some(ConversationSettings {
+                pinned,
+                revision: feed_revision,
+                ..ConversationSettings::default()
+            }),
+            marked_unread: !pinned,
+        })),
+        ..LiveEvent::default()
+    }
+}
+
+/// What a conversation is to the user: pinned, flagged, as of.
+fn own(book: &Book, number: usize) -> (bool, bool, i64) {
+    let state = book.state();
+    let timeline = state.conversation(&id(number)).unwrap();
+    let settings = timeline.settings();
+    (settings.pinned, timeline.is_marked_unread(), settings.revision)
+}
+
+#[test]
+fn what_a_conversation_is_to_the_user_is_one_more_state_of_the_feed() {
+    let mut book = Book::new(History::OnDemand);
+    sync(&mut book, 1, |_| 1);
+
+    assert_eq!(book.take_event(settings_changed(0, 2, true)), Wants::Nothing);
+    assert_eq!(own(&book, 0), (true, false, 2));
+    // One that was lost is found by the gap that it leaves; a repeat and a late one are no news.
+    assert_eq!(book.take_event(settings_changed(0, 4, false)), Wants::GapSync);
+    assert_eq!(own(&book, 0), (false, true, 4));
+    assert_eq!(book.take_event(settings_changed(0, 2, true)), Wants::GapSync);
+    assert_eq!(book.take_event(settings_changed(0, 3, true)), Wants::Nothing);
+    assert_eq!(own(&book, 0), (false, true, 4));
+    // What comes without settings says nothing of them.
+    assert_eq!(book.take_event(opened(0, 5)), Wants::Nothing);
+    assert_eq!(own(&book, 0), (false, true, 4));
+    assert!(!book.has_gap());
+}
+
+#[test]
+fn of_a_conversation_that_was_not_heard_of_a_sync_tells() {
+    let mut book = Book::new(History::OnDemand);
+    sync(&mut book, 1, |_| 1);
+    assert_eq!(book.take_event(settings_changed(7, 2, true)), Wants::Sync);
+    assert!(book.has_gap() && book.state().conversation(&id(7)).is_none());
+    sync(&mut book, 2, |_| 1);
+    assert!(!book.has_gap());
+}
+
+#[test]
+fn a_poke_says_that_something_is_there_and_not_what() {
+    let mut book = Book::new(History::OnDemand);
+    sync(&mut book, 1, |_| 1);
+    let poke = |feed_revision| LiveEvent {
+        feed_revision,
+        event: Some(Event::Poke(Poke {})),
+        ..LiveEvent::default()
+    };
+    assert_eq!(book.take_event(poke(1)), Wants::Nothing);
+    // Just above the cursor, what it is about is missing all the same.
+    assert_eq!(book.take_event(poke(2)), Wants::Sync);
+    assert!(book.has_gap());
+    assert_eq!(book.take_event(opened(1, 2)), Wants::Nothing);
+    assert!(!book.has_gap());
 }

@@ -15,7 +15,8 @@ use crate::error::Outcome;
 pub(super) struct Marks(Mutex<HashSet<String>>);
 
 pub(super) fn mark_read(engine: &Arc<Engine>, conversation_id: &str, seq: i64) {
-    let is_news = engine.change(|book| book.mark_read(conversation_id, seq)).is_some();
+    let is_news = engine
+        .change(|book| book.mark_read(conversation_id, seq).is_some() || book.mark_to_tell(conversation_id).is_some());
     if is_news && lock(&engine.marks.0).insert(conversation_id.to_owned()) {
         let (telling, conversation_id) = (engine.clone(), conversation_id.to_owned());
         engine.spawn(async move { tell(&telling, &conversation_id).await });
@@ -31,7 +32,7 @@ async fn tell(engine: &Engine, conversation_id: &str) {
             // A mark that comes later finds nobody at work, or is found here.
             let mut working = lock(&engine.marks.0);
             let unsent = lock(&engine.book)
-                .unsent_mark(conversation_id)
+                .mark_to_tell(conversation_id)
                 .filter(|seq| *seq > told);
             let Some(read_seq) = unsent else {
                 working.remove(conversation_id);

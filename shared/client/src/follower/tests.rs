@@ -222,6 +222,7 @@ impl PeerState {
                     read_seq: moved.read_seq,
                     unread_count: service.unread(),
                     counted_seq: service.message_count,
+                    settings: None,
                 })
             }
             SyncConversationsRequest::PATH => {

@@ -240,6 +240,18 @@ impl crate::json::Schema for Conversation {
         crate::json::Field { tag: 8, name: "created_at", json_name: "createdAt", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
         crate::json::Field { tag: 9, name: "last_activity_at", json_name: "lastActivityAt", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
         crate::json::Field { tag: 10, name: "group", json_name: "group", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Group as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 11, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSettings as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 12, name: "marked_unread", json_name: "markedUnread", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+    ];
+}
+impl crate::json::Schema for ConversationSettings {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "muted_until", json_name: "mutedUntil", is_list: false, oneof: None, kind: crate::json::Kind::Timestamp },
+        crate::json::Field { tag: 2, name: "archived", json_name: "archived", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+        crate::json::Field { tag: 3, name: "pinned", json_name: "pinned", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+        crate::json::Field { tag: 4, name: "revision", json_name: "revision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 5, name: "visible_from_seq", json_name: "visibleFromSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 6, name: "hidden_through_seq", json_name: "hiddenThroughSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
     ];
 }
 impl crate::json::Schema for Member {
@@ -284,6 +296,9 @@ impl crate::json::Schema for ListConversationsRequest {
     const FIELDS: &'static [crate::json::Field] = &[
         crate::json::Field { tag: 1, name: "page_size", json_name: "pageSize", is_list: false, oneof: None, kind: crate::json::Kind::Int32 },
         crate::json::Field { tag: 2, name: "page_token", json_name: "pageToken", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 3, name: "only_unread", json_name: "onlyUnread", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+        crate::json::Field { tag: 4, name: "archived", json_name: "archived", is_list: false, oneof: None, kind: crate::json::Kind::Enum(|name| ArchivedFilter::from_str_name(name).map(i32::from)) },
+        crate::json::Field { tag: 5, name: "kind", json_name: "kind", is_list: false, oneof: None, kind: crate::json::Kind::Enum(|name| ConversationKind::from_str_name(name).map(i32::from)) },
     ];
 }
 impl crate::json::Schema for ListConversationsResponse {
@@ -303,6 +318,88 @@ impl crate::json::Schema for MarkConversationReadResponse {
         crate::json::Field { tag: 1, name: "read_seq", json_name: "readSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
         crate::json::Field { tag: 2, name: "unread_count", json_name: "unreadCount", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
         crate::json::Field { tag: 3, name: "counted_seq", json_name: "countedSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 4, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSettings as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for UpdateConversationSettingsRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSettings as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 3, name: "update_mask", json_name: "updateMask", is_list: false, oneof: None, kind: crate::json::Kind::FieldMask },
+        crate::json::Field { tag: 4, name: "settings_revision", json_name: "settingsRevision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for UpdateConversationSettingsResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSettings as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "marked_unread", json_name: "markedUnread", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+    ];
+}
+impl crate::json::Schema for MarkConversationUnreadRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "settings_revision", json_name: "settingsRevision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for MarkConversationUnreadResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSettings as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "marked_unread", json_name: "markedUnread", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+    ];
+}
+impl crate::json::Schema for ClearConversationHistoryRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "through_seq", json_name: "throughSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for ClearConversationHistoryResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSettings as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "unread_count", json_name: "unreadCount", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 3, name: "counted_seq", json_name: "countedSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for HideConversationRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "through_seq", json_name: "throughSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for HideConversationResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSettings as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for GetUnreadTotalsRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+    ];
+}
+impl crate::json::Schema for GetUnreadTotalsResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversations", json_name: "conversations", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 2, name: "messages", json_name: "messages", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 3, name: "muted_conversations", json_name: "mutedConversations", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 4, name: "muted_messages", json_name: "mutedMessages", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for ListReadPositionsRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "page_size", json_name: "pageSize", is_list: false, oneof: None, kind: crate::json::Kind::Int32 },
+        crate::json::Field { tag: 3, name: "page_token", json_name: "pageToken", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for ListReadPositionsResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "positions", json_name: "positions", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <ReadPosition as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "next_page_token", json_name: "nextPageToken", is_list: false, oneof: None, kind: crate::json::Kind::String },
+    ];
+}
+impl crate::json::Schema for ReadPosition {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "read_seq", json_name: "readSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
     ];
 }
 impl crate::json::Schema for ConversationCursor {
@@ -625,6 +722,7 @@ impl crate::json::Schema for LiveEvent {
         crate::json::Field { tag: 13, name: "membership_ended", json_name: "membershipEnded", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <MembershipEnded as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 14, name: "group_changed", json_name: "groupChanged", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <GroupChanged as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 15, name: "join_requested", json_name: "joinRequested", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <JoinRequested as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 16, name: "conversation_settings_changed", json_name: "conversationSettingsChanged", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <ConversationSettingsChanged as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 12, name: "feed_revision", json_name: "feedRevision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
     ];
 }
@@ -671,6 +769,12 @@ impl crate::json::Schema for GroupChanged {
         crate::json::Field { tag: 1, name: "change", json_name: "change", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <GroupChange as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 2, name: "group", json_name: "group", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <Group as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 3, name: "members", json_name: "members", is_list: true, oneof: None, kind: crate::json::Kind::Message(|| <Member as crate::json::Schema>::FIELDS) },
+    ];
+}
+impl crate::json::Schema for ConversationSettingsChanged {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSettings as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 2, name: "marked_unread", json_name: "markedUnread", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
     ];
 }
 impl crate::json::Schema for Poke {

@@ -800,6 +800,35 @@ pub struct Conversation {
     /// What it is beyond a conversation, if it is a group.
     #[prost(message, optional, tag = "10")]
     pub group: ::core::option::Option<Group>,
+    /// What it is to the caller alone. Set wherever this service, or the feed, shows a conversation; unset where others are told
+    /// of it as well, and in answers of GroupService: what the client knows holds.
+    #[prost(message, optional, tag = "11")]
+    pub settings: ::core::option::Option<ConversationSettings>,
+    /// Whether the caller has marked it as unread. Told with `settings`.
+    #[prost(bool, tag = "12")]
+    pub marked_unread: bool,
+}
+/// What a conversation is to one member alone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConversationSettings {
+    /// Nothing said there is to make a sound before this time. Unset: not muted, or not any more. Whole milliseconds.
+    #[prost(message, optional, tag = "1")]
+    pub muted_until: ::core::option::Option<crate::Timestamp>,
+    /// Put away.
+    #[prost(bool, tag = "2")]
+    pub archived: bool,
+    /// Kept on top. At most 100 conversations of a user.
+    #[prost(bool, tag = "3")]
+    pub pinned: bool,
+    /// Where the newest change of these, or of `marked_unread`, stands in the member's feed; 0 before the first. Output only.
+    #[prost(int64, tag = "4")]
+    pub revision: i64,
+    /// Nothing up to this seq is shown to the member: it was cleared, or said before they came. Output only.
+    #[prost(int64, tag = "5")]
+    pub visible_from_seq: i64,
+    /// Hidden from the member's lists unless something was said after this seq. Unset: not hidden. Output only.
+    #[prost(int64, optional, tag = "6")]
+    pub hidden_through_seq: ::core::option::Option<i64>,
 }
 /// A member of a conversation.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -873,14 +902,23 @@ pub struct ListConversationsRequest {
     /// How many at most; 0 means 50, and more than 100 means 100.
     #[prost(int32, tag = "1")]
     pub page_size: i32,
-    /// Where to go on: a next_page_token of this RPC, or empty for the start.
+    /// Where to go on: a next_page_token of this RPC with the same filters, or empty for the start.
     #[prost(string, tag = "2")]
     pub page_token: ::prost::alloc::string::String,
+    /// Only those with something unread, or marked as unread. A page may have fewer then, or none, and more follow.
+    #[prost(bool, tag = "3")]
+    pub only_unread: bool,
+    /// What of those that the caller has archived.
+    #[prost(enumeration = "ArchivedFilter", tag = "4")]
+    pub archived: i32,
+    /// Only those of this kind; unspecified: of any.
+    #[prost(enumeration = "ConversationKind", tag = "5")]
+    pub kind: i32,
 }
 /// A page of conversations.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListConversationsResponse {
-    /// Newest activity first.
+    /// Those that the caller has pinned first, then newest activity first.
     #[prost(message, repeated, tag = "1")]
     pub conversations: ::prost::alloc::vec::Vec<Conversation>,
     /// Where to go on; empty at the end. A client that pages while others write may meet a conversation twice, or, when it
@@ -910,6 +948,148 @@ pub struct MarkConversationReadResponse {
     /// The seq up to which unread_count counts.
     #[prost(int64, tag = "3")]
     pub counted_seq: i64,
+    /// What the conversation is to the caller now; set when they had marked it as unread, which they have not any more.
+    #[prost(message, optional, tag = "4")]
+    pub settings: ::core::option::Option<ConversationSettings>,
+}
+/// Changes what a conversation is to the caller.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateConversationSettingsRequest {
+    /// The conversation.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// What to set. A time to mute until that is over means not muted.
+    #[prost(message, optional, tag = "2")]
+    pub settings: ::core::option::Option<ConversationSettings>,
+    /// Which of it: one or more of "muted_until", "archived" and "pinned".
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<crate::FieldMask>,
+    /// The revision of the settings that the caller has seen.
+    #[prost(int64, tag = "4")]
+    pub settings_revision: i64,
+}
+/// What the conversation now is to the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateConversationSettingsResponse {
+    /// All settings, with their revision.
+    #[prost(message, optional, tag = "1")]
+    pub settings: ::core::option::Option<ConversationSettings>,
+    /// Whether the caller has marked it as unread.
+    #[prost(bool, tag = "2")]
+    pub marked_unread: bool,
+}
+/// Flags a conversation as unread.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkConversationUnreadRequest {
+    /// The conversation.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// The revision of the settings that the caller has seen.
+    #[prost(int64, tag = "2")]
+    pub settings_revision: i64,
+}
+/// What the conversation now is to the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkConversationUnreadResponse {
+    /// All settings, with their revision.
+    #[prost(message, optional, tag = "1")]
+    pub settings: ::core::option::Option<ConversationSettings>,
+    /// Whether the caller has marked it as unread: true.
+    #[prost(bool, tag = "2")]
+    pub marked_unread: bool,
+}
+/// Clears history for the caller.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClearConversationHistoryRequest {
+    /// The conversation.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// Everything up to this seq: the seq of a message that was shown, or the cursor_seq of a sync. What is above the newest
+    /// message stands for that.
+    #[prost(int64, tag = "2")]
+    pub through_seq: i64,
+}
+/// What is left to the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClearConversationHistoryResponse {
+    /// All settings, with the seq from which they see messages.
+    #[prost(message, optional, tag = "1")]
+    pub settings: ::core::option::Option<ConversationSettings>,
+    /// How many messages of others are still unread; 1,000 means that many or more.
+    #[prost(int64, tag = "2")]
+    pub unread_count: i64,
+    /// The seq up to which unread_count counts.
+    #[prost(int64, tag = "3")]
+    pub counted_seq: i64,
+}
+/// Hides a conversation from the caller's lists.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HideConversationRequest {
+    /// The conversation.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// The newest seq that the caller has seen, or 0 when nothing was said.
+    #[prost(int64, tag = "2")]
+    pub through_seq: i64,
+}
+/// What the conversation now is to the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HideConversationResponse {
+    /// All settings, with the seq through which it is hidden.
+    #[prost(message, optional, tag = "1")]
+    pub settings: ::core::option::Option<ConversationSettings>,
+}
+/// Asks what is unread.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetUnreadTotalsRequest {}
+/// What is unread to the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetUnreadTotalsResponse {
+    /// Conversations with something unread, or marked as unread, that are not muted.
+    #[prost(int64, tag = "1")]
+    pub conversations: i64,
+    /// Messages of others that are unread there. Of each conversation 1,000 at most; 10,000 means that many or more.
+    #[prost(int64, tag = "2")]
+    pub messages: i64,
+    /// The same of those that are muted.
+    #[prost(int64, tag = "3")]
+    pub muted_conversations: i64,
+    /// The same of those that are muted.
+    #[prost(int64, tag = "4")]
+    pub muted_messages: i64,
+}
+/// Asks for a page of read positions.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListReadPositionsRequest {
+    /// The conversation.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// How many at most; 0 means 50, and more than 100 means 100.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// Where to go on: a next_page_token of this RPC, or empty for the start.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of read positions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListReadPositionsResponse {
+    /// By user id, the caller's own among them.
+    #[prost(message, repeated, tag = "1")]
+    pub positions: ::prost::alloc::vec::Vec<ReadPosition>,
+    /// Where to go on; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// How far a member has read.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadPosition {
+    /// The member.
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+    /// The greatest seq that they have marked as read; 0 when they have marked none.
+    #[prost(int64, tag = "2")]
+    pub read_seq: i64,
 }
 /// How far a client is in one conversation. Only SyncConversations hands these out.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1120,6 +1300,39 @@ impl ConversationKind {
         }
     }
 }
+/// What a list has of the conversations that the caller has archived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ArchivedFilter {
+    /// None of them.
+    Unspecified = 0,
+    /// Nothing else.
+    Only = 1,
+    /// All of them, among the others.
+    Included = 2,
+}
+impl ArchivedFilter {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ARCHIVED_FILTER_UNSPECIFIED",
+            Self::Only => "ARCHIVED_FILTER_ONLY",
+            Self::Included => "ARCHIVED_FILTER_INCLUDED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ARCHIVED_FILTER_UNSPECIFIED" => Some(Self::Unspecified),
+            "ARCHIVED_FILTER_ONLY" => Some(Self::Only),
+            "ARCHIVED_FILTER_INCLUDED" => Some(Self::Included),
+            _ => None,
+        }
+    }
+}
 /// How a user belongs to a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1176,6 +1389,42 @@ impl crate::Rpc for MarkConversationReadRequest {
     const SERVICE: &'static str = "chat.v1.ConversationService";
     const NAME: &'static str = "MarkConversationRead";
     const PATH: &'static str = "/chat.v1.ConversationService/MarkConversationRead";
+}
+impl crate::Rpc for UpdateConversationSettingsRequest {
+    type Response = UpdateConversationSettingsResponse;
+    const SERVICE: &'static str = "chat.v1.ConversationService";
+    const NAME: &'static str = "UpdateConversationSettings";
+    const PATH: &'static str = "/chat.v1.ConversationService/UpdateConversationSettings";
+}
+impl crate::Rpc for MarkConversationUnreadRequest {
+    type Response = MarkConversationUnreadResponse;
+    const SERVICE: &'static str = "chat.v1.ConversationService";
+    const NAME: &'static str = "MarkConversationUnread";
+    const PATH: &'static str = "/chat.v1.ConversationService/MarkConversationUnread";
+}
+impl crate::Rpc for ClearConversationHistoryRequest {
+    type Response = ClearConversationHistoryResponse;
+    const SERVICE: &'static str = "chat.v1.ConversationService";
+    const NAME: &'static str = "ClearConversationHistory";
+    const PATH: &'static str = "/chat.v1.ConversationService/ClearConversationHistory";
+}
+impl crate::Rpc for HideConversationRequest {
+    type Response = HideConversationResponse;
+    const SERVICE: &'static str = "chat.v1.ConversationService";
+    const NAME: &'static str = "HideConversation";
+    const PATH: &'static str = "/chat.v1.ConversationService/HideConversation";
+}
+impl crate::Rpc for GetUnreadTotalsRequest {
+    type Response = GetUnreadTotalsResponse;
+    const SERVICE: &'static str = "chat.v1.ConversationService";
+    const NAME: &'static str = "GetUnreadTotals";
+    const PATH: &'static str = "/chat.v1.ConversationService/GetUnreadTotals";
+}
+impl crate::Rpc for ListReadPositionsRequest {
+    type Response = ListReadPositionsResponse;
+    const SERVICE: &'static str = "chat.v1.ConversationService";
+    const NAME: &'static str = "ListReadPositions";
+    const PATH: &'static str = "/chat.v1.ConversationService/ListReadPositions";
 }
 impl crate::Rpc for SyncConversationsRequest {
     type Response = SyncConversationsResponse;
@@ -1694,7 +1943,10 @@ pub struct LiveEvent {
     #[prost(int64, tag = "12")]
     pub feed_revision: i64,
     /// What happened.
-    #[prost(oneof = "live_event::Event", tags = "4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15")]
+    #[prost(
+        oneof = "live_event::Event",
+        tags = "4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16"
+    )]
     pub event: ::core::option::Option<live_event::Event>,
 }
 /// Nested message and enum types in `LiveEvent`.
@@ -1735,6 +1987,9 @@ pub mod live_event {
         /// Somebody asks to join a group, in which the receiver manages invites. A hint: lists of who asks are not synced.
         #[prost(message, tag = "15")]
         JoinRequested(super::JoinRequested),
+        /// What a conversation is to the receiver alone changed. Carries feed_revision.
+        #[prost(message, tag = "16")]
+        ConversationSettingsChanged(super::ConversationSettingsChanged),
     }
 }
 /// Answers Hello.
@@ -1807,6 +2062,17 @@ pub struct GroupChanged {
     /// The members that the change is about, as they are now; those who are no members any more are left out.
     #[prost(message, repeated, tag = "3")]
     pub members: ::prost::alloc::vec::Vec<Member>,
+}
+/// What a conversation is to the receiver alone changed: by themselves, on this device or another. It is the newest state of
+/// the membership at its feed_revision.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConversationSettingsChanged {
+    /// All settings, with their revision.
+    #[prost(message, optional, tag = "1")]
+    pub settings: ::core::option::Option<ConversationSettings>,
+    /// Whether the receiver has marked it as unread.
+    #[prost(bool, tag = "2")]
+    pub marked_unread: bool,
 }
 /// Go and sync.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -107,6 +107,20 @@ impl serde::Serialize for AnswerJoinRequestResponse {
         struct_ser.end()
     }
 }
+impl serde::Serialize for ArchivedFilter {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        let variant = match self {
+            Self::Unspecified => "ARCHIVED_FILTER_UNSPECIFIED",
+            Self::Only => "ARCHIVED_FILTER_ONLY",
+            Self::Included => "ARCHIVED_FILTER_INCLUDED",
+        };
+        serializer.serialize_str(variant)
+    }
+}
 impl serde::Serialize for Change {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -139,6 +153,66 @@ impl serde::Serialize for Change {
                     struct_ser.serialize_field("groupChanged", v)?;
                 }
             }
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for ClearConversationHistoryRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if self.through_seq != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ClearConversationHistoryRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if self.through_seq != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("throughSeq", ToString::to_string(&self.through_seq).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for ClearConversationHistoryResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.settings.is_some() {
+            len += 1;
+        }
+        if self.unread_count != 0 {
+            len += 1;
+        }
+        if self.counted_seq != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ClearConversationHistoryResponse", len)?;
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        if self.unread_count != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("unreadCount", ToString::to_string(&self.unread_count).as_str())?;
+        }
+        if self.counted_seq != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("countedSeq", ToString::to_string(&self.counted_seq).as_str())?;
         }
         struct_ser.end()
     }
@@ -181,6 +255,12 @@ impl serde::Serialize for Conversation {
         if self.group.is_some() {
             len += 1;
         }
+        if self.settings.is_some() {
+            len += 1;
+        }
+        if self.marked_unread {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.Conversation", len)?;
         if !self.conversation_id.is_empty() {
             struct_ser.serialize_field("conversationId", &self.conversation_id)?;
@@ -219,6 +299,12 @@ impl serde::Serialize for Conversation {
         }
         if let Some(v) = self.group.as_ref() {
             struct_ser.serialize_field("group", v)?;
+        }
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        if self.marked_unread {
+            struct_ser.serialize_field("markedUnread", &self.marked_unread)?;
         }
         struct_ser.end()
     }
@@ -293,6 +379,84 @@ impl serde::Serialize for ConversationOpened {
         let mut struct_ser = serializer.serialize_struct("chat.v1.ConversationOpened", len)?;
         if let Some(v) = self.conversation.as_ref() {
             struct_ser.serialize_field("conversation", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for ConversationSettings {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.muted_until.is_some() {
+            len += 1;
+        }
+        if self.archived {
+            len += 1;
+        }
+        if self.pinned {
+            len += 1;
+        }
+        if self.revision != 0 {
+            len += 1;
+        }
+        if self.visible_from_seq != 0 {
+            len += 1;
+        }
+        if self.hidden_through_seq.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ConversationSettings", len)?;
+        if let Some(v) = self.muted_until.as_ref() {
+            struct_ser.serialize_field("mutedUntil", v)?;
+        }
+        if self.archived {
+            struct_ser.serialize_field("archived", &self.archived)?;
+        }
+        if self.pinned {
+            struct_ser.serialize_field("pinned", &self.pinned)?;
+        }
+        if self.revision != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("revision", ToString::to_string(&self.revision).as_str())?;
+        }
+        if self.visible_from_seq != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("visibleFromSeq", ToString::to_string(&self.visible_from_seq).as_str())?;
+        }
+        if let Some(v) = self.hidden_through_seq.as_ref() {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("hiddenThroughSeq", ToString::to_string(&v).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for ConversationSettingsChanged {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.settings.is_some() {
+            len += 1;
+        }
+        if self.marked_unread {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ConversationSettingsChanged", len)?;
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        if self.marked_unread {
+            struct_ser.serialize_field("markedUnread", &self.marked_unread)?;
         }
         struct_ser.end()
     }
@@ -977,6 +1141,62 @@ impl serde::Serialize for GetProfilesResponse {
         struct_ser.end()
     }
 }
+impl serde::Serialize for GetUnreadTotalsRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let len = 0;
+        let struct_ser = serializer.serialize_struct("chat.v1.GetUnreadTotalsRequest", len)?;
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for GetUnreadTotalsResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.conversations != 0 {
+            len += 1;
+        }
+        if self.messages != 0 {
+            len += 1;
+        }
+        if self.muted_conversations != 0 {
+            len += 1;
+        }
+        if self.muted_messages != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.GetUnreadTotalsResponse", len)?;
+        if self.conversations != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("conversations", ToString::to_string(&self.conversations).as_str())?;
+        }
+        if self.messages != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("messages", ToString::to_string(&self.messages).as_str())?;
+        }
+        if self.muted_conversations != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("mutedConversations", ToString::to_string(&self.muted_conversations).as_str())?;
+        }
+        if self.muted_messages != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("mutedMessages", ToString::to_string(&self.muted_messages).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
 impl serde::Serialize for GetUserSettingsRequest {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -1349,6 +1569,50 @@ impl serde::Serialize for Hello {
         struct_ser.end()
     }
 }
+impl serde::Serialize for HideConversationRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if self.through_seq != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.HideConversationRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if self.through_seq != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("throughSeq", ToString::to_string(&self.through_seq).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for HideConversationResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.settings.is_some() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.HideConversationResponse", len)?;
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        struct_ser.end()
+    }
+}
 impl serde::Serialize for JoinGroupRequest {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -1527,12 +1791,34 @@ impl serde::Serialize for ListConversationsRequest {
         if !self.page_token.is_empty() {
             len += 1;
         }
+        if self.only_unread {
+            len += 1;
+        }
+        if self.archived != 0 {
+            len += 1;
+        }
+        if self.kind != 0 {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.ListConversationsRequest", len)?;
         if self.page_size != 0 {
             struct_ser.serialize_field("pageSize", &self.page_size)?;
         }
         if !self.page_token.is_empty() {
             struct_ser.serialize_field("pageToken", &self.page_token)?;
+        }
+        if self.only_unread {
+            struct_ser.serialize_field("onlyUnread", &self.only_unread)?;
+        }
+        if self.archived != 0 {
+            let v = ArchivedFilter::try_from(self.archived)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.archived)))?;
+            struct_ser.serialize_field("archived", &v)?;
+        }
+        if self.kind != 0 {
+            let v = ConversationKind::try_from(self.kind)
+                .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.kind)))?;
+            struct_ser.serialize_field("kind", &v)?;
         }
         struct_ser.end()
     }
@@ -1851,6 +2137,60 @@ impl serde::Serialize for ListMessagesResponse {
         struct_ser.end()
     }
 }
+impl serde::Serialize for ListReadPositionsRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if self.page_size != 0 {
+            len += 1;
+        }
+        if !self.page_token.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ListReadPositionsRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if self.page_size != 0 {
+            struct_ser.serialize_field("pageSize", &self.page_size)?;
+        }
+        if !self.page_token.is_empty() {
+            struct_ser.serialize_field("pageToken", &self.page_token)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for ListReadPositionsResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.positions.is_empty() {
+            len += 1;
+        }
+        if !self.next_page_token.is_empty() {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ListReadPositionsResponse", len)?;
+        if !self.positions.is_empty() {
+            struct_ser.serialize_field("positions", &self.positions)?;
+        }
+        if !self.next_page_token.is_empty() {
+            struct_ser.serialize_field("nextPageToken", &self.next_page_token)?;
+        }
+        struct_ser.end()
+    }
+}
 impl serde::Serialize for LiveError {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -1952,6 +2292,9 @@ impl serde::Serialize for LiveEvent {
                 live_event::Event::JoinRequested(v) => {
                     struct_ser.serialize_field("joinRequested", v)?;
                 }
+                live_event::Event::ConversationSettingsChanged(v) => {
+                    struct_ser.serialize_field("conversationSettingsChanged", v)?;
+                }
             }
         }
         struct_ser.end()
@@ -2025,6 +2368,9 @@ impl serde::Serialize for MarkConversationReadResponse {
         if self.counted_seq != 0 {
             len += 1;
         }
+        if self.settings.is_some() {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.MarkConversationReadResponse", len)?;
         if self.read_seq != 0 {
             #[allow(clippy::needless_borrow)]
@@ -2040,6 +2386,59 @@ impl serde::Serialize for MarkConversationReadResponse {
             #[allow(clippy::needless_borrow)]
             #[allow(clippy::needless_borrows_for_generic_args)]
             struct_ser.serialize_field("countedSeq", ToString::to_string(&self.counted_seq).as_str())?;
+        }
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for MarkConversationUnreadRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if self.settings_revision != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.MarkConversationUnreadRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if self.settings_revision != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("settingsRevision", ToString::to_string(&self.settings_revision).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for MarkConversationUnreadResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.settings.is_some() {
+            len += 1;
+        }
+        if self.marked_unread {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.MarkConversationUnreadResponse", len)?;
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        if self.marked_unread {
+            struct_ser.serialize_field("markedUnread", &self.marked_unread)?;
         }
         struct_ser.end()
     }
@@ -2381,6 +2780,32 @@ impl serde::Serialize for Quote {
             #[allow(clippy::needless_borrow)]
             #[allow(clippy::needless_borrows_for_generic_args)]
             struct_ser.serialize_field("stateRevision", ToString::to_string(&self.state_revision).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for ReadPosition {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.user_id.is_empty() {
+            len += 1;
+        }
+        if self.read_seq != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.ReadPosition", len)?;
+        if !self.user_id.is_empty() {
+            struct_ser.serialize_field("userId", &self.user_id)?;
+        }
+        if self.read_seq != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("readSeq", ToString::to_string(&self.read_seq).as_str())?;
         }
         struct_ser.end()
     }
@@ -2887,6 +3312,68 @@ impl serde::Serialize for TransferGroupOwnershipResponse {
         let mut struct_ser = serializer.serialize_struct("chat.v1.TransferGroupOwnershipResponse", len)?;
         if let Some(v) = self.conversation.as_ref() {
             struct_ser.serialize_field("conversation", v)?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for UpdateConversationSettingsRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if self.settings.is_some() {
+            len += 1;
+        }
+        if self.update_mask.is_some() {
+            len += 1;
+        }
+        if self.settings_revision != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.UpdateConversationSettingsRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        if let Some(v) = self.update_mask.as_ref() {
+            struct_ser.serialize_field("updateMask", v)?;
+        }
+        if self.settings_revision != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("settingsRevision", ToString::to_string(&self.settings_revision).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for UpdateConversationSettingsResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.settings.is_some() {
+            len += 1;
+        }
+        if self.marked_unread {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.UpdateConversationSettingsResponse", len)?;
+        if let Some(v) = self.settings.as_ref() {
+            struct_ser.serialize_field("settings", v)?;
+        }
+        if self.marked_unread {
+            struct_ser.serialize_field("markedUnread", &self.marked_unread)?;
         }
         struct_ser.end()
     }

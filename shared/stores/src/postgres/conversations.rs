@@ -1,8 +1,9 @@
 //! Conversations, members, read positions, and the sequencer.
 
 use chat_domain::{
-    CONVERSATIONS_MAX, ConversationId, ConversationsToken, GroupSettings, MessageId, PageSize, Permissions,
-    READ_BUDGET, Role, UNREAD_COUNT_MAX, UserId, WRITE_BUDGET, Window,
+    CONVERSATIONS_MAX, ConversationId, ConversationsToken, GroupSettings, MessageId, PINNED_CONVERSATIONS_MAX,
+    PageSize, Permissions, READ_BUDGET, Role, UNREAD_COUNT_MAX, UNREAD_TOTAL_MAX, UserId, UsersToken, WRITE_BUDGET,
+    Window,
 };
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
@@ -36,6 +37,27 @@ pub struct ConversationRow {
     pub last_activity_at: DateTime<Utc>,
     /// What it is beyond a conversation; None of a direct one.
     pub group: Option<GroupRow>,
+    /// What it is to the member alone: nobody else may be shown this.
+    pub own: OwnRow,
+}
+
+/// What a conversation is to one member alone.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct OwnRow {
+    /// Until when it is muted, if it is.
+    pub muted_until: Option<DateTime<Utc>>,
+    /// Whether it is put away.
+    pub archived: bool,
+    /// Whether it is kept on top.
+    pub pinned: bool,
+    /// Whether it is flagged as unread.
+    pub marked_unread: bool,
+    /// Where the newest change of these stands in the member's feed; 0 before the first.
+    pub revision: i64,
+    /// Nothing up to this seq is shown to the member.
+    pub visible_from_seq: i64,
+    /// Hidden from the member's lists unless something was said after this seq.
+    pub hidden_through_seq: Option<i64>,
 }
 
 /// A group as one of its members sees it.
@@ -94,7 +116,29 @@ impl ListedRow {
     }
 }
 
-/// A page of conversations, newest activity first.
+/// Which conversations a list has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ConversationsFilter {
+    /// Only those with something unread, as far as Postgres knows, or marked as unread.
+    pub only_unread: bool,
+    /// Only those that the user has archived, or none of them; None for all.
+    pub archived: Option<bool>,
+    /// Only groups, or only direct conversations; None for all.
+    pub groups: Option<bool>,
+}
+
+/// What a list has that does not say.
+impl Default for ConversationsFilter {
+    fn default() -> Self {
+        Self {
+            only_unread: false,
+            archived: Some(false),
+            groups: None,
+        }
+    }
+}
+
+/// A page of conversations, pinned ones first, then newest activity first.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ConversationsPage {
     /// The conversations.
@@ -258,6 +302,78 @@ pub struct ReadPosition {
     pub at: DateTime<Utc>,
     /// Who is to be told.
     pub members: Vec<String>,
+    /// What the conversation is to the member, when it was marked as unread until now.
+    pub unflagged: Option<OwnChanged>,
+}
+
+/// What a conversation is to a member, where that changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct OwnChanged {
+    /// What it is now.
+    pub own: OwnRow,
+    /// The database's clock.
+    pub at: DateTime<Utc>,
+}
+
+/// What to change of what a conversation is to a member; None leaves it as it is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct OwnUpdate {
+    /// Until when to mute it; not at all with None inside.
+    pub muted_until: Option<Option<DateTime<Utc>>>,
+    /// Whether it is put away.
+    pub archived: Option<bool>,
+    /// Whether it is kept on top.
+    pub pinned: Option<bool>,
+    /// Whether it is flagged as unread.
+    pub marked_unread: Option<bool>,
+}
+
+/// What became of changing what a conversation is to a member.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OwnUpdated {
+    /// It has changed.
+    Changed(OwnChanged),
+    /// It was so already.
+    AsAsked(OwnRow),
+    /// It has changed since the member looked.
+    ChangedSince,
+    /// They have pinned as many as are allowed.
+    TooManyPinned,
+    /// It is not there, or they are not a member.
+    NotFound,
+}
+
+/// What is left of a conversation to a member who has cleared or hidden it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Withdrawn {
+    /// What it is to them.
+    pub own: OwnRow,
+    /// Where they stand, told to nobody else.
+    pub position: ReadPosition,
+    /// Whether that is new.
+    pub changed: bool,
+}
+
+/// What is unread to a user, over all conversations that they have neither archived nor hidden.
+#[derive(Clone, Copy, Debug, Eq, FromRow, PartialEq)]
+pub struct UnreadTotals {
+    /// Conversations with something unread, or marked as unread, that are not muted.
+    pub conversations: i64,
+    /// Messages of others that are unread there, at most `UNREAD_TOTAL_MAX`.
+    pub messages: i64,
+    /// The same of those that are muted.
+    pub muted_conversations: i64,
+    /// The same of those that are muted.
+    pub muted_messages: i64,
+}
+
+/// A page of what members have read.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PositionsPage {
+    /// Members by user id, each with their position.
+    pub positions: Vec<(String, i64)>,
+    /// Where to go on.
+    pub next: Option<UsersToken>,
 }
 
 /// The seq up to which nothing is unread to member `m`.
@@ -268,19 +384,11 @@ macro_rules! read_base {
 }
 pub(super) use read_base;
 
-/// A conversation as member `m` sees it: `c` the conversation, `o` the other member, `g` the group, `x` its members. What is unread is counted the long way
-/// only where own or uncounted seqs are among it.
-macro_rules! conversation_columns {
+/// How much of conversation `c` is unread to member `m`. Counted the long way only where own or uncounted seqs are among it.
+macro_rules! unread_count {
     () => {
         concat!(
-            "c.conversation_id, c.revision, c.message_count, c.created_at, c.last_activity_at, c.closed_seq,
-             m.user_id, m.read_seq, m.joined_revision, m.visible_from_seq, m.role,
-             coalesce(m.visible_from_revision, 0) AS visible_from_revision,
-             c.member_may, c.admin_may, c.member_count,
-             g.name AS group_name, g.description AS group_description, g.avatar_url AS group_avatar_url,
-             g.shows_history, g.state_revision, x.user_ids, x.read_seqs, x.joined_revisions, x.roles,
-             o.user_id AS other_id, o.read_seq AS other_read_seq, o.joined_revision AS other_joined_revision,
-             CASE WHEN c.message_count <= ",
+            "CASE WHEN c.message_count <= ",
             $crate::postgres::conversations::read_base!(),
             " THEN 0 WHEN m.own_seq <= ",
             $crate::postgres::conversations::read_base!(),
@@ -290,7 +398,29 @@ macro_rules! conversation_columns {
             $crate::postgres::conversations::read_base!(),
             " ELSE count_unread(c.conversation_id, m.user_id, ",
             $crate::postgres::conversations::read_base!(),
-            ", c.message_count) END AS unread_count"
+            ", c.message_count) END"
+        )
+    };
+}
+pub(super) use unread_count;
+
+/// A conversation as member `m` sees it: `c` the conversation, `o` the other member, `g` the group, `x` its members.
+macro_rules! conversation_columns {
+    () => {
+        concat!(
+            "c.conversation_id, c.revision, c.message_count, c.created_at, c.last_activity_at, c.closed_seq,
+             m.user_id, m.read_seq, greatest(m.joined_revision, m.cleared_revision) AS joined_revision, m.visible_from_seq, m.role,
+             coalesce(m.visible_from_revision, 0) AS visible_from_revision,
+             CASE WHEN m.muted_until > clock_timestamp() THEN m.muted_until END AS muted_until,
+             coalesce(m.archived, false) AS archived, coalesce(m.pinned, false) AS pinned,
+             coalesce(m.marked_unread, false) AS marked_unread, coalesce(m.settings_revision, 0) AS settings_revision,
+             CASE WHEN m.joined_revision <= m.hidden_revision THEN m.hidden_seq END AS hidden_through_seq,
+             c.member_may, c.admin_may, c.member_count,
+             g.name AS group_name, g.description AS group_description, g.avatar_url AS group_avatar_url,
+             g.shows_history, g.state_revision, x.user_ids, x.read_seqs, x.joined_revisions, x.roles,
+             o.user_id AS other_id, o.read_seq AS other_read_seq, o.joined_revision AS other_joined_revision, ",
+            $crate::postgres::conversations::unread_count!(),
+            " AS unread_count"
         )
     };
 }
@@ -361,7 +491,7 @@ macro_rules! newest_seq {
 
 /// The statement of [`Postgres::append`]. The statements of the busiest calls can be had, so that a benchmark compares the
 /// service with the very same calls made bare.
-pub const APPEND: &str = "SELECT * FROM append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+pub const APPEND: &str = "SELECT * FROM take_place($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
 /// The statement of [`Postgres::lookup_membership`].
 pub const LOOKUP_MEMBERSHIP: &str =
@@ -373,24 +503,86 @@ pub const LOOKUP_MEMBERSHIP: &str =
      FROM members m JOIN conversations c USING (conversation_id)
      WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL";
 
+/// What of the conversations `c` a list asks for: those above its page are `$2` and `$3`, the filters `$9` and `$10`.
+macro_rules! is_listed {
+    ($members:literal, $goes_on:literal) => {
+        concat!(
+            "b.wait_us = 0 AND c.conversation_id = ANY (ARRAY(",
+            $members,
+            ")) AND (",
+            $goes_on,
+            " OR (c.last_activity_at, c.conversation_id) < ($2, $3::uuid))
+             AND ($9::text IS NULL OR c.kind = $9)
+             AND ($10 IS NOT TRUE OR EXISTS (
+                 SELECT FROM members m
+                 WHERE m.conversation_id = c.conversation_id AND m.user_id = $1 AND (m.marked_unread OR ",
+            unread_count!(),
+            " > 0)))
+             ORDER BY c.last_activity_at DESC, c.conversation_id DESC LIMIT $4"
+        )
+    };
+}
+
 /// The statement of [`Postgres::list_conversations`]. What costs is looked up for the conversations of the page only. The
-/// array keeps the planner from reading all conversations there are.
+/// arrays keep the planner from reading all conversations there are, and each is read from an index of its own. `$7`: whether
+/// the page before ended among the pinned ones; `$8`: only archived ones, or none; null for all.
 pub const LIST_CONVERSATIONS: &str = concat!(
     "SELECT b.wait_us, v.* FROM (SELECT charge($1, 'read', $5, $6) AS wait_us OFFSET 0) b LEFT JOIN LATERAL (SELECT ",
     conversation_columns!(),
     ", ",
     newest_seq!(),
     " FROM (
-           SELECT c.* FROM conversations c
-           WHERE b.wait_us = 0
-             AND c.conversation_id = ANY (ARRAY(SELECT m.conversation_id FROM members m WHERE m.user_id = $1 AND m.ended_at IS NULL))
-             AND ($2::timestamptz IS NULL OR (c.last_activity_at, c.conversation_id) < ($2, $3::uuid))
-           ORDER BY c.last_activity_at DESC, c.conversation_id DESC
-           LIMIT $4
+         SELECT * FROM (
+             (SELECT c.*, true AS is_pinned FROM conversations c WHERE ($2::timestamptz IS NULL OR $7) AND ",
+    is_listed!(
+        "SELECT m.conversation_id FROM members m
+         WHERE m.user_id = $1 AND m.pinned AND m.hidden_seq IS NULL AND m.ended_at IS NULL
+           AND ($8::boolean IS NULL OR $8 = coalesce(m.archived, false))
+         UNION ALL SELECT m.conversation_id FROM members m JOIN conversations h USING (conversation_id)
+         WHERE m.user_id = $1 AND m.hidden_seq IS NOT NULL AND m.pinned AND m.ended_at IS NULL
+           AND ($8 IS NULL OR $8 = coalesce(m.archived, false)) AND NOT is_hidden(m, h)",
+        "$2 IS NULL"
+    ),
+    ") UNION ALL (SELECT c.*, false FROM conversations c WHERE ",
+    is_listed!(
+        "SELECT m.conversation_id FROM members m
+         WHERE $8 IS NOT TRUE AND m.user_id = $1 AND m.archived IS NULL AND m.pinned IS NULL AND m.hidden_seq IS NULL
+           AND m.ended_at IS NULL
+         UNION ALL SELECT m.conversation_id FROM members m
+         WHERE $8 IS NOT FALSE AND m.user_id = $1 AND m.archived AND m.pinned IS NULL AND m.hidden_seq IS NULL
+           AND m.ended_at IS NULL
+         UNION ALL SELECT m.conversation_id FROM members m JOIN conversations h USING (conversation_id)
+         WHERE m.user_id = $1 AND m.hidden_seq IS NOT NULL AND m.pinned IS NULL AND m.ended_at IS NULL
+           AND ($8 IS NULL OR $8 = coalesce(m.archived, false)) AND NOT is_hidden(m, h)",
+        "$2 IS NULL OR $7"
+    ),
+    ")) c ORDER BY c.is_pinned DESC, c.last_activity_at DESC, c.conversation_id DESC LIMIT $4
        ) c ",
     members_by_keys!(10),
     ") v ON true
-     ORDER BY v.last_activity_at DESC, v.conversation_id DESC"
+     ORDER BY v.pinned DESC, v.last_activity_at DESC, v.conversation_id DESC"
+);
+
+/// The statement of [`Postgres::count_unread_totals`].
+const UNREAD_TOTALS: &str = concat!(
+    "SELECT b.wait_us, t.* FROM (SELECT charge($1, 'read', $2, $3) AS wait_us OFFSET 0) b CROSS JOIN LATERAL (
+         SELECT count(*) FILTER (WHERE NOT u.is_muted) AS conversations,
+             least(coalesce(sum(least(u.unread, $4)) FILTER (WHERE NOT u.is_muted), 0), $5)::bigint AS messages,
+             count(*) FILTER (WHERE u.is_muted) AS muted_conversations,
+             least(coalesce(sum(least(u.unread, $4)) FILTER (WHERE u.is_muted), 0), $5)::bigint AS muted_messages
+         FROM (
+             SELECT (m.muted_until > clock_timestamp()) IS TRUE AS is_muted, m.marked_unread, ",
+    unread_count!(),
+    " AS unread
+             FROM members m JOIN conversations c USING (conversation_id)
+             WHERE b.wait_us = 0 AND m.user_id = $1 AND m.ended_at IS NULL AND m.archived IS NULL
+               AND (m.marked_unread OR c.message_count > ",
+    read_base!(),
+    ") AND NOT is_hidden(m, c)
+             OFFSET 0
+         ) u
+         WHERE u.unread > 0 OR u.marked_unread
+     ) t"
 );
 
 #[derive(FromRow)]
@@ -422,6 +614,61 @@ pub(super) struct RawConversation {
     joined_revisions: Option<Vec<i64>>,
     roles: Option<Vec<String>>,
     unread_count: i64,
+    #[sqlx(flatten)]
+    own: RawOwn,
+}
+
+#[derive(FromRow)]
+struct RawOwn {
+    visible_from_seq: i64,
+    hidden_through_seq: Option<i64>,
+    muted_until: Option<DateTime<Utc>>,
+    archived: bool,
+    pinned: bool,
+    marked_unread: bool,
+    settings_revision: i64,
+}
+
+impl From<RawOwn> for OwnRow {
+    fn from(raw: RawOwn) -> Self {
+        Self {
+            muted_until: raw.muted_until,
+            archived: raw.archived,
+            pinned: raw.pinned,
+            marked_unread: raw.marked_unread,
+            revision: raw.settings_revision,
+            visible_from_seq: raw.visible_from_seq,
+            hidden_through_seq: raw.hidden_through_seq,
+        }
+    }
+}
+
+/// That a conversation is not marked as unread any more, if it was until now.
+#[derive(FromRow)]
+struct RawUnflagged {
+    visible_from_seq: Option<i64>,
+    hidden_through_seq: Option<i64>,
+    feed_revision: Option<i64>,
+    muted_until: Option<DateTime<Utc>>,
+    archived: Option<bool>,
+    pinned: Option<bool>,
+}
+
+impl RawUnflagged {
+    fn at(self, at: DateTime<Utc>) -> Option<OwnChanged> {
+        Some(OwnChanged {
+            own: OwnRow {
+                muted_until: self.muted_until,
+                archived: self.archived?,
+                pinned: self.pinned?,
+                marked_unread: false,
+                revision: self.feed_revision?,
+                visible_from_seq: self.visible_from_seq?,
+                hidden_through_seq: self.hidden_through_seq,
+            },
+            at,
+        })
+    }
 }
 
 impl RawConversation {
@@ -492,6 +739,7 @@ impl From<RawConversation> for ConversationRow {
             window: Window::above(raw.visible_from_seq, raw.visible_from_revision),
             created_at: raw.created_at,
             last_activity_at: raw.last_activity_at,
+            own: raw.own.into(),
         }
     }
 }
@@ -571,6 +819,8 @@ struct RawAppended {
     counted_seq: Option<i64>,
     at: Option<DateTime<Utc>>,
     wait_us: Option<i64>,
+    #[sqlx(flatten)]
+    unflagged: RawUnflagged,
 }
 
 #[derive(FromRow)]
@@ -592,6 +842,46 @@ struct RawMarked {
     at: Option<DateTime<Utc>>,
     member_ids: Option<Vec<String>>,
     wait_us: i64,
+    #[sqlx(flatten)]
+    unflagged: RawUnflagged,
+}
+
+#[derive(FromRow)]
+struct RawOwnUpdated {
+    outcome: String,
+    feed_revision: Option<i64>,
+    settings_revision: Option<i64>,
+    muted_until: Option<DateTime<Utc>>,
+    archived: Option<bool>,
+    pinned: Option<bool>,
+    marked_unread: Option<bool>,
+    visible_from_seq: Option<i64>,
+    hidden_through_seq: Option<i64>,
+    at: DateTime<Utc>,
+    wait_us: i64,
+}
+
+impl RawOwnUpdated {
+    fn own(&self) -> Option<OwnRow> {
+        Some(OwnRow {
+            muted_until: self.muted_until,
+            archived: self.archived?,
+            pinned: self.pinned?,
+            marked_unread: self.marked_unread?,
+            revision: self.settings_revision?,
+            visible_from_seq: self.visible_from_seq?,
+            hidden_through_seq: self.hidden_through_seq,
+        })
+    }
+}
+
+#[derive(FromRow)]
+struct RawWithdrawn {
+    #[sqlx(flatten)]
+    updated: RawOwnUpdated,
+    read_seq: Option<i64>,
+    unread_count: Option<i64>,
+    counted_seq: Option<i64>,
 }
 
 /// What Postgres remembers of a hash.
@@ -708,10 +998,11 @@ impl Postgres {
         })
     }
 
-    /// Lists the conversations of a user, newest activity first.
+    /// Lists conversations of a user, pinned ones first, then newest activity first.
     pub async fn list_conversations(
         &self,
         user: &UserId,
+        filter: ConversationsFilter,
         page_size: PageSize,
         after: Option<&ConversationsToken>,
     ) -> Result<Result<ConversationsPage, OutOfBudget>, StoreError> {
@@ -725,6 +1016,10 @@ impl Postgres {
                     .bind(page_size.rows())
                     .bind(charge.call_us)
                     .bind(charge.burst_us)
+                    .bind(after.is_some_and(|token| token.pinned))
+                    .bind(filter.archived)
+                    .bind(filter.groups.map(|groups| if groups { "group" } else { "direct" }))
+                    .bind(filter.only_unread)
             })
             .await?;
         if let Some(wait_us) = items.first().map(|item| item.wait_us).filter(|wait_us| *wait_us > 0) {
@@ -736,6 +1031,7 @@ impl Postgres {
         rows.truncate(page_size.get());
         let last = rows.last().filter(|_| more).map(|row| &row.conversation);
         let next = last.map(|last| ConversationsToken {
+            pinned: last.own.pinned,
             time: last.last_activity_at,
             conversation: last.conversation,
         });
@@ -816,6 +1112,7 @@ impl Postgres {
                 announce: true,
                 at,
                 members: members.clone(),
+                unflagged: row.unflagged.at(at),
             }),
             _ => None,
         };
@@ -845,22 +1142,43 @@ impl Postgres {
         Ok(Appended { outcome, read })
     }
 
-    /// Moves a member's read position forward, never past the newest seq. None: the conversation is not there, or they are
-    /// not a member.
+    /// Moves a member's read position forward, never past the newest seq, and takes off that they have marked the conversation
+    /// as unread. None: the conversation is not there, or they are not a member.
     pub async fn mark_conversation_read(
         &self,
         conversation: ConversationId,
         user: &UserId,
         read_seq: i64,
     ) -> Result<Result<Option<ReadPosition>, OutOfBudget>, StoreError> {
+        self.move_read_position(conversation, user, read_seq, false).await
+    }
+
+    /// The same for a position that was told before: what was marked as unread since stays so.
+    pub async fn repeat_read_position(
+        &self,
+        conversation: ConversationId,
+        user: &UserId,
+        read_seq: i64,
+    ) -> Result<Result<Option<ReadPosition>, OutOfBudget>, StoreError> {
+        self.move_read_position(conversation, user, read_seq, true).await
+    }
+
+    async fn move_read_position(
+        &self,
+        conversation: ConversationId,
+        user: &UserId,
+        read_seq: i64,
+        is_repeat: bool,
+    ) -> Result<Result<Option<ReadPosition>, OutOfBudget>, StoreError> {
         const ACTION: &str = "mark a conversation as read";
         let charge = self.budgets.charge(WRITE_BUDGET);
         let row: Option<RawMarked> = self
             .fetch_optional(ACTION, || {
-                sqlx::query_as("SELECT * FROM mark_conversation_read($1, $2, $3, $4, $5)")
+                sqlx::query_as("SELECT * FROM mark_read($1, $2, $3, $4, $5, $6)")
                     .bind(conversation.uuid())
                     .bind(user.as_str())
                     .bind(read_seq)
+                    .bind(is_repeat)
                     .bind(charge.call_us)
                     .bind(charge.burst_us)
             })
@@ -878,10 +1196,190 @@ impl Postgres {
                     announce,
                     at,
                     members: row.member_ids.unwrap_or_default(),
+                    unflagged: row.unflagged.at(at),
                 })))
             }
             _ => Err(unknown_outcome(ACTION)),
         }
+    }
+
+    /// Changes what a conversation is to a member, unless that has changed since its revision was `seen`.
+    pub async fn update_own(
+        &self,
+        conversation: ConversationId,
+        user: &UserId,
+        seen: i64,
+        update: &OwnUpdate,
+    ) -> Result<Result<OwnUpdated, OutOfBudget>, StoreError> {
+        const ACTION: &str = "change what a conversation is to a member";
+        let charge = self.budgets.charge(WRITE_BUDGET);
+        let row: RawOwnUpdated = self
+            .fetch_one(ACTION, || {
+                sqlx::query_as("SELECT * FROM change_own($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+                    .bind(conversation.uuid())
+                    .bind(user.as_str())
+                    .bind(seen)
+                    .bind(update.muted_until.is_some())
+                    .bind(update.muted_until.flatten())
+                    .bind(update.archived)
+                    .bind(update.pinned)
+                    .bind(update.marked_unread)
+                    .bind(PINNED_CONVERSATIONS_MAX)
+                    .bind(charge.call_us)
+                    .bind(charge.burst_us)
+            })
+            .await?;
+        let updated = match (row.outcome.as_str(), row.own()) {
+            ("ok", Some(own)) if row.feed_revision.is_some() => OwnUpdated::Changed(OwnChanged { own, at: row.at }),
+            ("ok", Some(own)) => OwnUpdated::AsAsked(own),
+            ("changed", _) => OwnUpdated::ChangedSince,
+            ("pinned_limit", _) => OwnUpdated::TooManyPinned,
+            ("missing", _) => OwnUpdated::NotFound,
+            ("limited", _) => return Ok(Err(OutOfBudget::after(row.wait_us))),
+            _ => return Err(unknown_outcome(ACTION)),
+        };
+        Ok(Ok(updated))
+    }
+
+    /// Shows a member nothing with a seq up to `through` any more. None: the conversation is not there, or they are not a member.
+    pub async fn clear_history(
+        &self,
+        conversation: ConversationId,
+        user: &UserId,
+        through: i64,
+    ) -> Result<Result<Option<Withdrawn>, OutOfBudget>, StoreError> {
+        self.withdraw(conversation, user, through, true).await
+    }
+
+    /// Hides a conversation from a member's lists until something is said above `through`. None: it is not there, or they are
+    /// not a member.
+    pub async fn hide_conversation(
+        &self,
+        conversation: ConversationId,
+        user: &UserId,
+        through: i64,
+    ) -> Result<Result<Option<Withdrawn>, OutOfBudget>, StoreError> {
+        self.withdraw(conversation, user, through, false).await
+    }
+
+    async fn withdraw(
+        &self,
+        conversation: ConversationId,
+        user: &UserId,
+        through: i64,
+        clears: bool,
+    ) -> Result<Result<Option<Withdrawn>, OutOfBudget>, StoreError> {
+        const ACTION: &str = "clear or hide a conversation";
+        let charge = self.budgets.charge(WRITE_BUDGET);
+        let row: RawWithdrawn = self
+            .fetch_one(ACTION, || {
+                sqlx::query_as("SELECT * FROM withdraw($1, $2, $3, $4, $5, $6)")
+                    .bind(conversation.uuid())
+                    .bind(user.as_str())
+                    .bind(through)
+                    .bind(clears)
+                    .bind(charge.call_us)
+                    .bind(charge.burst_us)
+            })
+            .await?;
+        let updated = &row.updated;
+        match (
+            updated.outcome.as_str(),
+            updated.own(),
+            row.read_seq,
+            row.unread_count,
+            row.counted_seq,
+        ) {
+            ("ok", Some(own), Some(read_seq), Some(unread_count), Some(counted_seq)) => Ok(Ok(Some(Withdrawn {
+                own,
+                position: ReadPosition {
+                    read_seq,
+                    unread_count: unread_count.min(UNREAD_COUNT_MAX),
+                    counted_seq,
+                    announce: false,
+                    at: updated.at,
+                    members: Vec::new(),
+                    unflagged: None,
+                },
+                changed: updated.feed_revision.is_some(),
+            }))),
+            ("missing", ..) => Ok(Ok(None)),
+            ("limited", ..) => Ok(Err(OutOfBudget::after(updated.wait_us))),
+            _ => Err(unknown_outcome(ACTION)),
+        }
+    }
+
+    /// Counts what is unread to a user over all of their conversations, as far as Postgres knows.
+    pub async fn count_unread_totals(&self, user: &UserId) -> Result<Result<UnreadTotals, OutOfBudget>, StoreError> {
+        #[derive(FromRow)]
+        struct Row {
+            wait_us: i64,
+            #[sqlx(flatten)]
+            totals: UnreadTotals,
+        }
+        let charge = self.budgets.charge(READ_BUDGET);
+        let row: Row = self
+            .fetch_one("count what is unread in all conversations", || {
+                sqlx::query_as(UNREAD_TOTALS)
+                    .bind(user.as_str())
+                    .bind(charge.call_us)
+                    .bind(charge.burst_us)
+                    .bind(UNREAD_COUNT_MAX)
+                    .bind(UNREAD_TOTAL_MAX)
+            })
+            .await?;
+        Ok(if row.wait_us > 0 {
+            Err(OutOfBudget::after(row.wait_us))
+        } else {
+            Ok(row.totals)
+        })
+    }
+
+    /// Lists what the members of a conversation that `user` is in have read, by user id. None: it is not there for them.
+    pub async fn list_read_positions(
+        &self,
+        conversation: ConversationId,
+        user: &UserId,
+        page_size: PageSize,
+        after: Option<&UsersToken>,
+    ) -> Result<Option<PositionsPage>, StoreError> {
+        let rows: Vec<(bool, Option<String>, Option<i64>)> = self
+            .fetch_all("list read positions", || {
+                sqlx::query_as(
+                    "SELECT asker.is_member, x.user_id, x.read_seq
+                     FROM (
+                         SELECT EXISTS (
+                             SELECT FROM members m
+                             WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL
+                         ) AS is_member
+                     ) asker LEFT JOIN LATERAL (
+                         SELECT * FROM members x
+                         WHERE asker.is_member AND x.conversation_id = $1 AND x.ended_at IS NULL
+                           AND ($3::text IS NULL OR x.user_id > $3)
+                         ORDER BY x.user_id LIMIT $4
+                     ) x ON true
+                     ORDER BY x.user_id",
+                )
+                .bind(conversation.uuid())
+                .bind(user.as_str())
+                .bind(after.map(|token| token.user.as_str()))
+                .bind(page_size.rows())
+            })
+            .await?;
+        if !rows.first().is_some_and(|(is_member, ..)| *is_member) {
+            return Ok(None);
+        }
+        let rows = rows.into_iter().filter_map(|(_, user, read_seq)| user.zip(read_seq));
+        let mut positions: Vec<(String, i64)> = rows.collect();
+        let more = positions.len() > page_size.get();
+        positions.truncate(page_size.get());
+        let last = positions.last().filter(|_| more);
+        let next = last.and_then(|(user, _)| {
+            Some(UsersToken {
+                user: user.parse().ok()?,
+            })
+        });
+        Ok(Some(PositionsPage { positions, next }))
     }
 
     /// Takes a call out of the user's budget of costly reads.

@@ -10,15 +10,15 @@ import type { Group, GroupChange, GroupRole } from "./group_pb.ts";
 import { file_chat_v1_group } from "./group_pb.ts";
 import type { Message as Message$1 } from "./message_pb.ts";
 import { file_chat_v1_message } from "./message_pb.ts";
-import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file chat/v1/conversation.proto.
  */
 export const file_chat_v1_conversation: GenFile = /*@__PURE__*/
-  fileDesc("ChpjaGF0L3YxL2NvbnZlcnNhdGlvbi5wcm90bxIHY2hhdC52MSLgAgoMQ29udmVyc2F0aW9uEhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRInCgRraW5kGAIgASgOMhkuY2hhdC52MS5Db252ZXJzYXRpb25LaW5kEiAKB21lbWJlcnMYAyADKAsyDy5jaGF0LnYxLk1lbWJlchIQCghyZXZpc2lvbhgEIAEoAxITCgtjb3VudGVkX3NlcRgFIAEoAxIUCgx1bnJlYWRfY291bnQYBiABKAMSKgoMbGFzdF9tZXNzYWdlGAcgASgLMhQuY2hhdC52MS5MYXN0TWVzc2FnZRIuCgpjcmVhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChBsYXN0X2FjdGl2aXR5X2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdCgVncm91cBgKIAEoCzIOLmNoYXQudjEuR3JvdXAiZgoGTWVtYmVyEg8KB3VzZXJfaWQYASABKAkSEAoIcmVhZF9zZXEYAiABKAMSFwoPam9pbmVkX3JldmlzaW9uGAMgASgDEiAKBHJvbGUYBCABKA4yEi5jaGF0LnYxLkdyb3VwUm9sZSJ/CgtMYXN0TWVzc2FnZRILCgNzZXEYASABKAMSEQoJc2VuZGVyX2lkGAIgASgJEg8KB2V4Y2VycHQYAyABKAkSKwoHc2VudF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKbWVzc2FnZV9pZBgFIAEoCSIwCh1PcGVuRGlyZWN0Q29udmVyc2F0aW9uUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJIl4KHk9wZW5EaXJlY3RDb252ZXJzYXRpb25SZXNwb25zZRIrCgxjb252ZXJzYXRpb24YASABKAsyFS5jaGF0LnYxLkNvbnZlcnNhdGlvbhIPCgdjcmVhdGVkGAIgASgIIjEKFkdldENvbnZlcnNhdGlvblJlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJIkYKF0dldENvbnZlcnNhdGlvblJlc3BvbnNlEisKDGNvbnZlcnNhdGlvbhgBIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uIkEKGExpc3RDb252ZXJzYXRpb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJiChlMaXN0Q29udmVyc2F0aW9uc1Jlc3BvbnNlEiwKDWNvbnZlcnNhdGlvbnMYASADKAsyFS5jaGF0LnYxLkNvbnZlcnNhdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiSAobTWFya0NvbnZlcnNhdGlvblJlYWRSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIQCghyZWFkX3NlcRgCIAEoAyJbChxNYXJrQ29udmVyc2F0aW9uUmVhZFJlc3BvbnNlEhAKCHJlYWRfc2VxGAEgASgDEhQKDHVucmVhZF9jb3VudBgCIAEoAxITCgtjb3VudGVkX3NlcRgDIAEoAyJnChJDb252ZXJzYXRpb25DdXJzb3ISFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhcKD2pvaW5lZF9yZXZpc2lvbhgCIAEoAxIQCghyZXZpc2lvbhgDIAEoAxINCgVlcG9jaBgEIAEoAyJGCgpGZWVkQ3Vyc29yEg0KBWVwb2NoGAEgASgDEhAKCHJldmlzaW9uGAIgASgDEhcKD2xpc3RpbmdfdGhyb3VnaBgDIAEoAyJrChhTeW5jQ29udmVyc2F0aW9uc1JlcXVlc3QSLAoHY3Vyc29ycxgBIAMoCzIbLmNoYXQudjEuQ29udmVyc2F0aW9uQ3Vyc29yEiEKBGZlZWQYAiABKAsyEy5jaGF0LnYxLkZlZWRDdXJzb3IijQEKGVN5bmNDb252ZXJzYXRpb25zUmVzcG9uc2USMAoNY29udmVyc2F0aW9ucxgBIAMoCzIZLmNoYXQudjEuQ29udmVyc2F0aW9uU3luYxIfCgRmZWVkGAIgASgLMhEuY2hhdC52MS5GZWVkU3luYxIdChVsb3N0X2NvbnZlcnNhdGlvbl9pZHMYAyADKAkiigEKCEZlZWRTeW5jEiMKBmN1cnNvchgBIAEoCzITLmNoYXQudjEuRmVlZEN1cnNvchINCgVyZXNldBgCIAEoCBIkCgdjaGFuZ2VzGAMgAygLMhMuY2hhdC52MS5GZWVkQ2hhbmdlEhIKCmluY29tcGxldGUYBCABKAgSEAoIcmV2aXNpb24YBSABKAMidgoKRmVlZENoYW5nZRIQCghyZXZpc2lvbhgBIAEoAxIhCgZmcmllbmQYAiABKAsyDy5jaGF0LnYxLkZyaWVuZEgAEikKCm1lbWJlcnNoaXAYAyABKAsyEy5jaGF0LnYxLk1lbWJlcnNoaXBIAEIICgZjaGFuZ2UiYgoKTWVtYmVyc2hpcBInCgVzdGF0ZRgBIAEoDjIYLmNoYXQudjEuTWVtYmVyc2hpcFN0YXRlEisKDGNvbnZlcnNhdGlvbhgCIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uIsYCChBDb252ZXJzYXRpb25TeW5jEisKBmN1cnNvchgBIAEoCzIbLmNoYXQudjEuQ29udmVyc2F0aW9uQ3Vyc29yEg0KBXJlc2V0GAIgASgIEiAKB2NoYW5nZXMYAyADKAsyDy5jaGF0LnYxLkNoYW5nZRISCgppbmNvbXBsZXRlGAQgASgIEi4KC3JldHJ5X2FmdGVyGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhAKCHJldmlzaW9uGAYgASgDEhIKCmN1cnNvcl9zZXEYByABKAMSEwoLY291bnRlZF9zZXEYCCABKAMSFAoMdW5yZWFkX2NvdW50GAkgASgDEiAKB21lbWJlcnMYCiADKAsyDy5jaGF0LnYxLk1lbWJlchIdCgVncm91cBgLIAEoCzIOLmNoYXQudjEuR3JvdXAimgEKBkNoYW5nZRIQCghyZXZpc2lvbhgBIAEoAxIoCgxtZXNzYWdlX3NlbnQYAiABKAsyEC5jaGF0LnYxLk1lc3NhZ2VIABIdCgR2b2lkGAMgASgLMg0uY2hhdC52MS5Wb2lkSAASLQoNZ3JvdXBfY2hhbmdlZBgEIAEoCzIULmNoYXQudjEuR3JvdXBDaGFuZ2VIAEIGCgRraW5kIgYKBFZvaWQqcAoQQ29udmVyc2F0aW9uS2luZBIhCh1DT05WRVJTQVRJT05fS0lORF9VTlNQRUNJRklFRBAAEhwKGENPTlZFUlNBVElPTl9LSU5EX0RJUkVDVBABEhsKF0NPTlZFUlNBVElPTl9LSU5EX0dST1VQEAIqbAoPTWVtYmVyc2hpcFN0YXRlEiAKHE1FTUJFUlNISVBfU1RBVEVfVU5TUEVDSUZJRUQQABIbChdNRU1CRVJTSElQX1NUQVRFX0FDVElWRRABEhoKFk1FTUJFUlNISVBfU1RBVEVfRU5ERUQQAjKCBAoTQ29udmVyc2F0aW9uU2VydmljZRJpChZPcGVuRGlyZWN0Q29udmVyc2F0aW9uEiYuY2hhdC52MS5PcGVuRGlyZWN0Q29udmVyc2F0aW9uUmVxdWVzdBonLmNoYXQudjEuT3BlbkRpcmVjdENvbnZlcnNhdGlvblJlc3BvbnNlElkKD0dldENvbnZlcnNhdGlvbhIfLmNoYXQudjEuR2V0Q29udmVyc2F0aW9uUmVxdWVzdBogLmNoYXQudjEuR2V0Q29udmVyc2F0aW9uUmVzcG9uc2UiA5ACARJfChFMaXN0Q29udmVyc2F0aW9ucxIhLmNoYXQudjEuTGlzdENvbnZlcnNhdGlvbnNSZXF1ZXN0GiIuY2hhdC52MS5MaXN0Q29udmVyc2F0aW9uc1Jlc3BvbnNlIgOQAgESYwoUTWFya0NvbnZlcnNhdGlvblJlYWQSJC5jaGF0LnYxLk1hcmtDb252ZXJzYXRpb25SZWFkUmVxdWVzdBolLmNoYXQudjEuTWFya0NvbnZlcnNhdGlvblJlYWRSZXNwb25zZRJfChFTeW5jQ29udmVyc2F0aW9ucxIhLmNoYXQudjEuU3luY0NvbnZlcnNhdGlvbnNSZXF1ZXN0GiIuY2hhdC52MS5TeW5jQ29udmVyc2F0aW9uc1Jlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_chat_v1_friend, file_chat_v1_group, file_chat_v1_message, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChpjaGF0L3YxL2NvbnZlcnNhdGlvbi5wcm90bxIHY2hhdC52MSKoAwoMQ29udmVyc2F0aW9uEhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRInCgRraW5kGAIgASgOMhkuY2hhdC52MS5Db252ZXJzYXRpb25LaW5kEiAKB21lbWJlcnMYAyADKAsyDy5jaGF0LnYxLk1lbWJlchIQCghyZXZpc2lvbhgEIAEoAxITCgtjb3VudGVkX3NlcRgFIAEoAxIUCgx1bnJlYWRfY291bnQYBiABKAMSKgoMbGFzdF9tZXNzYWdlGAcgASgLMhQuY2hhdC52MS5MYXN0TWVzc2FnZRIuCgpjcmVhdGVkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChBsYXN0X2FjdGl2aXR5X2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdCgVncm91cBgKIAEoCzIOLmNoYXQudjEuR3JvdXASLwoIc2V0dGluZ3MYCyABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEhUKDW1hcmtlZF91bnJlYWQYDCABKAgizQEKFENvbnZlcnNhdGlvblNldHRpbmdzEi8KC211dGVkX3VudGlsGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghhcmNoaXZlZBgCIAEoCBIOCgZwaW5uZWQYAyABKAgSEAoIcmV2aXNpb24YBCABKAMSGAoQdmlzaWJsZV9mcm9tX3NlcRgFIAEoAxIfChJoaWRkZW5fdGhyb3VnaF9zZXEYBiABKANIAIgBAUIVChNfaGlkZGVuX3Rocm91Z2hfc2VxImYKBk1lbWJlchIPCgd1c2VyX2lkGAEgASgJEhAKCHJlYWRfc2VxGAIgASgDEhcKD2pvaW5lZF9yZXZpc2lvbhgDIAEoAxIgCgRyb2xlGAQgASgOMhIuY2hhdC52MS5Hcm91cFJvbGUifwoLTGFzdE1lc3NhZ2USCwoDc2VxGAEgASgDEhEKCXNlbmRlcl9pZBgCIAEoCRIPCgdleGNlcnB0GAMgASgJEisKB3NlbnRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCm1lc3NhZ2VfaWQYBSABKAkiMAodT3BlbkRpcmVjdENvbnZlcnNhdGlvblJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCSJeCh5PcGVuRGlyZWN0Q29udmVyc2F0aW9uUmVzcG9uc2USKwoMY29udmVyc2F0aW9uGAEgASgLMhUuY2hhdC52MS5Db252ZXJzYXRpb24SDwoHY3JlYXRlZBgCIAEoCCIxChZHZXRDb252ZXJzYXRpb25SZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCSJGChdHZXRDb252ZXJzYXRpb25SZXNwb25zZRIrCgxjb252ZXJzYXRpb24YASABKAsyFS5jaGF0LnYxLkNvbnZlcnNhdGlvbiKqAQoYTGlzdENvbnZlcnNhdGlvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEhMKC29ubHlfdW5yZWFkGAMgASgIEikKCGFyY2hpdmVkGAQgASgOMhcuY2hhdC52MS5BcmNoaXZlZEZpbHRlchInCgRraW5kGAUgASgOMhkuY2hhdC52MS5Db252ZXJzYXRpb25LaW5kImIKGUxpc3RDb252ZXJzYXRpb25zUmVzcG9uc2USLAoNY29udmVyc2F0aW9ucxgBIAMoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJIChtNYXJrQ29udmVyc2F0aW9uUmVhZFJlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhAKCHJlYWRfc2VxGAIgASgDIowBChxNYXJrQ29udmVyc2F0aW9uUmVhZFJlc3BvbnNlEhAKCHJlYWRfc2VxGAEgASgDEhQKDHVucmVhZF9jb3VudBgCIAEoAxITCgtjb3VudGVkX3NlcRgDIAEoAxIvCghzZXR0aW5ncxgEIAEoCzIdLmNoYXQudjEuQ29udmVyc2F0aW9uU2V0dGluZ3MiuQEKIVVwZGF0ZUNvbnZlcnNhdGlvblNldHRpbmdzUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSLwoIc2V0dGluZ3MYAiABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxIZChFzZXR0aW5nc19yZXZpc2lvbhgEIAEoAyJsCiJVcGRhdGVDb252ZXJzYXRpb25TZXR0aW5nc1Jlc3BvbnNlEi8KCHNldHRpbmdzGAEgASgLMh0uY2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5ncxIVCg1tYXJrZWRfdW5yZWFkGAIgASgIIlMKHU1hcmtDb252ZXJzYXRpb25VbnJlYWRSZXF1ZXN0EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIZChFzZXR0aW5nc19yZXZpc2lvbhgCIAEoAyJoCh5NYXJrQ29udmVyc2F0aW9uVW5yZWFkUmVzcG9uc2USLwoIc2V0dGluZ3MYASABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEhUKDW1hcmtlZF91bnJlYWQYAiABKAgiTwofQ2xlYXJDb252ZXJzYXRpb25IaXN0b3J5UmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEwoLdGhyb3VnaF9zZXEYAiABKAMifgogQ2xlYXJDb252ZXJzYXRpb25IaXN0b3J5UmVzcG9uc2USLwoIc2V0dGluZ3MYASABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEhQKDHVucmVhZF9jb3VudBgCIAEoAxITCgtjb3VudGVkX3NlcRgDIAEoAyJHChdIaWRlQ29udmVyc2F0aW9uUmVxdWVzdBIXCg9jb252ZXJzYXRpb25faWQYASABKAkSEwoLdGhyb3VnaF9zZXEYAiABKAMiSwoYSGlkZUNvbnZlcnNhdGlvblJlc3BvbnNlEi8KCHNldHRpbmdzGAEgASgLMh0uY2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5ncyIYChZHZXRVbnJlYWRUb3RhbHNSZXF1ZXN0IncKF0dldFVucmVhZFRvdGFsc1Jlc3BvbnNlEhUKDWNvbnZlcnNhdGlvbnMYASABKAMSEAoIbWVzc2FnZXMYAiABKAMSGwoTbXV0ZWRfY29udmVyc2F0aW9ucxgDIAEoAxIWCg5tdXRlZF9tZXNzYWdlcxgEIAEoAyJaChhMaXN0UmVhZFBvc2l0aW9uc1JlcXVlc3QSFwoPY29udmVyc2F0aW9uX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIl4KGUxpc3RSZWFkUG9zaXRpb25zUmVzcG9uc2USKAoJcG9zaXRpb25zGAEgAygLMhUuY2hhdC52MS5SZWFkUG9zaXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjEKDFJlYWRQb3NpdGlvbhIPCgd1c2VyX2lkGAEgASgJEhAKCHJlYWRfc2VxGAIgASgDImcKEkNvbnZlcnNhdGlvbkN1cnNvchIXCg9jb252ZXJzYXRpb25faWQYASABKAkSFwoPam9pbmVkX3JldmlzaW9uGAIgASgDEhAKCHJldmlzaW9uGAMgASgDEg0KBWVwb2NoGAQgASgDIkYKCkZlZWRDdXJzb3ISDQoFZXBvY2gYASABKAMSEAoIcmV2aXNpb24YAiABKAMSFwoPbGlzdGluZ190aHJvdWdoGAMgASgDImsKGFN5bmNDb252ZXJzYXRpb25zUmVxdWVzdBIsCgdjdXJzb3JzGAEgAygLMhsuY2hhdC52MS5Db252ZXJzYXRpb25DdXJzb3ISIQoEZmVlZBgCIAEoCzITLmNoYXQudjEuRmVlZEN1cnNvciKNAQoZU3luY0NvbnZlcnNhdGlvbnNSZXNwb25zZRIwCg1jb252ZXJzYXRpb25zGAEgAygLMhkuY2hhdC52MS5Db252ZXJzYXRpb25TeW5jEh8KBGZlZWQYAiABKAsyES5jaGF0LnYxLkZlZWRTeW5jEh0KFWxvc3RfY29udmVyc2F0aW9uX2lkcxgDIAMoCSKKAQoIRmVlZFN5bmMSIwoGY3Vyc29yGAEgASgLMhMuY2hhdC52MS5GZWVkQ3Vyc29yEg0KBXJlc2V0GAIgASgIEiQKB2NoYW5nZXMYAyADKAsyEy5jaGF0LnYxLkZlZWRDaGFuZ2USEgoKaW5jb21wbGV0ZRgEIAEoCBIQCghyZXZpc2lvbhgFIAEoAyJ2CgpGZWVkQ2hhbmdlEhAKCHJldmlzaW9uGAEgASgDEiEKBmZyaWVuZBgCIAEoCzIPLmNoYXQudjEuRnJpZW5kSAASKQoKbWVtYmVyc2hpcBgDIAEoCzITLmNoYXQudjEuTWVtYmVyc2hpcEgAQggKBmNoYW5nZSJiCgpNZW1iZXJzaGlwEicKBXN0YXRlGAEgASgOMhguY2hhdC52MS5NZW1iZXJzaGlwU3RhdGUSKwoMY29udmVyc2F0aW9uGAIgASgLMhUuY2hhdC52MS5Db252ZXJzYXRpb24ixgIKEENvbnZlcnNhdGlvblN5bmMSKwoGY3Vyc29yGAEgASgLMhsuY2hhdC52MS5Db252ZXJzYXRpb25DdXJzb3ISDQoFcmVzZXQYAiABKAgSIAoHY2hhbmdlcxgDIAMoCzIPLmNoYXQudjEuQ2hhbmdlEhIKCmluY29tcGxldGUYBCABKAgSLgoLcmV0cnlfYWZ0ZXIYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEAoIcmV2aXNpb24YBiABKAMSEgoKY3Vyc29yX3NlcRgHIAEoAxITCgtjb3VudGVkX3NlcRgIIAEoAxIUCgx1bnJlYWRfY291bnQYCSABKAMSIAoHbWVtYmVycxgKIAMoCzIPLmNoYXQudjEuTWVtYmVyEh0KBWdyb3VwGAsgASgLMg4uY2hhdC52MS5Hcm91cCKaAQoGQ2hhbmdlEhAKCHJldmlzaW9uGAEgASgDEigKDG1lc3NhZ2Vfc2VudBgCIAEoCzIQLmNoYXQudjEuTWVzc2FnZUgAEh0KBHZvaWQYAyABKAsyDS5jaGF0LnYxLlZvaWRIABItCg1ncm91cF9jaGFuZ2VkGAQgASgLMhQuY2hhdC52MS5Hcm91cENoYW5nZUgAQgYKBGtpbmQiBgoEVm9pZCpwChBDb252ZXJzYXRpb25LaW5kEiEKHUNPTlZFUlNBVElPTl9LSU5EX1VOU1BFQ0lGSUVEEAASHAoYQ09OVkVSU0FUSU9OX0tJTkRfRElSRUNUEAESGwoXQ09OVkVSU0FUSU9OX0tJTkRfR1JPVVAQAippCg5BcmNoaXZlZEZpbHRlchIfChtBUkNISVZFRF9GSUxURVJfVU5TUEVDSUZJRUQQABIYChRBUkNISVZFRF9GSUxURVJfT05MWRABEhwKGEFSQ0hJVkVEX0ZJTFRFUl9JTkNMVURFRBACKmwKD01lbWJlcnNoaXBTdGF0ZRIgChxNRU1CRVJTSElQX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXTUVNQkVSU0hJUF9TVEFURV9BQ1RJVkUQARIaChZNRU1CRVJTSElQX1NUQVRFX0VOREVEEAIy6ggKE0NvbnZlcnNhdGlvblNlcnZpY2USaQoWT3BlbkRpcmVjdENvbnZlcnNhdGlvbhImLmNoYXQudjEuT3BlbkRpcmVjdENvbnZlcnNhdGlvblJlcXVlc3QaJy5jaGF0LnYxLk9wZW5EaXJlY3RDb252ZXJzYXRpb25SZXNwb25zZRJZCg9HZXRDb252ZXJzYXRpb24SHy5jaGF0LnYxLkdldENvbnZlcnNhdGlvblJlcXVlc3QaIC5jaGF0LnYxLkdldENvbnZlcnNhdGlvblJlc3BvbnNlIgOQAgESXwoRTGlzdENvbnZlcnNhdGlvbnMSIS5jaGF0LnYxLkxpc3RDb252ZXJzYXRpb25zUmVxdWVzdBoiLmNoYXQudjEuTGlzdENvbnZlcnNhdGlvbnNSZXNwb25zZSIDkAIBEmMKFE1hcmtDb252ZXJzYXRpb25SZWFkEiQuY2hhdC52MS5NYXJrQ29udmVyc2F0aW9uUmVhZFJlcXVlc3QaJS5jaGF0LnYxLk1hcmtDb252ZXJzYXRpb25SZWFkUmVzcG9uc2USdQoaVXBkYXRlQ29udmVyc2F0aW9uU2V0dGluZ3MSKi5jaGF0LnYxLlVwZGF0ZUNvbnZlcnNhdGlvblNldHRpbmdzUmVxdWVzdBorLmNoYXQudjEuVXBkYXRlQ29udmVyc2F0aW9uU2V0dGluZ3NSZXNwb25zZRJpChZNYXJrQ29udmVyc2F0aW9uVW5yZWFkEiYuY2hhdC52MS5NYXJrQ29udmVyc2F0aW9uVW5yZWFkUmVxdWVzdBonLmNoYXQudjEuTWFya0NvbnZlcnNhdGlvblVucmVhZFJlc3BvbnNlEm8KGENsZWFyQ29udmVyc2F0aW9uSGlzdG9yeRIoLmNoYXQudjEuQ2xlYXJDb252ZXJzYXRpb25IaXN0b3J5UmVxdWVzdBopLmNoYXQudjEuQ2xlYXJDb252ZXJzYXRpb25IaXN0b3J5UmVzcG9uc2USVwoQSGlkZUNvbnZlcnNhdGlvbhIgLmNoYXQudjEuSGlkZUNvbnZlcnNhdGlvblJlcXVlc3QaIS5jaGF0LnYxLkhpZGVDb252ZXJzYXRpb25SZXNwb25zZRJZCg9HZXRVbnJlYWRUb3RhbHMSHy5jaGF0LnYxLkdldFVucmVhZFRvdGFsc1JlcXVlc3QaIC5jaGF0LnYxLkdldFVucmVhZFRvdGFsc1Jlc3BvbnNlIgOQAgESXwoRTGlzdFJlYWRQb3NpdGlvbnMSIS5jaGF0LnYxLkxpc3RSZWFkUG9zaXRpb25zUmVxdWVzdBoiLmNoYXQudjEuTGlzdFJlYWRQb3NpdGlvbnNSZXNwb25zZSIDkAIBEl8KEVN5bmNDb252ZXJzYXRpb25zEiEuY2hhdC52MS5TeW5jQ29udmVyc2F0aW9uc1JlcXVlc3QaIi5jaGF0LnYxLlN5bmNDb252ZXJzYXRpb25zUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_chat_v1_friend, file_chat_v1_group, file_chat_v1_message, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A conversation as the caller sees it.
@@ -97,6 +97,21 @@ export type Conversation = Message<"chat.v1.Conversation"> & {
    * @generated from field: chat.v1.Group group = 10;
    */
   group?: Group | undefined;
+
+  /**
+   * What it is to the caller alone. Set wherever this service, or the feed, shows a conversation; unset where others are told
+   * of it as well, and in answers of GroupService: what the client knows holds.
+   *
+   * @generated from field: chat.v1.ConversationSettings settings = 11;
+   */
+  settings?: ConversationSettings | undefined;
+
+  /**
+   * Whether the caller has marked it as unread. Told with `settings`.
+   *
+   * @generated from field: bool marked_unread = 12;
+   */
+  markedUnread: boolean;
 };
 
 /**
@@ -105,6 +120,62 @@ export type Conversation = Message<"chat.v1.Conversation"> & {
  */
 export const ConversationSchema: GenMessage<Conversation> = /*@__PURE__*/
   messageDesc(file_chat_v1_conversation, 0);
+
+/**
+ * What a conversation is to one member alone.
+ *
+ * @generated from message chat.v1.ConversationSettings
+ */
+export type ConversationSettings = Message<"chat.v1.ConversationSettings"> & {
+  /**
+   * Nothing said there is to make a sound before this time. Unset: not muted, or not any more. Whole milliseconds.
+   *
+   * @generated from field: google.protobuf.Timestamp muted_until = 1;
+   */
+  mutedUntil?: Timestamp | undefined;
+
+  /**
+   * Put away.
+   *
+   * @generated from field: bool archived = 2;
+   */
+  archived: boolean;
+
+  /**
+   * Kept on top. At most 100 conversations of a user.
+   *
+   * @generated from field: bool pinned = 3;
+   */
+  pinned: boolean;
+
+  /**
+   * Where the newest change of these, or of `marked_unread`, stands in the member's feed; 0 before the first. Output only.
+   *
+   * @generated from field: int64 revision = 4;
+   */
+  revision: bigint;
+
+  /**
+   * Nothing up to this seq is shown to the member: it was cleared, or said before they came. Output only.
+   *
+   * @generated from field: int64 visible_from_seq = 5;
+   */
+  visibleFromSeq: bigint;
+
+  /**
+   * Hidden from the member's lists unless something was said after this seq. Unset: not hidden. Output only.
+   *
+   * @generated from field: optional int64 hidden_through_seq = 6;
+   */
+  hiddenThroughSeq?: bigint | undefined;
+};
+
+/**
+ * Describes the message chat.v1.ConversationSettings.
+ * Use `create(ConversationSettingsSchema)` to create a new message.
+ */
+export const ConversationSettingsSchema: GenMessage<ConversationSettings> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 1);
 
 /**
  * A member of a conversation.
@@ -146,7 +217,7 @@ export type Member = Message<"chat.v1.Member"> & {
  * Use `create(MemberSchema)` to create a new message.
  */
 export const MemberSchema: GenMessage<Member> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 1);
+  messageDesc(file_chat_v1_conversation, 2);
 
 /**
  * The newest message, for a list.
@@ -195,7 +266,7 @@ export type LastMessage = Message<"chat.v1.LastMessage"> & {
  * Use `create(LastMessageSchema)` to create a new message.
  */
 export const LastMessageSchema: GenMessage<LastMessage> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 2);
+  messageDesc(file_chat_v1_conversation, 3);
 
 /**
  * Opens a direct conversation.
@@ -216,7 +287,7 @@ export type OpenDirectConversationRequest = Message<"chat.v1.OpenDirectConversat
  * Use `create(OpenDirectConversationRequestSchema)` to create a new message.
  */
 export const OpenDirectConversationRequestSchema: GenMessage<OpenDirectConversationRequest> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 3);
+  messageDesc(file_chat_v1_conversation, 4);
 
 /**
  * The one direct conversation of the two.
@@ -244,7 +315,7 @@ export type OpenDirectConversationResponse = Message<"chat.v1.OpenDirectConversa
  * Use `create(OpenDirectConversationResponseSchema)` to create a new message.
  */
 export const OpenDirectConversationResponseSchema: GenMessage<OpenDirectConversationResponse> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 4);
+  messageDesc(file_chat_v1_conversation, 5);
 
 /**
  * Asks for one conversation.
@@ -265,7 +336,7 @@ export type GetConversationRequest = Message<"chat.v1.GetConversationRequest"> &
  * Use `create(GetConversationRequestSchema)` to create a new message.
  */
 export const GetConversationRequestSchema: GenMessage<GetConversationRequest> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 5);
+  messageDesc(file_chat_v1_conversation, 6);
 
 /**
  * One conversation.
@@ -286,7 +357,7 @@ export type GetConversationResponse = Message<"chat.v1.GetConversationResponse">
  * Use `create(GetConversationResponseSchema)` to create a new message.
  */
 export const GetConversationResponseSchema: GenMessage<GetConversationResponse> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 6);
+  messageDesc(file_chat_v1_conversation, 7);
 
 /**
  * Asks for a page of conversations.
@@ -302,11 +373,32 @@ export type ListConversationsRequest = Message<"chat.v1.ListConversationsRequest
   pageSize: number;
 
   /**
-   * Where to go on: a next_page_token of this RPC, or empty for the start.
+   * Where to go on: a next_page_token of this RPC with the same filters, or empty for the start.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
+
+  /**
+   * Only those with something unread, or marked as unread. A page may have fewer then, or none, and more follow.
+   *
+   * @generated from field: bool only_unread = 3;
+   */
+  onlyUnread: boolean;
+
+  /**
+   * What of those that the caller has archived.
+   *
+   * @generated from field: chat.v1.ArchivedFilter archived = 4;
+   */
+  archived: ArchivedFilter;
+
+  /**
+   * Only those of this kind; unspecified: of any.
+   *
+   * @generated from field: chat.v1.ConversationKind kind = 5;
+   */
+  kind: ConversationKind;
 };
 
 /**
@@ -314,7 +406,7 @@ export type ListConversationsRequest = Message<"chat.v1.ListConversationsRequest
  * Use `create(ListConversationsRequestSchema)` to create a new message.
  */
 export const ListConversationsRequestSchema: GenMessage<ListConversationsRequest> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 7);
+  messageDesc(file_chat_v1_conversation, 8);
 
 /**
  * A page of conversations.
@@ -323,7 +415,7 @@ export const ListConversationsRequestSchema: GenMessage<ListConversationsRequest
  */
 export type ListConversationsResponse = Message<"chat.v1.ListConversationsResponse"> & {
   /**
-   * Newest activity first.
+   * Those that the caller has pinned first, then newest activity first.
    *
    * @generated from field: repeated chat.v1.Conversation conversations = 1;
    */
@@ -343,7 +435,7 @@ export type ListConversationsResponse = Message<"chat.v1.ListConversationsRespon
  * Use `create(ListConversationsResponseSchema)` to create a new message.
  */
 export const ListConversationsResponseSchema: GenMessage<ListConversationsResponse> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 8);
+  messageDesc(file_chat_v1_conversation, 9);
 
 /**
  * Moves the caller's read position.
@@ -371,7 +463,7 @@ export type MarkConversationReadRequest = Message<"chat.v1.MarkConversationReadR
  * Use `create(MarkConversationReadRequestSchema)` to create a new message.
  */
 export const MarkConversationReadRequestSchema: GenMessage<MarkConversationReadRequest> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 9);
+  messageDesc(file_chat_v1_conversation, 10);
 
 /**
  * Where the caller now stands.
@@ -399,6 +491,13 @@ export type MarkConversationReadResponse = Message<"chat.v1.MarkConversationRead
    * @generated from field: int64 counted_seq = 3;
    */
   countedSeq: bigint;
+
+  /**
+   * What the conversation is to the caller now; set when they had marked it as unread, which they have not any more.
+   *
+   * @generated from field: chat.v1.ConversationSettings settings = 4;
+   */
+  settings?: ConversationSettings | undefined;
 };
 
 /**
@@ -406,7 +505,394 @@ export type MarkConversationReadResponse = Message<"chat.v1.MarkConversationRead
  * Use `create(MarkConversationReadResponseSchema)` to create a new message.
  */
 export const MarkConversationReadResponseSchema: GenMessage<MarkConversationReadResponse> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 10);
+  messageDesc(file_chat_v1_conversation, 11);
+
+/**
+ * Changes what a conversation is to the caller.
+ *
+ * @generated from message chat.v1.UpdateConversationSettingsRequest
+ */
+export type UpdateConversationSettingsRequest = Message<"chat.v1.UpdateConversationSettingsRequest"> & {
+  /**
+   * The conversation.
+   *
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+
+  /**
+   * What to set. A time to mute until that is over means not muted.
+   *
+   * @generated from field: chat.v1.ConversationSettings settings = 2;
+   */
+  settings?: ConversationSettings | undefined;
+
+  /**
+   * Which of it: one or more of "muted_until", "archived" and "pinned".
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 3;
+   */
+  updateMask?: FieldMask | undefined;
+
+  /**
+   * The revision of the settings that the caller has seen.
+   *
+   * @generated from field: int64 settings_revision = 4;
+   */
+  settingsRevision: bigint;
+};
+
+/**
+ * Describes the message chat.v1.UpdateConversationSettingsRequest.
+ * Use `create(UpdateConversationSettingsRequestSchema)` to create a new message.
+ */
+export const UpdateConversationSettingsRequestSchema: GenMessage<UpdateConversationSettingsRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 12);
+
+/**
+ * What the conversation now is to the caller.
+ *
+ * @generated from message chat.v1.UpdateConversationSettingsResponse
+ */
+export type UpdateConversationSettingsResponse = Message<"chat.v1.UpdateConversationSettingsResponse"> & {
+  /**
+   * All settings, with their revision.
+   *
+   * @generated from field: chat.v1.ConversationSettings settings = 1;
+   */
+  settings?: ConversationSettings | undefined;
+
+  /**
+   * Whether the caller has marked it as unread.
+   *
+   * @generated from field: bool marked_unread = 2;
+   */
+  markedUnread: boolean;
+};
+
+/**
+ * Describes the message chat.v1.UpdateConversationSettingsResponse.
+ * Use `create(UpdateConversationSettingsResponseSchema)` to create a new message.
+ */
+export const UpdateConversationSettingsResponseSchema: GenMessage<UpdateConversationSettingsResponse> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 13);
+
+/**
+ * Flags a conversation as unread.
+ *
+ * @generated from message chat.v1.MarkConversationUnreadRequest
+ */
+export type MarkConversationUnreadRequest = Message<"chat.v1.MarkConversationUnreadRequest"> & {
+  /**
+   * The conversation.
+   *
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+
+  /**
+   * The revision of the settings that the caller has seen.
+   *
+   * @generated from field: int64 settings_revision = 2;
+   */
+  settingsRevision: bigint;
+};
+
+/**
+ * Describes the message chat.v1.MarkConversationUnreadRequest.
+ * Use `create(MarkConversationUnreadRequestSchema)` to create a new message.
+ */
+export const MarkConversationUnreadRequestSchema: GenMessage<MarkConversationUnreadRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 14);
+
+/**
+ * What the conversation now is to the caller.
+ *
+ * @generated from message chat.v1.MarkConversationUnreadResponse
+ */
+export type MarkConversationUnreadResponse = Message<"chat.v1.MarkConversationUnreadResponse"> & {
+  /**
+   * All settings, with their revision.
+   *
+   * @generated from field: chat.v1.ConversationSettings settings = 1;
+   */
+  settings?: ConversationSettings | undefined;
+
+  /**
+   * Whether the caller has marked it as unread: true.
+   *
+   * @generated from field: bool marked_unread = 2;
+   */
+  markedUnread: boolean;
+};
+
+/**
+ * Describes the message chat.v1.MarkConversationUnreadResponse.
+ * Use `create(MarkConversationUnreadResponseSchema)` to create a new message.
+ */
+export const MarkConversationUnreadResponseSchema: GenMessage<MarkConversationUnreadResponse> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 15);
+
+/**
+ * Clears history for the caller.
+ *
+ * @generated from message chat.v1.ClearConversationHistoryRequest
+ */
+export type ClearConversationHistoryRequest = Message<"chat.v1.ClearConversationHistoryRequest"> & {
+  /**
+   * The conversation.
+   *
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+
+  /**
+   * Everything up to this seq: the seq of a message that was shown, or the cursor_seq of a sync. What is above the newest
+   * message stands for that.
+   *
+   * @generated from field: int64 through_seq = 2;
+   */
+  throughSeq: bigint;
+};
+
+/**
+ * Describes the message chat.v1.ClearConversationHistoryRequest.
+ * Use `create(ClearConversationHistoryRequestSchema)` to create a new message.
+ */
+export const ClearConversationHistoryRequestSchema: GenMessage<ClearConversationHistoryRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 16);
+
+/**
+ * What is left to the caller.
+ *
+ * @generated from message chat.v1.ClearConversationHistoryResponse
+ */
+export type ClearConversationHistoryResponse = Message<"chat.v1.ClearConversationHistoryResponse"> & {
+  /**
+   * All settings, with the seq from which they see messages.
+   *
+   * @generated from field: chat.v1.ConversationSettings settings = 1;
+   */
+  settings?: ConversationSettings | undefined;
+
+  /**
+   * How many messages of others are still unread; 1,000 means that many or more.
+   *
+   * @generated from field: int64 unread_count = 2;
+   */
+  unreadCount: bigint;
+
+  /**
+   * The seq up to which unread_count counts.
+   *
+   * @generated from field: int64 counted_seq = 3;
+   */
+  countedSeq: bigint;
+};
+
+/**
+ * Describes the message chat.v1.ClearConversationHistoryResponse.
+ * Use `create(ClearConversationHistoryResponseSchema)` to create a new message.
+ */
+export const ClearConversationHistoryResponseSchema: GenMessage<ClearConversationHistoryResponse> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 17);
+
+/**
+ * Hides a conversation from the caller's lists.
+ *
+ * @generated from message chat.v1.HideConversationRequest
+ */
+export type HideConversationRequest = Message<"chat.v1.HideConversationRequest"> & {
+  /**
+   * The conversation.
+   *
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+
+  /**
+   * The newest seq that the caller has seen, or 0 when nothing was said.
+   *
+   * @generated from field: int64 through_seq = 2;
+   */
+  throughSeq: bigint;
+};
+
+/**
+ * Describes the message chat.v1.HideConversationRequest.
+ * Use `create(HideConversationRequestSchema)` to create a new message.
+ */
+export const HideConversationRequestSchema: GenMessage<HideConversationRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 18);
+
+/**
+ * What the conversation now is to the caller.
+ *
+ * @generated from message chat.v1.HideConversationResponse
+ */
+export type HideConversationResponse = Message<"chat.v1.HideConversationResponse"> & {
+  /**
+   * All settings, with the seq through which it is hidden.
+   *
+   * @generated from field: chat.v1.ConversationSettings settings = 1;
+   */
+  settings?: ConversationSettings | undefined;
+};
+
+/**
+ * Describes the message chat.v1.HideConversationResponse.
+ * Use `create(HideConversationResponseSchema)` to create a new message.
+ */
+export const HideConversationResponseSchema: GenMessage<HideConversationResponse> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 19);
+
+/**
+ * Asks what is unread.
+ *
+ * @generated from message chat.v1.GetUnreadTotalsRequest
+ */
+export type GetUnreadTotalsRequest = Message<"chat.v1.GetUnreadTotalsRequest"> & {
+};
+
+/**
+ * Describes the message chat.v1.GetUnreadTotalsRequest.
+ * Use `create(GetUnreadTotalsRequestSchema)` to create a new message.
+ */
+export const GetUnreadTotalsRequestSchema: GenMessage<GetUnreadTotalsRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 20);
+
+/**
+ * What is unread to the caller.
+ *
+ * @generated from message chat.v1.GetUnreadTotalsResponse
+ */
+export type GetUnreadTotalsResponse = Message<"chat.v1.GetUnreadTotalsResponse"> & {
+  /**
+   * Conversations with something unread, or marked as unread, that are not muted.
+   *
+   * @generated from field: int64 conversations = 1;
+   */
+  conversations: bigint;
+
+  /**
+   * Messages of others that are unread there. Of each conversation 1,000 at most; 10,000 means that many or more.
+   *
+   * @generated from field: int64 messages = 2;
+   */
+  messages: bigint;
+
+  /**
+   * The same of those that are muted.
+   *
+   * @generated from field: int64 muted_conversations = 3;
+   */
+  mutedConversations: bigint;
+
+  /**
+   * The same of those that are muted.
+   *
+   * @generated from field: int64 muted_messages = 4;
+   */
+  mutedMessages: bigint;
+};
+
+/**
+ * Describes the message chat.v1.GetUnreadTotalsResponse.
+ * Use `create(GetUnreadTotalsResponseSchema)` to create a new message.
+ */
+export const GetUnreadTotalsResponseSchema: GenMessage<GetUnreadTotalsResponse> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 21);
+
+/**
+ * Asks for a page of read positions.
+ *
+ * @generated from message chat.v1.ListReadPositionsRequest
+ */
+export type ListReadPositionsRequest = Message<"chat.v1.ListReadPositionsRequest"> & {
+  /**
+   * The conversation.
+   *
+   * @generated from field: string conversation_id = 1;
+   */
+  conversationId: string;
+
+  /**
+   * How many at most; 0 means 50, and more than 100 means 100.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * Where to go on: a next_page_token of this RPC, or empty for the start.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message chat.v1.ListReadPositionsRequest.
+ * Use `create(ListReadPositionsRequestSchema)` to create a new message.
+ */
+export const ListReadPositionsRequestSchema: GenMessage<ListReadPositionsRequest> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 22);
+
+/**
+ * A page of read positions.
+ *
+ * @generated from message chat.v1.ListReadPositionsResponse
+ */
+export type ListReadPositionsResponse = Message<"chat.v1.ListReadPositionsResponse"> & {
+  /**
+   * By user id, the caller's own among them.
+   *
+   * @generated from field: repeated chat.v1.ReadPosition positions = 1;
+   */
+  positions: ReadPosition[];
+
+  /**
+   * Where to go on; empty at the end.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message chat.v1.ListReadPositionsResponse.
+ * Use `create(ListReadPositionsResponseSchema)` to create a new message.
+ */
+export const ListReadPositionsResponseSchema: GenMessage<ListReadPositionsResponse> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 23);
+
+/**
+ * How far a member has read.
+ *
+ * @generated from message chat.v1.ReadPosition
+ */
+export type ReadPosition = Message<"chat.v1.ReadPosition"> & {
+  /**
+   * The member.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * The greatest seq that they have marked as read; 0 when they have marked none.
+   *
+   * @generated from field: int64 read_seq = 2;
+   */
+  readSeq: bigint;
+};
+
+/**
+ * Describes the message chat.v1.ReadPosition.
+ * Use `create(ReadPositionSchema)` to create a new message.
+ */
+export const ReadPositionSchema: GenMessage<ReadPosition> = /*@__PURE__*/
+  messageDesc(file_chat_v1_conversation, 24);
 
 /**
  * How far a client is in one conversation. Only SyncConversations hands these out.
@@ -449,7 +935,7 @@ export type ConversationCursor = Message<"chat.v1.ConversationCursor"> & {
  * Use `create(ConversationCursorSchema)` to create a new message.
  */
 export const ConversationCursorSchema: GenMessage<ConversationCursor> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 11);
+  messageDesc(file_chat_v1_conversation, 25);
 
 /**
  * How far a client is in the caller's own feed. Only SyncConversations hands these out.
@@ -484,7 +970,7 @@ export type FeedCursor = Message<"chat.v1.FeedCursor"> & {
  * Use `create(FeedCursorSchema)` to create a new message.
  */
 export const FeedCursorSchema: GenMessage<FeedCursor> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 12);
+  messageDesc(file_chat_v1_conversation, 26);
 
 /**
  * Asks what changed.
@@ -512,7 +998,7 @@ export type SyncConversationsRequest = Message<"chat.v1.SyncConversationsRequest
  * Use `create(SyncConversationsRequestSchema)` to create a new message.
  */
 export const SyncConversationsRequestSchema: GenMessage<SyncConversationsRequest> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 13);
+  messageDesc(file_chat_v1_conversation, 27);
 
 /**
  * What changed.
@@ -547,7 +1033,7 @@ export type SyncConversationsResponse = Message<"chat.v1.SyncConversationsRespon
  * Use `create(SyncConversationsResponseSchema)` to create a new message.
  */
 export const SyncConversationsResponseSchema: GenMessage<SyncConversationsResponse> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 14);
+  messageDesc(file_chat_v1_conversation, 28);
 
 /**
  * What changed for one user alone: friends and requests, memberships gained and lost.
@@ -598,7 +1084,7 @@ export type FeedSync = Message<"chat.v1.FeedSync"> & {
  * Use `create(FeedSyncSchema)` to create a new message.
  */
 export const FeedSyncSchema: GenMessage<FeedSync> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 15);
+  messageDesc(file_chat_v1_conversation, 29);
 
 /**
  * The newest state of one thing in a user's feed.
@@ -642,7 +1128,7 @@ export type FeedChange = Message<"chat.v1.FeedChange"> & {
  * Use `create(FeedChangeSchema)` to create a new message.
  */
 export const FeedChangeSchema: GenMessage<FeedChange> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 16);
+  messageDesc(file_chat_v1_conversation, 30);
 
 /**
  * A membership of the caller.
@@ -671,7 +1157,7 @@ export type Membership = Message<"chat.v1.Membership"> & {
  * Use `create(MembershipSchema)` to create a new message.
  */
 export const MembershipSchema: GenMessage<Membership> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 17);
+  messageDesc(file_chat_v1_conversation, 31);
 
 /**
  * What changed in one conversation.
@@ -764,7 +1250,7 @@ export type ConversationSync = Message<"chat.v1.ConversationSync"> & {
  * Use `create(ConversationSyncSchema)` to create a new message.
  */
 export const ConversationSyncSchema: GenMessage<ConversationSync> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 18);
+  messageDesc(file_chat_v1_conversation, 32);
 
 /**
  * One revision of a conversation.
@@ -816,7 +1302,7 @@ export type Change = Message<"chat.v1.Change"> & {
  * Use `create(ChangeSchema)` to create a new message.
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 19);
+  messageDesc(file_chat_v1_conversation, 33);
 
 /**
  * A place where nothing happened.
@@ -831,7 +1317,7 @@ export type Void = Message<"chat.v1.Void"> & {
  * Use `create(VoidSchema)` to create a new message.
  */
 export const VoidSchema: GenMessage<Void> = /*@__PURE__*/
-  messageDesc(file_chat_v1_conversation, 20);
+  messageDesc(file_chat_v1_conversation, 34);
 
 /**
  * What kind of conversation it is.
@@ -868,6 +1354,40 @@ export const ConversationKindSchema: GenEnum<ConversationKind> = /*@__PURE__*/
   enumDesc(file_chat_v1_conversation, 0);
 
 /**
+ * What a list has of the conversations that the caller has archived.
+ *
+ * @generated from enum chat.v1.ArchivedFilter
+ */
+export enum ArchivedFilter {
+  /**
+   * None of them.
+   *
+   * @generated from enum value: ARCHIVED_FILTER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Nothing else.
+   *
+   * @generated from enum value: ARCHIVED_FILTER_ONLY = 1;
+   */
+  ONLY = 1,
+
+  /**
+   * All of them, among the others.
+   *
+   * @generated from enum value: ARCHIVED_FILTER_INCLUDED = 2;
+   */
+  INCLUDED = 2,
+}
+
+/**
+ * Describes the enum chat.v1.ArchivedFilter.
+ */
+export const ArchivedFilterSchema: GenEnum<ArchivedFilter> = /*@__PURE__*/
+  enumDesc(file_chat_v1_conversation, 1);
+
+/**
  * How a user belongs to a conversation.
  *
  * @generated from enum chat.v1.MembershipState
@@ -899,7 +1419,7 @@ export enum MembershipState {
  * Describes the enum chat.v1.MembershipState.
  */
 export const MembershipStateSchema: GenEnum<MembershipState> = /*@__PURE__*/
-  enumDesc(file_chat_v1_conversation, 1);
+  enumDesc(file_chat_v1_conversation, 2);
 
 /**
  * The caller's conversations, their read positions, and the one call that brings a client up to date.
@@ -938,11 +1458,13 @@ export const ConversationService: GenService<{
     output: typeof GetConversationResponseSchema;
   },
   /**
-   * Lists the caller's conversations, newest activity first, each with its newest message and an exact count of what is
-   * unread. It is a look at this moment: a conversation with new activity moves to the front, so one that was further down
-   * is on no later page of the same listing. Who must miss nothing follows the feed of SyncConversations.
+   * Lists the caller's conversations, first what they have pinned, then the others, each newest activity first, with its
+   * newest message and an exact count of what is unread. What they have hidden is left out until something is said there, and,
+   * without a filter, what they have archived. It is a look at
+   * this moment: a conversation with new activity moves to the front, so one that was further down is on no later page of the
+   * same listing. Who must miss nothing follows the feed of SyncConversations.
    *
-   * INVALID_ARGUMENT: a negative page size or a page token that this RPC did not hand out.
+   * INVALID_ARGUMENT: a negative page size, a page token that this RPC did not hand out, or a filter that is none.
    *
    * @generated from rpc chat.v1.ConversationService.ListConversations
    */
@@ -953,7 +1475,8 @@ export const ConversationService: GenService<{
   },
   /**
    * Moves the caller's read position forward. It never moves back, and never past the newest message. The other members
-   * are told, and the caller's own devices; by a repeat of the newest mark again.
+   * are told, and the caller's own devices; by a repeat of the newest mark again. A conversation that the caller has marked
+   * as unread is so no more, unless the seq is below their read position.
    *
    * INVALID_ARGUMENT: a malformed conversation id, or a seq below 1.
    * NOT_FOUND (CONVERSATION_NOT_FOUND): no such conversation, or the caller is not a member.
@@ -964,6 +1487,99 @@ export const ConversationService: GenService<{
     methodKind: "unary";
     input: typeof MarkConversationReadRequestSchema;
     output: typeof MarkConversationReadResponseSchema;
+  },
+  /**
+   * Changes what a conversation is to the caller alone. The other members see nothing of it; the caller's own devices are
+   * told, through their feed. What is so already stays as it is, and nobody is told.
+   *
+   * A repeat does not undo what came after it: what is to be changed is named by the revision of the settings that the caller
+   * has seen, and is there for one call alone.
+   *
+   * INVALID_ARGUMENT: a malformed conversation id, a mask that is empty or names anything else, a time that is none or after
+   * the year 9999, or a negative revision.
+   * NOT_FOUND (CONVERSATION_NOT_FOUND): no such conversation, or the caller is not a member.
+   * ABORTED (SETTINGS_CHANGED): they have changed since that revision, and are not as asked for. Read them and decide anew.
+   * RESOURCE_EXHAUSTED (PINNED_LIMIT): the caller has pinned 100 conversations.
+   *
+   * @generated from rpc chat.v1.ConversationService.UpdateConversationSettings
+   */
+  updateConversationSettings: {
+    methodKind: "unary";
+    input: typeof UpdateConversationSettingsRequestSchema;
+    output: typeof UpdateConversationSettingsResponseSchema;
+  },
+  /**
+   * Flags a conversation as unread, for the caller alone, until they read it: the next MarkConversationRead, or message with a
+   * read position, takes the flag off. No position moves and no count changes. The caller's own devices are told, through
+   * their feed; if it is flagged already, nobody is.
+   *
+   * INVALID_ARGUMENT: a malformed conversation id, or a negative revision.
+   * NOT_FOUND (CONVERSATION_NOT_FOUND): no such conversation, or the caller is not a member.
+   * ABORTED (SETTINGS_CHANGED): the settings have changed since that revision. Read them and decide anew.
+   *
+   * @generated from rpc chat.v1.ConversationService.MarkConversationUnread
+   */
+  markConversationUnread: {
+    methodKind: "unary";
+    input: typeof MarkConversationUnreadRequestSchema;
+    output: typeof MarkConversationUnreadResponseSchema;
+  },
+  /**
+   * Clears a conversation's history for the caller alone, through a seq: neither pages nor syncs, lists, quotes or counts show
+   * them anything up to it any more. The other members see nothing of it. The caller's own devices are told, through their feed,
+   * and their cursors start over. Who was removed from a group and comes back sees again what new members see.
+   *
+   * A seq up to which all is cleared already changes nothing, and nobody is told.
+   *
+   * INVALID_ARGUMENT: a malformed conversation id, or a seq below 1.
+   * NOT_FOUND (CONVERSATION_NOT_FOUND): no such conversation, or the caller is not a member.
+   *
+   * @generated from rpc chat.v1.ConversationService.ClearConversationHistory
+   */
+  clearConversationHistory: {
+    methodKind: "unary";
+    input: typeof ClearConversationHistoryRequestSchema;
+    output: typeof ClearConversationHistoryResponseSchema;
+  },
+  /**
+   * Hides a conversation from the caller's own lists until something is said there after a seq. The other members see nothing
+   * of it. The caller's own devices are told, through their feed.
+   *
+   * If something was said after it already, or it is hidden so far, nothing changes, and nobody is told.
+   *
+   * INVALID_ARGUMENT: a malformed conversation id, or a negative seq.
+   * NOT_FOUND (CONVERSATION_NOT_FOUND): no such conversation, or the caller is not a member.
+   *
+   * @generated from rpc chat.v1.ConversationService.HideConversation
+   */
+  hideConversation: {
+    methodKind: "unary";
+    input: typeof HideConversationRequestSchema;
+    output: typeof HideConversationResponseSchema;
+  },
+  /**
+   * Counts what is unread to the caller over all of their conversations, muted ones apart. What they have archived or hidden is
+   * left out. A message that is being written counts until it is known that it will not come.
+   *
+   * @generated from rpc chat.v1.ConversationService.GetUnreadTotals
+   */
+  getUnreadTotals: {
+    methodKind: "unary";
+    input: typeof GetUnreadTotalsRequestSchema;
+    output: typeof GetUnreadTotalsResponseSchema;
+  },
+  /**
+   * Lists how far the members of a conversation have read, by user id.
+   *
+   * INVALID_ARGUMENT: a malformed conversation id, a negative page size, or a page token that this RPC did not hand out.
+   * NOT_FOUND (CONVERSATION_NOT_FOUND): no such conversation, or the caller is not a member.
+   *
+   * @generated from rpc chat.v1.ConversationService.ListReadPositions
+   */
+  listReadPositions: {
+    methodKind: "unary";
+    input: typeof ListReadPositionsRequestSchema;
+    output: typeof ListReadPositionsResponseSchema;
   },
   /**
    * Brings a client up to date after it was away or missed a push: everything that changed since its cursors, in order

@@ -4,7 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Conversation, Member } from "./conversation_pb.ts";
+import type { Conversation, ConversationSettings, Member } from "./conversation_pb.ts";
 import { file_chat_v1_conversation } from "./conversation_pb.ts";
 import type { Friend } from "./friend_pb.ts";
 import { file_chat_v1_friend } from "./friend_pb.ts";
@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file chat/v1/live.proto.
  */
 export const file_chat_v1_live: GenFile = /*@__PURE__*/
-  fileDesc("ChJjaGF0L3YxL2xpdmUucHJvdG8SB2NoYXQudjEiGQoXQ3JlYXRlTGl2ZVRpY2tldFJlcXVlc3QiZwoYQ3JlYXRlTGl2ZVRpY2tldFJlc3BvbnNlEg4KBnRpY2tldBgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgN1cmwYAyABKAkiWAoLTGl2ZVJlcXVlc3QSHwoFaGVsbG8YASABKAsyDi5jaGF0LnYxLkhlbGxvSAASHQoEcGluZxgCIAEoCzINLmNoYXQudjEuUGluZ0gAQgkKB3JlcXVlc3QiBwoFSGVsbG8iBgoEUGluZyLkBAoJTGl2ZUV2ZW50EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAxIZChFwcmV2aW91c19yZXZpc2lvbhgDIAEoAxIjCgd3ZWxjb21lGAQgASgLMhAuY2hhdC52MS5XZWxjb21lSAASHQoEcG9uZxgFIAEoCzINLmNoYXQudjEuUG9uZ0gAEigKDG1lc3NhZ2Vfc2VudBgGIAEoCzIQLmNoYXQudjEuTWVzc2FnZUgAEjkKE3JlYWRfcG9zaXRpb25fbW92ZWQYByABKAsyGi5jaGF0LnYxLlJlYWRQb3NpdGlvbk1vdmVkSAASOgoTY29udmVyc2F0aW9uX29wZW5lZBgIIAEoCzIbLmNoYXQudjEuQ29udmVyc2F0aW9uT3BlbmVkSAASMAoOZnJpZW5kX2NoYW5nZWQYCSABKAsyFi5jaGF0LnYxLkZyaWVuZENoYW5nZWRIABIdCgRwb2tlGAogASgLMg0uY2hhdC52MS5Qb2tlSAASIwoFZXJyb3IYCyABKAsyEi5jaGF0LnYxLkxpdmVFcnJvckgAEjQKEG1lbWJlcnNoaXBfZW5kZWQYDSABKAsyGC5jaGF0LnYxLk1lbWJlcnNoaXBFbmRlZEgAEi4KDWdyb3VwX2NoYW5nZWQYDiABKAsyFS5jaGF0LnYxLkdyb3VwQ2hhbmdlZEgAEjAKDmpvaW5fcmVxdWVzdGVkGA8gASgLMhYuY2hhdC52MS5Kb2luUmVxdWVzdGVkSAASFQoNZmVlZF9yZXZpc2lvbhgMIAEoA0IHCgVldmVudCJKCgdXZWxjb21lEg8KB3VzZXJfaWQYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiBgoEUG9uZyJ3ChFSZWFkUG9zaXRpb25Nb3ZlZBIPCgd1c2VyX2lkGAEgASgJEhAKCHJlYWRfc2VxGAIgASgDEhkKDHVucmVhZF9jb3VudBgDIAEoA0gAiAEBEhMKC2NvdW50ZWRfc2VxGAQgASgDQg8KDV91bnJlYWRfY291bnQiQQoSQ29udmVyc2F0aW9uT3BlbmVkEisKDGNvbnZlcnNhdGlvbhgBIAEoCzIVLmNoYXQudjEuQ29udmVyc2F0aW9uIjAKDUZyaWVuZENoYW5nZWQSHwoGZnJpZW5kGAEgASgLMg8uY2hhdC52MS5GcmllbmQiPwoPTWVtYmVyc2hpcEVuZGVkEiwKBnJlYXNvbhgBIAEoDjIcLmNoYXQudjEuTWVtYmVyc2hpcEVuZFJlYXNvbiIgCg1Kb2luUmVxdWVzdGVkEg8KB3VzZXJfaWQYASABKAkidQoMR3JvdXBDaGFuZ2VkEiQKBmNoYW5nZRgBIAEoCzIULmNoYXQudjEuR3JvdXBDaGFuZ2USHQoFZ3JvdXAYAiABKAsyDi5jaGF0LnYxLkdyb3VwEiAKB21lbWJlcnMYAyADKAsyDy5jaGF0LnYxLk1lbWJlciIGCgRQb2tlIiwKCUxpdmVFcnJvchIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCSqoAQoTTWVtYmVyc2hpcEVuZFJlYXNvbhIlCiFNRU1CRVJTSElQX0VORF9SRUFTT05fVU5TUEVDSUZJRUQQABIeChpNRU1CRVJTSElQX0VORF9SRUFTT05fTEVGVBABEiEKHU1FTUJFUlNISVBfRU5EX1JFQVNPTl9SRU1PVkVEEAISJwojTUVNQkVSU0hJUF9FTkRfUkVBU09OX0dST1VQX0RFTEVURUQQAzJmCgtMaXZlU2VydmljZRJXChBDcmVhdGVMaXZlVGlja2V0EiAuY2hhdC52MS5DcmVhdGVMaXZlVGlja2V0UmVxdWVzdBohLmNoYXQudjEuQ3JlYXRlTGl2ZVRpY2tldFJlc3BvbnNlYgZwcm90bzM", [file_chat_v1_conversation, file_chat_v1_friend, file_chat_v1_group, file_chat_v1_message, file_google_protobuf_timestamp]);
+  fileDesc("ChJjaGF0L3YxL2xpdmUucHJvdG8SB2NoYXQudjEiGQoXQ3JlYXRlTGl2ZVRpY2tldFJlcXVlc3QiZwoYQ3JlYXRlTGl2ZVRpY2tldFJlc3BvbnNlEg4KBnRpY2tldBgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgN1cmwYAyABKAkiWAoLTGl2ZVJlcXVlc3QSHwoFaGVsbG8YASABKAsyDi5jaGF0LnYxLkhlbGxvSAASHQoEcGluZxgCIAEoCzINLmNoYXQudjEuUGluZ0gAQgkKB3JlcXVlc3QiBwoFSGVsbG8iBgoEUGluZyKzBQoJTGl2ZUV2ZW50EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAxIZChFwcmV2aW91c19yZXZpc2lvbhgDIAEoAxIjCgd3ZWxjb21lGAQgASgLMhAuY2hhdC52MS5XZWxjb21lSAASHQoEcG9uZxgFIAEoCzINLmNoYXQudjEuUG9uZ0gAEigKDG1lc3NhZ2Vfc2VudBgGIAEoCzIQLmNoYXQudjEuTWVzc2FnZUgAEjkKE3JlYWRfcG9zaXRpb25fbW92ZWQYByABKAsyGi5jaGF0LnYxLlJlYWRQb3NpdGlvbk1vdmVkSAASOgoTY29udmVyc2F0aW9uX29wZW5lZBgIIAEoCzIbLmNoYXQudjEuQ29udmVyc2F0aW9uT3BlbmVkSAASMAoOZnJpZW5kX2NoYW5nZWQYCSABKAsyFi5jaGF0LnYxLkZyaWVuZENoYW5nZWRIABIdCgRwb2tlGAogASgLMg0uY2hhdC52MS5Qb2tlSAASIwoFZXJyb3IYCyABKAsyEi5jaGF0LnYxLkxpdmVFcnJvckgAEjQKEG1lbWJlcnNoaXBfZW5kZWQYDSABKAsyGC5jaGF0LnYxLk1lbWJlcnNoaXBFbmRlZEgAEi4KDWdyb3VwX2NoYW5nZWQYDiABKAsyFS5jaGF0LnYxLkdyb3VwQ2hhbmdlZEgAEjAKDmpvaW5fcmVxdWVzdGVkGA8gASgLMhYuY2hhdC52MS5Kb2luUmVxdWVzdGVkSAASTQodY29udmVyc2F0aW9uX3NldHRpbmdzX2NoYW5nZWQYECABKAsyJC5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzQ2hhbmdlZEgAEhUKDWZlZWRfcmV2aXNpb24YDCABKANCBwoFZXZlbnQiSgoHV2VsY29tZRIPCgd1c2VyX2lkGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIgYKBFBvbmcidwoRUmVhZFBvc2l0aW9uTW92ZWQSDwoHdXNlcl9pZBgBIAEoCRIQCghyZWFkX3NlcRgCIAEoAxIZCgx1bnJlYWRfY291bnQYAyABKANIAIgBARITCgtjb3VudGVkX3NlcRgEIAEoA0IPCg1fdW5yZWFkX2NvdW50IkEKEkNvbnZlcnNhdGlvbk9wZW5lZBIrCgxjb252ZXJzYXRpb24YASABKAsyFS5jaGF0LnYxLkNvbnZlcnNhdGlvbiIwCg1GcmllbmRDaGFuZ2VkEh8KBmZyaWVuZBgBIAEoCzIPLmNoYXQudjEuRnJpZW5kIj8KD01lbWJlcnNoaXBFbmRlZBIsCgZyZWFzb24YASABKA4yHC5jaGF0LnYxLk1lbWJlcnNoaXBFbmRSZWFzb24iIAoNSm9pblJlcXVlc3RlZBIPCgd1c2VyX2lkGAEgASgJInUKDEdyb3VwQ2hhbmdlZBIkCgZjaGFuZ2UYASABKAsyFC5jaGF0LnYxLkdyb3VwQ2hhbmdlEh0KBWdyb3VwGAIgASgLMg4uY2hhdC52MS5Hcm91cBIgCgdtZW1iZXJzGAMgAygLMg8uY2hhdC52MS5NZW1iZXIiZQobQ29udmVyc2F0aW9uU2V0dGluZ3NDaGFuZ2VkEi8KCHNldHRpbmdzGAEgASgLMh0uY2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5ncxIVCg1tYXJrZWRfdW5yZWFkGAIgASgIIgYKBFBva2UiLAoJTGl2ZUVycm9yEg4KBnJlYXNvbhgBIAEoCRIPCgdtZXNzYWdlGAIgASgJKqgBChNNZW1iZXJzaGlwRW5kUmVhc29uEiUKIU1FTUJFUlNISVBfRU5EX1JFQVNPTl9VTlNQRUNJRklFRBAAEh4KGk1FTUJFUlNISVBfRU5EX1JFQVNPTl9MRUZUEAESIQodTUVNQkVSU0hJUF9FTkRfUkVBU09OX1JFTU9WRUQQAhInCiNNRU1CRVJTSElQX0VORF9SRUFTT05fR1JPVVBfREVMRVRFRBADMmYKC0xpdmVTZXJ2aWNlElcKEENyZWF0ZUxpdmVUaWNrZXQSIC5jaGF0LnYxLkNyZWF0ZUxpdmVUaWNrZXRSZXF1ZXN0GiEuY2hhdC52MS5DcmVhdGVMaXZlVGlja2V0UmVzcG9uc2ViBnByb3RvMw", [file_chat_v1_conversation, file_chat_v1_friend, file_chat_v1_group, file_chat_v1_message, file_google_protobuf_timestamp]);
 
 /**
  * Asks for a ticket.
@@ -265,6 +265,14 @@ export type LiveEvent = Message<"chat.v1.LiveEvent"> & {
      */
     value: JoinRequested;
     case: "joinRequested";
+  } | {
+    /**
+     * What a conversation is to the receiver alone changed. Carries feed_revision.
+     *
+     * @generated from field: chat.v1.ConversationSettingsChanged conversation_settings_changed = 16;
+     */
+    value: ConversationSettingsChanged;
+    case: "conversationSettingsChanged";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -489,6 +497,35 @@ export const GroupChangedSchema: GenMessage<GroupChanged> = /*@__PURE__*/
   messageDesc(file_chat_v1_live, 13);
 
 /**
+ * What a conversation is to the receiver alone changed: by themselves, on this device or another. It is the newest state of
+ * the membership at its feed_revision.
+ *
+ * @generated from message chat.v1.ConversationSettingsChanged
+ */
+export type ConversationSettingsChanged = Message<"chat.v1.ConversationSettingsChanged"> & {
+  /**
+   * All settings, with their revision.
+   *
+   * @generated from field: chat.v1.ConversationSettings settings = 1;
+   */
+  settings?: ConversationSettings | undefined;
+
+  /**
+   * Whether the receiver has marked it as unread.
+   *
+   * @generated from field: bool marked_unread = 2;
+   */
+  markedUnread: boolean;
+};
+
+/**
+ * Describes the message chat.v1.ConversationSettingsChanged.
+ * Use `create(ConversationSettingsChangedSchema)` to create a new message.
+ */
+export const ConversationSettingsChangedSchema: GenMessage<ConversationSettingsChanged> = /*@__PURE__*/
+  messageDesc(file_chat_v1_live, 14);
+
+/**
  * Go and sync.
  *
  * @generated from message chat.v1.Poke
@@ -501,7 +538,7 @@ export type Poke = Message<"chat.v1.Poke"> & {
  * Use `create(PokeSchema)` to create a new message.
  */
 export const PokeSchema: GenMessage<Poke> = /*@__PURE__*/
-  messageDesc(file_chat_v1_live, 14);
+  messageDesc(file_chat_v1_live, 15);
 
 /**
  * A refused frame.
@@ -532,7 +569,7 @@ export type LiveError = Message<"chat.v1.LiveError"> & {
  * Use `create(LiveErrorSchema)` to create a new message.
  */
 export const LiveErrorSchema: GenMessage<LiveError> = /*@__PURE__*/
-  messageDesc(file_chat_v1_live, 15);
+  messageDesc(file_chat_v1_live, 16);
 
 /**
  * Why a membership ended.
