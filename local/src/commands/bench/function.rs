@@ -73,6 +73,7 @@ impl FunctionCaller {
             _ => self.event.with(&ListConversationsRequest {
                 page_size: i32::try_from(LISTED).unwrap_or_default(),
                 page_token: String::new(),
+                ..ListConversationsRequest::default()
             }),
         };
         let start = Instant::now();

@@ -201,6 +201,7 @@ impl ServiceCaller {
         let request = ListConversationsRequest {
             page_size: i32::try_from(page).unwrap_or_default(),
             page_token: String::new(),
+            ..ListConversationsRequest::default()
         };
         let answer = self.client.call(request).await?;
         let shown = answer

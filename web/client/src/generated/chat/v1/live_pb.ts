@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file chat/v1/live.proto.
  */
 export const file_chat_v1_live: GenFile = /*@__PURE__*/
-  fileDesc("ChJjaGF0L3YxL2xpdmUucHJvdG8SB2NoYXQudjEiGQoXQ3JlYXRlTGl2ZVRpY2tldFJlcXVlc3QiZwoYQ3JlYXRlTGl2ZVRpY2tldFJlc3BvbnNlEg4KBnRpY2tldBgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgN1cmwYAyABKAkiWAoLTGl2ZVJlcXVlc3QSHwoFaGVsbG8YASABKAsyDi5jaGF0LnYxLkhlbGxvSAASHQoEcGluZxgCIAEoCzINLmNoYXQudjEuUGluZ0gAQgkKB3JlcXVlc3QiBwoFSGVsbG8iBgoEUGluZyKBBQoJTGl2ZUV2ZW50EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAxIZChFwcmV2aW91c19yZXZpc2lvbhgDIAEoAxIjCgd3ZWxjb21lGAQgASgLMhAuY2hhdC52MS5XZWxjb21lSAASHQoEcG9uZxgFIAEoCzINLmNoYXQudjEuUG9uZ0gAEigKDG1lc3NhZ2Vfc2VudBgGIAEoCzIQLmNoYXQudjEuTWVzc2FnZUgAEjkKE3JlYWRfcG9zaXRpb25fbW92ZWQYByABKAsyGi5jaGF0LnYxLlJlYWRQb3NpdGlvbk1vdmVkSAASOgoTY29udmVyc2F0aW9uX29wZW5lZBgIIAEoCzIbLmNoYXQudjEuQ29udmVyc2F0aW9uT3BlbmVkSAASMAoOZnJpZW5kX2NoYW5nZWQYCSABKAsyFi5jaGF0LnYxLkZyaWVuZENoYW5nZWRIABIdCgRwb2tlGAogASgLMg0uY2hhdC52MS5Qb2tlSAASIwoFZXJyb3IYCyABKAsyEi5jaGF0LnYxLkxpdmVFcnJvckgAEjQKEG1lbWJlcnNoaXBfZW5kZWQYDSABKAsyGC5jaGF0LnYxLk1lbWJlcnNoaXBFbmRlZEgAEi4KDWdyb3VwX2NoYW5nZWQYDiABKAsyFS5jaGF0LnYxLkdyb3VwQ2hhbmdlZEgAEk0KHWNvbnZlcnNhdGlvbl9zZXR0aW5nc19jaGFuZ2VkGBAgASgLMiQuY2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5nc0NoYW5nZWRIABIVCg1mZWVkX3JldmlzaW9uGAwgASgDQgcKBWV2ZW50IkoKB1dlbGNvbWUSDwoHdXNlcl9pZBgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIGCgRQb25nIncKEVJlYWRQb3NpdGlvbk1vdmVkEg8KB3VzZXJfaWQYASABKAkSEAoIcmVhZF9zZXEYAiABKAMSGQoMdW5yZWFkX2NvdW50GAMgASgDSACIAQESEwoLY291bnRlZF9zZXEYBCABKANCDwoNX3VucmVhZF9jb3VudCJBChJDb252ZXJzYXRpb25PcGVuZWQSKwoMY29udmVyc2F0aW9uGAEgASgLMhUuY2hhdC52MS5Db252ZXJzYXRpb24iMAoNRnJpZW5kQ2hhbmdlZBIfCgZmcmllbmQYASABKAsyDy5jaGF0LnYxLkZyaWVuZCIRCg9NZW1iZXJzaGlwRW5kZWQidQoMR3JvdXBDaGFuZ2VkEiQKBmNoYW5nZRgBIAEoCzIULmNoYXQudjEuR3JvdXBDaGFuZ2USHQoFZ3JvdXAYAiABKAsyDi5jaGF0LnYxLkdyb3VwEiAKB21lbWJlcnMYAyADKAsyDy5jaGF0LnYxLk1lbWJlciJlChtDb252ZXJzYXRpb25TZXR0aW5nc0NoYW5nZWQSLwoIc2V0dGluZ3MYASABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEhUKDW1hcmtlZF91bnJlYWQYAiABKAgiBgoEUG9rZSIsCglMaXZlRXJyb3ISDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkyZgoLTGl2ZVNlcnZpY2USVwoQQ3JlYXRlTGl2ZVRpY2tldBIgLmNoYXQudjEuQ3JlYXRlTGl2ZVRpY2tldFJlcXVlc3QaIS5jaGF0LnYxLkNyZWF0ZUxpdmVUaWNrZXRSZXNwb25zZWIGcHJvdG8z", [file_chat_v1_conversation, file_chat_v1_friend, file_chat_v1_group, file_chat_v1_message, file_google_protobuf_timestamp]);
+  fileDesc("ChJjaGF0L3YxL2xpdmUucHJvdG8SB2NoYXQudjEiGQoXQ3JlYXRlTGl2ZVRpY2tldFJlcXVlc3QiZwoYQ3JlYXRlTGl2ZVRpY2tldFJlc3BvbnNlEg4KBnRpY2tldBgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBILCgN1cmwYAyABKAkiWAoLTGl2ZVJlcXVlc3QSHwoFaGVsbG8YASABKAsyDi5jaGF0LnYxLkhlbGxvSAASHQoEcGluZxgCIAEoCzINLmNoYXQudjEuUGluZ0gAQgkKB3JlcXVlc3QiBwoFSGVsbG8iBgoEUGluZyLGBQoJTGl2ZUV2ZW50EhcKD2NvbnZlcnNhdGlvbl9pZBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoAxIZChFwcmV2aW91c19yZXZpc2lvbhgDIAEoAxIjCgd3ZWxjb21lGAQgASgLMhAuY2hhdC52MS5XZWxjb21lSAASHQoEcG9uZxgFIAEoCzINLmNoYXQudjEuUG9uZ0gAEigKDG1lc3NhZ2Vfc2VudBgGIAEoCzIQLmNoYXQudjEuTWVzc2FnZUgAEjkKE3JlYWRfcG9zaXRpb25fbW92ZWQYByABKAsyGi5jaGF0LnYxLlJlYWRQb3NpdGlvbk1vdmVkSAASOgoTY29udmVyc2F0aW9uX29wZW5lZBgIIAEoCzIbLmNoYXQudjEuQ29udmVyc2F0aW9uT3BlbmVkSAASMAoOZnJpZW5kX2NoYW5nZWQYCSABKAsyFi5jaGF0LnYxLkZyaWVuZENoYW5nZWRIABIdCgRwb2tlGAogASgLMg0uY2hhdC52MS5Qb2tlSAASIwoFZXJyb3IYCyABKAsyEi5jaGF0LnYxLkxpdmVFcnJvckgAEjQKEG1lbWJlcnNoaXBfZW5kZWQYDSABKAsyGC5jaGF0LnYxLk1lbWJlcnNoaXBFbmRlZEgAEi4KDWdyb3VwX2NoYW5nZWQYDiABKAsyFS5jaGF0LnYxLkdyb3VwQ2hhbmdlZEgAEk0KHWNvbnZlcnNhdGlvbl9zZXR0aW5nc19jaGFuZ2VkGBAgASgLMiQuY2hhdC52MS5Db252ZXJzYXRpb25TZXR0aW5nc0NoYW5nZWRIABJDChhkZWxpdmVyZWRfcG9zaXRpb25fbW92ZWQYESABKAsyHy5jaGF0LnYxLkRlbGl2ZXJlZFBvc2l0aW9uTW92ZWRIABIVCg1mZWVkX3JldmlzaW9uGAwgASgDQgcKBWV2ZW50IkoKB1dlbGNvbWUSDwoHdXNlcl9pZBgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIGCgRQb25nIncKEVJlYWRQb3NpdGlvbk1vdmVkEg8KB3VzZXJfaWQYASABKAkSEAoIcmVhZF9zZXEYAiABKAMSGQoMdW5yZWFkX2NvdW50GAMgASgDSACIAQESEwoLY291bnRlZF9zZXEYBCABKANCDwoNX3VucmVhZF9jb3VudCJBChJDb252ZXJzYXRpb25PcGVuZWQSKwoMY29udmVyc2F0aW9uGAEgASgLMhUuY2hhdC52MS5Db252ZXJzYXRpb24iMAoNRnJpZW5kQ2hhbmdlZBIfCgZmcmllbmQYASABKAsyDy5jaGF0LnYxLkZyaWVuZCIRCg9NZW1iZXJzaGlwRW5kZWQidQoMR3JvdXBDaGFuZ2VkEiQKBmNoYW5nZRgBIAEoCzIULmNoYXQudjEuR3JvdXBDaGFuZ2USHQoFZ3JvdXAYAiABKAsyDi5jaGF0LnYxLkdyb3VwEiAKB21lbWJlcnMYAyADKAsyDy5jaGF0LnYxLk1lbWJlciJlChtDb252ZXJzYXRpb25TZXR0aW5nc0NoYW5nZWQSLwoIc2V0dGluZ3MYASABKAsyHS5jaGF0LnYxLkNvbnZlcnNhdGlvblNldHRpbmdzEhUKDW1hcmtlZF91bnJlYWQYAiABKAgiQAoWRGVsaXZlcmVkUG9zaXRpb25Nb3ZlZBIPCgd1c2VyX2lkGAEgASgJEhUKDWRlbGl2ZXJlZF9zZXEYAiABKAMiBgoEUG9rZSIsCglMaXZlRXJyb3ISDgoGcmVhc29uGAEgASgJEg8KB21lc3NhZ2UYAiABKAkyZgoLTGl2ZVNlcnZpY2USVwoQQ3JlYXRlTGl2ZVRpY2tldBIgLmNoYXQudjEuQ3JlYXRlTGl2ZVRpY2tldFJlcXVlc3QaIS5jaGF0LnYxLkNyZWF0ZUxpdmVUaWNrZXRSZXNwb25zZWIGcHJvdG8z", [file_chat_v1_conversation, file_chat_v1_friend, file_chat_v1_group, file_chat_v1_message, file_google_protobuf_timestamp]);
 
 /**
  * Asks for a ticket.
@@ -265,6 +265,14 @@ export type LiveEvent = Message<"chat.v1.LiveEvent"> & {
      */
     value: ConversationSettingsChanged;
     case: "conversationSettingsChanged";
+  } | {
+    /**
+     * Messages have reached a device of a member's.
+     *
+     * @generated from field: chat.v1.DeliveredPositionMoved delivered_position_moved = 17;
+     */
+    value: DeliveredPositionMoved;
+    case: "deliveredPositionMoved";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -491,6 +499,34 @@ export const ConversationSettingsChangedSchema: GenMessage<ConversationSettingsC
   messageDesc(file_chat_v1_live, 13);
 
 /**
+ * Messages have reached a device of a member's.
+ *
+ * @generated from message chat.v1.DeliveredPositionMoved
+ */
+export type DeliveredPositionMoved = Message<"chat.v1.DeliveredPositionMoved"> & {
+  /**
+   * The member.
+   *
+   * @generated from field: string user_id = 1;
+   */
+  userId: string;
+
+  /**
+   * The greatest seq that has.
+   *
+   * @generated from field: int64 delivered_seq = 2;
+   */
+  deliveredSeq: bigint;
+};
+
+/**
+ * Describes the message chat.v1.DeliveredPositionMoved.
+ * Use `create(DeliveredPositionMovedSchema)` to create a new message.
+ */
+export const DeliveredPositionMovedSchema: GenMessage<DeliveredPositionMoved> = /*@__PURE__*/
+  messageDesc(file_chat_v1_live, 14);
+
+/**
  * Go and sync.
  *
  * @generated from message chat.v1.Poke
@@ -503,7 +539,7 @@ export type Poke = Message<"chat.v1.Poke"> & {
  * Use `create(PokeSchema)` to create a new message.
  */
 export const PokeSchema: GenMessage<Poke> = /*@__PURE__*/
-  messageDesc(file_chat_v1_live, 14);
+  messageDesc(file_chat_v1_live, 15);
 
 /**
  * A refused frame.
@@ -534,7 +570,7 @@ export type LiveError = Message<"chat.v1.LiveError"> & {
  * Use `create(LiveErrorSchema)` to create a new message.
  */
 export const LiveErrorSchema: GenMessage<LiveError> = /*@__PURE__*/
-  messageDesc(file_chat_v1_live, 15);
+  messageDesc(file_chat_v1_live, 16);
 
 /**
  * The way to live events: a WebSocket whose text frames are the protobuf JSON mapping of LiveRequest (client to server)
