@@ -9,6 +9,7 @@ mod hide_conversation;
 mod list_conversations;
 mod list_read_positions;
 mod listed;
+mod mark_conversation_delivered;
 mod mark_conversation_read;
 mod mark_conversation_unread;
 mod open_direct_conversation;
@@ -27,6 +28,7 @@ pub use get_unread_totals::GetUnreadTotals;
 pub use hide_conversation::HideConversation;
 pub use list_conversations::ListConversations;
 pub use list_read_positions::ListReadPositions;
+pub use mark_conversation_delivered::MarkConversationDelivered;
 pub use mark_conversation_read::MarkConversationRead;
 pub use mark_conversation_unread::MarkConversationUnread;
 pub use open_direct_conversation::OpenDirectConversation;
@@ -41,6 +43,7 @@ pub const FUNCTIONS: &[Function] = &[
     Function::operation::<HideConversation>(),
     Function::operation::<ListConversations>(),
     Function::operation::<ListReadPositions>(),
+    Function::operation::<MarkConversationDelivered>(),
     Function::operation::<MarkConversationRead>(),
     Function::operation::<MarkConversationUnread>(),
     Function::operation::<OpenDirectConversation>(),

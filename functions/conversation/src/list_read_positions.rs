@@ -35,7 +35,11 @@ impl Operation for ListReadPositions {
         let positions = page.positions.into_iter();
         Ok(ListReadPositionsResponse {
             positions: positions
-                .map(|(user_id, read_seq)| ReadPosition { user_id, read_seq })
+                .map(|(user_id, read_seq, delivered_seq)| ReadPosition {
+                    user_id,
+                    read_seq,
+                    delivered_seq,
+                })
                 .collect(),
             next_page_token: page.next.map(|token| token.to_string()).unwrap_or_default(),
         }

@@ -319,14 +319,37 @@ impl Book {
                 self.change(&id, |timeline| timeline.take_read_position(&moved));
                 Wants::Nothing
             }
+            Some(Event::DeliveredPositionMoved(moved)) if is_known => {
+                self.change(&id, |timeline| {
+                    timeline.take_delivered_position(&moved.user_id, moved.delivered_seq);
+                });
+                Wants::Nothing
+            }
             Some(Event::Poke(_)) if is_known && revision > 0 => {
                 let take = |it: &mut Timeline| (it.take_poke(revision), it.is_loaded());
                 after_step(self.change(&id, take), Wants::Sync)
             }
-            Some(Event::Poke(_)) if feed_revision > 0 => match self.feed.pokes(feed_revision) {
-                Step::Whole => Wants::Nothing,
-                Step::Gap => Wants::Sync,
-            },
+            Some(Event::ConversationSettingsChanged(changed)) if feed_revision > 0 && is_known => {
+                let (is_news, step) = self
+                    .feed
+                    .hears(Key::Membership(id.as_str().into()), true, feed_revision);
+                let take = |it: &mut Timeline| it.take_settings(changed.settings.as_ref(), changed.marked_unread);
+                if is_news && self.change(&id, take) == Some(true) {
+                    // Its cursor is to start over.
+                    self.ask_for(&id);
+                }
+                match (self.feed_step(step), self.plan.fresh.contains(&*id)) {
+                    (_, true) => Wants::Sync,
+                    (wants, false) => wants,
+                }
+            }
+            // Also settings of a conversation that was not heard of: its membership comes with a sync.
+            Some(Event::Poke(_) | Event::ConversationSettingsChanged(_)) if feed_revision > 0 => {
+                match self.feed.pokes(feed_revision) {
+                    Step::Whole => Wants::Nothing,
+                    Step::Gap => Wants::Sync,
+                }
+            }
             Some(Event::FriendChanged(changed)) if feed_revision > 0 && changed.friend.is_some() => {
                 let friend = changed.friend.unwrap_or_default();
                 let key = Key::Friend(friend.user_id.as_str().into());
@@ -359,25 +382,6 @@ impl Book {
             }
             // Who asks to join is listed by those who want to know, and no part of what is followed.
             Some(Event::Welcome(_) | Event::JoinRequested(_)) => Wants::Nothing,
-            Some(Event::ConversationSettingsChanged(changed)) if feed_revision > 0 && is_known => {
-                let (is_news, step) = self
-                    .feed
-                    .hears(Key::Membership(id.as_str().into()), true, feed_revision);
-                let take = |it: &mut Timeline| it.take_settings(changed.settings.as_ref(), changed.marked_unread);
-                if is_news && self.change(&id, take) == Some(true) {
-                    // Its cursor is to start over.
-                    self.ask_for(&id);
-                }
-                match (self.feed_step(step), self.plan.fresh.contains(&*id)) {
-                    (_, true) => Wants::Sync,
-                    (wants, false) => wants,
-                }
-            }
-            // Of a conversation that was not heard of: its membership comes with a sync.
-            Some(Event::ConversationSettingsChanged(_)) if feed_revision > 0 => match self.feed.pokes(feed_revision) {
-                Step::Whole => Wants::Nothing,
-                Step::Gap => Wants::Sync,
-            },
             // An error of this side's frames changes nothing.
             Some(Event::Error(error)) => {
                 tracing::debug!(reason = error.reason, "the service refused a frame");

@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chat_contract::v1::{
     ClearConversationHistoryRequest, ConversationSettings, HideConversationRequest, ListMessagesRequest,
-    ListMessagesResponse, LiveEvent, MarkConversationUnreadRequest, Message, SyncConversationsResponse,
-    UpdateConversationSettingsRequest, list_messages_request::Position, live_event::Event,
+    ListMessagesResponse, LiveEvent, MarkConversationDeliveredRequest, MarkConversationUnreadRequest, Message,
+    SyncConversationsResponse, UpdateConversationSettingsRequest, list_messages_request::Position, live_event::Event,
 };
 use chat_contract::{FieldMask, Timestamp};
 use futures::future::{BoxFuture, FutureExt, OptionFuture};
@@ -261,6 +261,16 @@ impl Follower {
         };
         let answer = self.synced_if_changed(self.engine.client.call(request).await)?;
         self.take_settings(conversation_id, answer.settings.as_ref(), answer.marked_unread);
+        Ok(())
+    }
+
+    /// Says that messages have reached this device, up to this seq. What is read need not be said to be.
+    pub async fn mark_delivered(&self, conversation_id: &str, delivered_seq: i64) -> Result<(), CallError> {
+        let request = MarkConversationDeliveredRequest {
+            conversation_id: conversation_id.to_owned(),
+            delivered_seq,
+        };
+        self.engine.client.call(request).await?;
         Ok(())
     }
 

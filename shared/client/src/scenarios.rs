@@ -188,7 +188,7 @@ fn described(timeline: &Timeline) -> String {
     let voids: Vec<_> = timeline.voids().map(|void| void.to_string()).collect();
     let positions: Vec<_> = timeline
         .read_positions()
-        .map(|(user, seq)| format!("{user}:{seq}"))
+        .map(|(user, seq)| format!("{user}:{seq}/{}", timeline.delivered_position(user).unwrap_or_default()))
         .collect();
     let last = timeline.last_message().map_or(0, |last| last.seq);
     let group = timeline.group().map_or_else(String::new, |group| {
@@ -307,7 +307,8 @@ impl Draw {
         }
         json!([
             {"userId": "alice", "readSeq": self.below(8).to_string(), "joinedRevision": "0"},
-            {"userId": "bob", "readSeq": self.below(8).to_string(), "joinedRevision": "0"},
+            {"userId": "bob", "readSeq": self.below(8).to_string(), "joinedRevision": "0",
+                "deliveredSeq": self.below(9).to_string()},
         ])
     }
 
@@ -363,7 +364,7 @@ impl Draw {
                 },
             });
         }
-        match self.below(15) {
+        match self.below(16) {
             0..=5 => json!({
                 "conversationId": id, "revision": revision.to_string(),
                 "previousRevision": if self.is(80) { revision - 1 } else { (revision - 2).max(0) }.to_string(),
@@ -384,6 +385,8 @@ impl Draw {
                 json!({"feedRevision": revision.to_string(), "conversationOpened": {"conversation": self.conversation(id)}})
             }
             11 => json!({"conversationId": id, "feedRevision": revision.to_string(), "membershipEnded": {}}),
+            14 => json!({"conversationId": id, "deliveredPositionMoved":
+                {"userId": self.one(&["alice", "bob"]), "deliveredSeq": self.below(12).to_string()}}),
             12 | 13 => {
                 let mut changed = json!({});
                 self.tell_of_settings(&mut changed, revision);

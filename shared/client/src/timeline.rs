@@ -102,6 +102,8 @@ struct About {
     listed_at: i64,
     /// The greatest seq that each user has marked as read, members or not: news of a new member may come early.
     read_positions: BTreeMap<String, i64>,
+    /// The greatest seq that has reached a device of each user's, where that is more than they have read.
+    delivered_positions: BTreeMap<String, i64>,
     /// What it is to the user alone.
     settings: ConversationSettings,
     marked_unread: bool,
@@ -173,6 +175,7 @@ impl Timeline {
             members: BTreeMap::new(),
             listed_at: 0,
             read_positions: BTreeMap::new(),
+            delivered_positions: BTreeMap::new(),
             settings: ConversationSettings::default(),
             marked_unread: false,
         };
@@ -375,6 +378,13 @@ impl Timeline {
         self.roles().map(move |(member, _)| (member, position(member)))
     }
 
+    /// The greatest seq that has reached a device of a member's, as far as they have said; never less than they have read.
+    pub fn delivered_position(&self, user_id: &str) -> Option<i64> {
+        let read = self.read_position(user_id)?;
+        let delivered = self.about.delivered_positions.get(user_id).copied();
+        Some(delivered.unwrap_or_default().max(read))
+    }
+
     /// The greatest seq that a member has marked as read; nothing for one who is no member.
     pub fn read_position(&self, user_id: &str) -> Option<i64> {
         self.read_positions()
@@ -572,6 +582,7 @@ impl Timeline {
         }
         for member in &members {
             self.raise_read_position(&member.user_id, member.read_seq);
+            self.take_delivered_position(&member.user_id, member.delivered_seq);
         }
         self.take_group(group.as_ref());
         let revision = change.revision;
@@ -592,6 +603,15 @@ impl Timeline {
     /// is another question, so it counts as nothing that was heard of.
     pub fn take_sent_message(&mut self, message: Message) {
         self.take_message(message);
+    }
+
+    /// Takes what has reached a device of a member's.
+    pub fn take_delivered_position(&mut self, user_id: &str, delivered_seq: i64) {
+        let known = self.about.delivered_positions.get(user_id).copied().unwrap_or_default();
+        if delivered_seq > known {
+            let about = Arc::make_mut(&mut self.about);
+            about.delivered_positions.insert(user_id.to_owned(), delivered_seq);
+        }
     }
 
     /// Takes a read position.
@@ -702,6 +722,7 @@ impl Timeline {
         (self.read_seq, self.marked_seq) = (0, 0);
         let about = Arc::make_mut(&mut self.about);
         about.read_positions.clear();
+        about.delivered_positions.clear();
         about.members.clear();
         (about.group, about.listed_at) = (None, 0);
         self.last_message = None;
@@ -799,6 +820,7 @@ impl Timeline {
         }
         for member in members {
             self.raise_read_position(&member.user_id, member.read_seq);
+            self.take_delivered_position(&member.user_id, member.delivered_seq);
         }
     }
 

@@ -51,6 +51,8 @@ pub const GROUP_NAME_CHARS_MAX: usize = 100;
 pub const GROUP_DESCRIPTION_CHARS_MAX: usize = 1_000;
 /// Members of a group, at most.
 pub const GROUP_MEMBERS_MAX: i32 = 100;
+/// Members of a conversation in which it is kept what has reached their devices, at most.
+pub const DELIVERED_MEMBERS_MAX: i32 = 100;
 /// Users that one call adds to a group, at most.
 pub const GROUP_MEMBERS_PER_CALL_MAX: usize = 100;
 /// Members of a group that lists and the feed name.

@@ -12,7 +12,9 @@ ALTER TABLE members
     ADD COLUMN cleared_revision  bigint,
     -- Hidden from their lists unless something was said after this seq, or they have come again since this revision.
     ADD COLUMN hidden_seq        bigint,
-    ADD COLUMN hidden_revision   bigint;
+    ADD COLUMN hidden_revision   bigint,
+    -- What they said has reached a device of theirs. What is read is delivered, whatever this says.
+    ADD COLUMN delivered_seq     bigint;
 
 -- What a user is in, as lists ask for it: what is pinned, at most a hundred; what is archived; what was hidden; and all the rest.
 CREATE INDEX members_pinned ON members (user_id, conversation_id) WHERE pinned AND ended_at IS NULL;
@@ -481,6 +483,49 @@ BEGIN
     counted_seq := v_conversation.message_count;
     unread_count := count_unread(
         p_conversation, p_actor, greatest(v_member.read_seq, v_member.caught_up_seq, v_member.visible_from_seq), counted_seq);
+    PERFORM use_budget(p_actor, 'write', p_call_us);
+    RETURN NEXT;
+END $$;
+
+-- Moves what has reached a member's devices forward, never past the newest seq; where there are more than p_members_max members,
+-- nothing is kept. No row: the conversation is not there for this user. `announce`: whether it is what was asked for, and more
+-- than is read, so that all are told. `wait_us` is above 0 when they write too often and nothing was done.
+CREATE FUNCTION mark_delivered(
+    p_conversation uuid, p_actor text, p_delivered_seq bigint, p_members_max int, p_call_us bigint, p_burst_us bigint
+)
+RETURNS TABLE (delivered_seq bigint, announce boolean, at timestamptz, member_ids text[], wait_us bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    v_conversation conversations%ROWTYPE;
+    v_member       members%ROWTYPE;
+    v_asked        bigint;
+BEGIN
+    wait_us := budget_wait(p_actor, 'write', p_burst_us);
+    SELECT * INTO v_conversation FROM conversations c WHERE c.conversation_id = p_conversation;
+    SELECT * INTO v_member FROM members m
+    WHERE m.conversation_id = p_conversation AND m.user_id = p_actor AND m.ended_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    IF wait_us > 0 THEN
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    v_asked := least(p_delivered_seq, v_conversation.message_count);
+    IF v_conversation.member_count <= p_members_max AND v_asked > greatest(v_member.read_seq, v_member.delivered_seq) THEN
+        -- Another call of theirs may have been faster.
+        UPDATE members m SET delivered_seq = greatest(m.delivered_seq, v_asked)
+        WHERE m.conversation_id = p_conversation AND m.user_id = p_actor AND m.ended_at IS NULL
+        RETURNING * INTO v_member;
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
+    END IF;
+    delivered_seq := greatest(v_member.read_seq, v_member.delivered_seq);
+    announce := delivered_seq = v_asked AND delivered_seq > v_member.read_seq;
+    at := clock_timestamp();
+    member_ids := CASE WHEN announce
+        THEN told(p_conversation, v_conversation.low_user_id, v_conversation.high_user_id, p_actor) ELSE '{}' END;
     PERFORM use_budget(p_actor, 'write', p_call_us);
     RETURN NEXT;
 END $$;

@@ -186,6 +186,7 @@ pub fn member(row: MemberRow) -> v1::Member {
         read_seq: row.read_seq,
         joined_revision: row.joined_revision,
         role: row.role.map_or(v1::GroupRole::Unspecified, role).into(),
+        delivered_seq: row.delivered_seq,
     }
 }
 

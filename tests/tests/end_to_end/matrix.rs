@@ -52,6 +52,7 @@ const ROWS: &[(&str, [&str; 8])] = &[
     ("HideConversation", [NO, NF, NF, NF, OK, OK, OK, OK]),
     ("GetUnreadTotals", [NO, OK, OK, OK, OK, OK, OK, OK]),
     ("ListReadPositions", [NO, NF, NF, NF, OK, OK, OK, OK]),
+    ("MarkConversationDelivered", [NO, NF, NF, NF, OK, OK, OK, OK]),
     ("SendMessage", [NO, NF, NF, NF, OK, OK, OK, OK]),
     // What was said before one came back is not there.
     ("GetMessage", [NO, NF, NF, NF, NF, OK, OK, OK]),
@@ -217,6 +218,7 @@ fn request(rpc: &str, scene: &Scene) -> Value {
         "UpdateConversationSettings" => {
             json!({"conversationId": group, "settings": {"pinned": true}, "updateMask": "pinned"})
         }
+        "MarkConversationDelivered" => json!({"conversationId": group, "deliveredSeq": "1"}),
         "MarkConversationUnread" => json!({"conversationId": group}),
         "ClearConversationHistory" | "HideConversation" => json!({"conversationId": group, "throughSeq": "1"}),
         "SendMessage" => json!({"conversationId": group, "clientMessageId": "", "text": "Hello"}),

@@ -249,6 +249,14 @@ export class Book {
           return "nothing";
         }
         break;
+      case "deliveredPositionMoved":
+        if (isKnown) {
+          this.#change(id, (it) => {
+            it.takeDeliveredSeq(happening.userId, happening.deliveredSeq);
+          });
+          return "nothing";
+        }
+        break;
       case "poke":
         if (isKnown && revision > 0) {
           return this.#afterStep(id, (it) => it.takePoke(revision), "sync");

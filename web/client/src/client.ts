@@ -458,15 +458,13 @@ export class ChatClient {
     const { conversations } = this.service;
     const request = { conversationId, throughSeq: BigInt(seq) };
     const answer = await this.service.call((call) => conversations.clearConversationHistory(request, call));
-    const isMarkedUnread = this.#book.conversation(conversationId)?.settings.isMarkedUnread ?? false;
-    this.#book.takeSettings(conversationId, toSettings(answered(answer.settings), isMarkedUnread));
+    this.#takeSettings(conversationId, answer.settings);
     this.#book.takeMark(
       conversationId,
       this.#book.conversation(conversationId)?.readSeq ?? 0,
       Number(answer.unreadCount),
       Number(answer.countedSeq),
     );
-    this.#tell();
     this.sync();
   }
 
@@ -477,9 +475,7 @@ export class ChatClient {
     const answer = await this.service.call((call) =>
       conversations.hideConversation({ conversationId, throughSeq }, call),
     );
-    const isMarkedUnread = this.#book.conversation(conversationId)?.settings.isMarkedUnread ?? false;
-    this.#book.takeSettings(conversationId, toSettings(answered(answer.settings), isMarkedUnread));
-    this.#tell();
+    this.#takeSettings(conversationId, answer.settings);
   }
 
   /** Counts what is unread in all conversations that are neither archived nor hidden, muted ones apart. */
@@ -502,6 +498,12 @@ export class ChatClient {
     const page = await this.service.call((call) => this.service.conversations.listReadPositions(request, call));
     const readSeqs = new Map(page.positions.map(({ userId, readSeq }) => [userId, Number(readSeq)]));
     return { readSeqs, nextPageToken: page.nextPageToken };
+  }
+
+  /** Says that messages have reached this device, up to a seq. What is read need not be said to be. */
+  async markDelivered(conversationId: string, deliveredSeq: number): Promise<void> {
+    const request = { conversationId, deliveredSeq: BigInt(deliveredSeq) };
+    await this.service.call((call) => this.service.conversations.markConversationDelivered(request, call));
   }
 
   /** Flags a conversation as unread, for the user alone; to mark it as read takes the flag off. */
@@ -535,8 +537,17 @@ export class ChatClient {
       this.#book.takeListed([toConversation(answered(conversation))]);
       return attempt();
     });
-    this.#book.takeSettings(conversationId, toSettings(answered(settings), markedUnread));
-    this.#tell();
+    this.#takeSettings(conversationId, settings, markedUnread);
+  }
+
+  /** Takes what a conversation is to the user by now. */
+  #takeSettings(
+    conversationId: string,
+    settings: Parameters<typeof toSettings>[0] | undefined,
+    isMarkedUnread = this.#book.conversation(conversationId)?.settings.isMarkedUnread ?? false,
+  ): void {
+    this.#book.takeSettings(conversationId, toSettings(answered(settings), isMarkedUnread));
+    this.#tellSoon();
   }
 
   /** Asks a user to become a friend; who had asked already is one now. */

@@ -143,6 +143,8 @@ export interface GroupChange {
 export interface Member {
   readonly userId: string;
   readonly readSeq: number;
+  /** The greatest seq that has reached a device of theirs, as far as they have said. */
+  readonly deliveredSeq?: number;
   /** In a group. */
   readonly role?: GroupRole | undefined;
 }
@@ -297,6 +299,7 @@ export type Happening =
     }
   | { readonly kind: "conversationOpened"; readonly conversation: Conversation }
   | { readonly kind: "friendChanged"; readonly friend: Friend }
+  | { readonly kind: "deliveredPositionMoved"; readonly userId: string; readonly deliveredSeq: number }
   | { readonly kind: "settingsChanged"; readonly settings: ConversationSettings }
   | { readonly kind: "error"; readonly reason: string };
 
@@ -378,8 +381,8 @@ const ACTIONS: readonly GroupAction[] = [
   "ownershipTransferred",
 ];
 
-export function toMember({ userId, readSeq, role }: MemberProto): Member {
-  return { userId, readSeq: Number(readSeq), role: ROLES[role] };
+export function toMember({ userId, readSeq, deliveredSeq, role }: MemberProto): Member {
+  return { userId, readSeq: Number(readSeq), deliveredSeq: Number(deliveredSeq), role: ROLES[role] };
 }
 
 function toPermissions(numbers: readonly number[]): readonly GroupPermission[] {
@@ -618,6 +621,8 @@ function toHappening({ event }: LiveEventProto): Happening {
         : { kind: "unknown" };
     case "friendChanged":
       return event.value.friend ? { kind: "friendChanged", friend: toFriend(event.value.friend) } : { kind: "unknown" };
+    case "deliveredPositionMoved":
+      return { kind: event.case, userId: event.value.userId, deliveredSeq: Number(event.value.deliveredSeq) };
     case "conversationSettingsChanged":
       return event.value.settings
         ? { kind: "settingsChanged", settings: toSettings(event.value.settings, event.value.markedUnread) }

@@ -71,6 +71,8 @@ export interface ConversationState {
   readonly memberIds: readonly string[];
   /** The greatest seq that each member has marked as read, by user id. */
   readonly readSeqs: ReadonlyMap<string, number>;
+  /** The greatest seq that has reached a device of each user's, where they have said so; what is read has as well. */
+  readonly deliveredSeqs: ReadonlyMap<string, number>;
   /** What it is beyond a conversation, if it is a group; with what the user is in it. */
   readonly group: Group | undefined;
   /** The roles of the members that are known, by user id. */
@@ -131,6 +133,7 @@ export class Timeline {
   #group: Group | undefined;
   /** Members or not: news of a new member may come early. */
   #readSeqs: ReadonlyMap<string, number> = new Map();
+  #deliveredSeqs: ReadonlyMap<string, number> = new Map();
   #settings = NO_SETTINGS;
   #phase: Phase = "closed";
   #joinedRevision = 0;
@@ -221,6 +224,7 @@ export class Timeline {
       kind: this.#kind,
       memberIds: this.#roster.memberIds,
       readSeqs: this.#readSeqs,
+      deliveredSeqs: this.#deliveredSeqs,
       group: this.#groupOfUser(),
       roles: this.#roster.roles,
       settings: this.#settings,
@@ -453,6 +457,7 @@ export class Timeline {
     this.#roster.takeChange(change, members, group?.stateRevision ?? change.revision);
     for (const member of members) {
       this.#raiseReadSeq(member.userId, member.readSeq);
+      this.takeDeliveredSeq(member.userId, member.deliveredSeq ?? 0);
     }
     this.#takeGroup(group);
     this.#takeChanges([change]);
@@ -482,6 +487,14 @@ export class Timeline {
   /** Takes a message of the user's own from the answer to its call. Whether the others were told is another question. */
   takeSentMessage(message: Message): void {
     this.#takeMessage(message);
+  }
+
+  /** Takes what has reached a device of a member's. */
+  takeDeliveredSeq(userId: string, deliveredSeq: number): void {
+    if (deliveredSeq > (this.#deliveredSeqs.get(userId) ?? 0)) {
+      this.#deliveredSeqs = new Map(this.#deliveredSeqs).set(userId, deliveredSeq);
+      this.#changed();
+    }
   }
 
   /** Takes a read position. */
@@ -600,6 +613,7 @@ export class Timeline {
     this.#readSeq = 0;
     this.#markedSeq = 0;
     this.#readSeqs = new Map();
+    this.#deliveredSeqs = new Map();
     this.#roster.clear();
     this.#group = undefined;
     this.#lastMessage = undefined;
@@ -721,6 +735,7 @@ export class Timeline {
     this.#roster.takeList(members, group);
     for (const member of members) {
       this.#raiseReadSeq(member.userId, member.readSeq);
+      this.takeDeliveredSeq(member.userId, member.deliveredSeq ?? 0);
     }
   }
 

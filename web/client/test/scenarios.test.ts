@@ -134,7 +134,10 @@ class Run {
     }
     const { state } = timeline;
     const shown = state.messages.map((message) => `${message.seq}^${message.stateRevision}`);
-    const positions = state.memberIds.map((member) => `${member}:${state.readSeqs.get(member) ?? 0}`);
+    const positions = state.memberIds.map((member) => {
+      const read = state.readSeqs.get(member) ?? 0;
+      return `${member}:${read}/${Math.max(read, state.deliveredSeqs.get(member) ?? 0)}`;
+    });
     const { group } = state;
     const roles = state.memberIds.map((member) => `${member}:${roleNumber(state.roles.get(member))}`);
     const changes = state.changes.map((change) => change.revision);

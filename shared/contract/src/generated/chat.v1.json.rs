@@ -260,6 +260,7 @@ impl crate::json::Schema for Member {
         crate::json::Field { tag: 2, name: "read_seq", json_name: "readSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
         crate::json::Field { tag: 3, name: "joined_revision", json_name: "joinedRevision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
         crate::json::Field { tag: 4, name: "role", json_name: "role", is_list: false, oneof: None, kind: crate::json::Kind::Enum(|name| GroupRole::from_str_name(name).map(i32::from)) },
+        crate::json::Field { tag: 5, name: "delivered_seq", json_name: "deliveredSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
     ];
 }
 impl crate::json::Schema for LastMessage {
@@ -400,6 +401,18 @@ impl crate::json::Schema for ReadPosition {
     const FIELDS: &'static [crate::json::Field] = &[
         crate::json::Field { tag: 1, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
         crate::json::Field { tag: 2, name: "read_seq", json_name: "readSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+        crate::json::Field { tag: 3, name: "delivered_seq", json_name: "deliveredSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for MarkConversationDeliveredRequest {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "conversation_id", json_name: "conversationId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "delivered_seq", json_name: "deliveredSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
+    ];
+}
+impl crate::json::Schema for MarkConversationDeliveredResponse {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "delivered_seq", json_name: "deliveredSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
     ];
 }
 impl crate::json::Schema for ConversationCursor {
@@ -723,6 +736,7 @@ impl crate::json::Schema for LiveEvent {
         crate::json::Field { tag: 14, name: "group_changed", json_name: "groupChanged", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <GroupChanged as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 15, name: "join_requested", json_name: "joinRequested", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <JoinRequested as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 16, name: "conversation_settings_changed", json_name: "conversationSettingsChanged", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <ConversationSettingsChanged as crate::json::Schema>::FIELDS) },
+        crate::json::Field { tag: 17, name: "delivered_position_moved", json_name: "deliveredPositionMoved", is_list: false, oneof: Some("event"), kind: crate::json::Kind::Message(|| <DeliveredPositionMoved as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 12, name: "feed_revision", json_name: "feedRevision", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
     ];
 }
@@ -775,6 +789,12 @@ impl crate::json::Schema for ConversationSettingsChanged {
     const FIELDS: &'static [crate::json::Field] = &[
         crate::json::Field { tag: 1, name: "settings", json_name: "settings", is_list: false, oneof: None, kind: crate::json::Kind::Message(|| <ConversationSettings as crate::json::Schema>::FIELDS) },
         crate::json::Field { tag: 2, name: "marked_unread", json_name: "markedUnread", is_list: false, oneof: None, kind: crate::json::Kind::Bool },
+    ];
+}
+impl crate::json::Schema for DeliveredPositionMoved {
+    const FIELDS: &'static [crate::json::Field] = &[
+        crate::json::Field { tag: 1, name: "user_id", json_name: "userId", is_list: false, oneof: None, kind: crate::json::Kind::String },
+        crate::json::Field { tag: 2, name: "delivered_seq", json_name: "deliveredSeq", is_list: false, oneof: None, kind: crate::json::Kind::Int64 },
     ];
 }
 impl crate::json::Schema for Poke {

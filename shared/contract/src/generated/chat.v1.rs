@@ -845,6 +845,9 @@ pub struct Member {
     /// What they are in a group; unspecified in a direct conversation.
     #[prost(enumeration = "GroupRole", tag = "4")]
     pub role: i32,
+    /// The greatest seq that has reached a device of theirs, as far as they have said; never below read_seq.
+    #[prost(int64, tag = "5")]
+    pub delivered_seq: i64,
 }
 /// The newest message, for a list.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1090,6 +1093,26 @@ pub struct ReadPosition {
     /// The greatest seq that they have marked as read; 0 when they have marked none.
     #[prost(int64, tag = "2")]
     pub read_seq: i64,
+    /// The greatest seq that has reached a device of theirs, as far as they have said; never below read_seq.
+    #[prost(int64, tag = "3")]
+    pub delivered_seq: i64,
+}
+/// Says what has reached a device of the caller's.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkConversationDeliveredRequest {
+    /// The conversation.
+    #[prost(string, tag = "1")]
+    pub conversation_id: ::prost::alloc::string::String,
+    /// Everything up to this seq has: the seq of a message, or the cursor_seq of a sync.
+    #[prost(int64, tag = "2")]
+    pub delivered_seq: i64,
+}
+/// Where the caller now stands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkConversationDeliveredResponse {
+    /// The greatest seq that has reached a device of theirs.
+    #[prost(int64, tag = "1")]
+    pub delivered_seq: i64,
 }
 /// How far a client is in one conversation. Only SyncConversations hands these out.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1425,6 +1448,12 @@ impl crate::Rpc for ListReadPositionsRequest {
     const SERVICE: &'static str = "chat.v1.ConversationService";
     const NAME: &'static str = "ListReadPositions";
     const PATH: &'static str = "/chat.v1.ConversationService/ListReadPositions";
+}
+impl crate::Rpc for MarkConversationDeliveredRequest {
+    type Response = MarkConversationDeliveredResponse;
+    const SERVICE: &'static str = "chat.v1.ConversationService";
+    const NAME: &'static str = "MarkConversationDelivered";
+    const PATH: &'static str = "/chat.v1.ConversationService/MarkConversationDelivered";
 }
 impl crate::Rpc for SyncConversationsRequest {
     type Response = SyncConversationsResponse;
@@ -1945,7 +1974,7 @@ pub struct LiveEvent {
     /// What happened.
     #[prost(
         oneof = "live_event::Event",
-        tags = "4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16"
+        tags = "4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16, 17"
     )]
     pub event: ::core::option::Option<live_event::Event>,
 }
@@ -1990,6 +2019,9 @@ pub mod live_event {
         /// What a conversation is to the receiver alone changed. Carries feed_revision.
         #[prost(message, tag = "16")]
         ConversationSettingsChanged(super::ConversationSettingsChanged),
+        /// Messages have reached a device of a member's.
+        #[prost(message, tag = "17")]
+        DeliveredPositionMoved(super::DeliveredPositionMoved),
     }
 }
 /// Answers Hello.
@@ -2073,6 +2105,16 @@ pub struct ConversationSettingsChanged {
     /// Whether the receiver has marked it as unread.
     #[prost(bool, tag = "2")]
     pub marked_unread: bool,
+}
+/// Messages have reached a device of a member's.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeliveredPositionMoved {
+    /// The member.
+    #[prost(string, tag = "1")]
+    pub user_id: ::prost::alloc::string::String,
+    /// The greatest seq that has.
+    #[prost(int64, tag = "2")]
+    pub delivered_seq: i64,
 }
 /// Go and sync.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -757,6 +757,32 @@ impl serde::Serialize for DeleteGroupResponse {
         struct_ser.end()
     }
 }
+impl serde::Serialize for DeliveredPositionMoved {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.user_id.is_empty() {
+            len += 1;
+        }
+        if self.delivered_seq != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.DeliveredPositionMoved", len)?;
+        if !self.user_id.is_empty() {
+            struct_ser.serialize_field("userId", &self.user_id)?;
+        }
+        if self.delivered_seq != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("deliveredSeq", ToString::to_string(&self.delivered_seq).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
 impl serde::Serialize for FeedChange {
     #[allow(deprecated)]
     fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
@@ -2295,6 +2321,9 @@ impl serde::Serialize for LiveEvent {
                 live_event::Event::ConversationSettingsChanged(v) => {
                     struct_ser.serialize_field("conversationSettingsChanged", v)?;
                 }
+                live_event::Event::DeliveredPositionMoved(v) => {
+                    struct_ser.serialize_field("deliveredPositionMoved", v)?;
+                }
             }
         }
         struct_ser.end()
@@ -2321,6 +2350,52 @@ impl serde::Serialize for LiveRequest {
                     struct_ser.serialize_field("ping", v)?;
                 }
             }
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for MarkConversationDeliveredRequest {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if !self.conversation_id.is_empty() {
+            len += 1;
+        }
+        if self.delivered_seq != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.MarkConversationDeliveredRequest", len)?;
+        if !self.conversation_id.is_empty() {
+            struct_ser.serialize_field("conversationId", &self.conversation_id)?;
+        }
+        if self.delivered_seq != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("deliveredSeq", ToString::to_string(&self.delivered_seq).as_str())?;
+        }
+        struct_ser.end()
+    }
+}
+impl serde::Serialize for MarkConversationDeliveredResponse {
+    #[allow(deprecated)]
+    fn serialize<S>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error>
+    where
+        S: serde::Serializer,
+    {
+        use serde::ser::SerializeStruct;
+        let mut len = 0;
+        if self.delivered_seq != 0 {
+            len += 1;
+        }
+        let mut struct_ser = serializer.serialize_struct("chat.v1.MarkConversationDeliveredResponse", len)?;
+        if self.delivered_seq != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("deliveredSeq", ToString::to_string(&self.delivered_seq).as_str())?;
         }
         struct_ser.end()
     }
@@ -2463,6 +2538,9 @@ impl serde::Serialize for Member {
         if self.role != 0 {
             len += 1;
         }
+        if self.delivered_seq != 0 {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.Member", len)?;
         if !self.user_id.is_empty() {
             struct_ser.serialize_field("userId", &self.user_id)?;
@@ -2481,6 +2559,11 @@ impl serde::Serialize for Member {
             let v = GroupRole::try_from(self.role)
                 .map_err(|_| serde::ser::Error::custom(format!("Invalid variant {}", self.role)))?;
             struct_ser.serialize_field("role", &v)?;
+        }
+        if self.delivered_seq != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("deliveredSeq", ToString::to_string(&self.delivered_seq).as_str())?;
         }
         struct_ser.end()
     }
@@ -2798,6 +2881,9 @@ impl serde::Serialize for ReadPosition {
         if self.read_seq != 0 {
             len += 1;
         }
+        if self.delivered_seq != 0 {
+            len += 1;
+        }
         let mut struct_ser = serializer.serialize_struct("chat.v1.ReadPosition", len)?;
         if !self.user_id.is_empty() {
             struct_ser.serialize_field("userId", &self.user_id)?;
@@ -2806,6 +2892,11 @@ impl serde::Serialize for ReadPosition {
             #[allow(clippy::needless_borrow)]
             #[allow(clippy::needless_borrows_for_generic_args)]
             struct_ser.serialize_field("readSeq", ToString::to_string(&self.read_seq).as_str())?;
+        }
+        if self.delivered_seq != 0 {
+            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrows_for_generic_args)]
+            struct_ser.serialize_field("deliveredSeq", ToString::to_string(&self.delivered_seq).as_str())?;
         }
         struct_ser.end()
     }

@@ -1,9 +1,9 @@
 //! Conversations, members, read positions, and the sequencer.
 
 use chat_domain::{
-    CONVERSATIONS_MAX, ConversationId, ConversationsToken, GroupSettings, MessageId, PINNED_CONVERSATIONS_MAX,
-    PageSize, Permissions, READ_BUDGET, Role, UNREAD_COUNT_MAX, UNREAD_TOTAL_MAX, UserId, UsersToken, WRITE_BUDGET,
-    Window,
+    CONVERSATIONS_MAX, ConversationId, ConversationsToken, DELIVERED_MEMBERS_MAX, GroupSettings, MessageId,
+    PINNED_CONVERSATIONS_MAX, PageSize, Permissions, READ_BUDGET, Role, UNREAD_COUNT_MAX, UNREAD_TOTAL_MAX, UserId,
+    UsersToken, WRITE_BUDGET, Window,
 };
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
@@ -90,6 +90,8 @@ pub struct MemberRow {
     pub joined_revision: i64,
     /// What they are in a group; None in a direct conversation.
     pub role: Option<Role>,
+    /// What has reached a device of theirs; never below `read_seq`.
+    pub delivered_seq: i64,
 }
 
 /// A conversation of a list, with what is needed to show its newest message and to count what is unread exactly.
@@ -354,6 +356,17 @@ pub struct Withdrawn {
     pub changed: bool,
 }
 
+/// What has reached a member's devices.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Delivered {
+    /// The greatest seq that has.
+    pub delivered_seq: i64,
+    /// The database's clock.
+    pub at: DateTime<Utc>,
+    /// Who is to be told; nobody when it is not what was asked for.
+    pub members: Vec<String>,
+}
+
 /// What is unread to a user, over all conversations that they have neither archived nor hidden.
 #[derive(Clone, Copy, Debug, Eq, FromRow, PartialEq)]
 pub struct UnreadTotals {
@@ -370,8 +383,8 @@ pub struct UnreadTotals {
 /// A page of what members have read.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct PositionsPage {
-    /// Members by user id, each with their position.
-    pub positions: Vec<(String, i64)>,
+    /// Members by user id, each with what they have read, and what has reached them.
+    pub positions: Vec<(String, i64, i64)>,
     /// Where to go on.
     pub next: Option<UsersToken>,
 }
@@ -418,6 +431,8 @@ macro_rules! conversation_columns {
              c.member_may, c.admin_may, c.member_count,
              g.name AS group_name, g.description AS group_description, g.avatar_url AS group_avatar_url,
              g.shows_history, g.state_revision, x.user_ids, x.read_seqs, x.joined_revisions, x.roles,
+             x.delivered_seqs, greatest(m.read_seq, m.delivered_seq) AS delivered_seq,
+             greatest(o.read_seq, o.delivered_seq) AS other_delivered_seq,
              o.user_id AS other_id, o.read_seq AS other_read_seq, o.joined_revision AS other_joined_revision, ",
             $crate::postgres::conversations::unread_count!(),
             " AS unread_count"
@@ -435,7 +450,8 @@ macro_rules! group_of {
                  SELECT * FROM groups g WHERE c.low_user_id IS NULL AND g.conversation_id = c.conversation_id OFFSET 0
              ) g ON true LEFT JOIN LATERAL (
                  SELECT array_agg(x.user_id) AS user_ids, array_agg(x.read_seq) AS read_seqs,
-                     array_agg(x.joined_revision) AS joined_revisions, array_agg(x.role) AS roles
+                     array_agg(x.joined_revision) AS joined_revisions, array_agg(x.role) AS roles,
+                     array_agg(greatest(x.read_seq, x.delivered_seq)) AS delivered_seqs
                  FROM (
                      SELECT * FROM members x
                      WHERE c.low_user_id IS NULL AND x.conversation_id = c.conversation_id AND x.ended_at IS NULL
@@ -601,6 +617,9 @@ pub(super) struct RawConversation {
     other_id: Option<String>,
     other_read_seq: Option<i64>,
     other_joined_revision: Option<i64>,
+    other_delivered_seq: Option<i64>,
+    delivered_seq: i64,
+    delivered_seqs: Option<Vec<i64>>,
     member_may: Option<i32>,
     admin_may: Option<i32>,
     member_count: i32,
@@ -696,18 +715,23 @@ impl RawConversation {
             read_seq: self.other_read_seq.unwrap_or_default(),
             joined_revision: self.other_joined_revision.unwrap_or_default(),
             role: None,
+            delivered_seq: self.other_delivered_seq.unwrap_or_default(),
         });
         let listed = self.user_ids.take().unwrap_or_default().into_iter();
         let listed = listed
             .zip(self.read_seqs.take().unwrap_or_default())
             .zip(self.joined_revisions.take().unwrap_or_default())
-            .zip(self.roles.take().unwrap_or_default());
-        let listed = listed.map(|(((user_id, read_seq), joined_revision), role)| MemberRow {
-            user_id,
-            read_seq,
-            joined_revision,
-            role: Some(role_of(&role)),
-        });
+            .zip(self.roles.take().unwrap_or_default())
+            .zip(self.delivered_seqs.take().unwrap_or_default());
+        let listed = listed.map(
+            |((((user_id, read_seq), joined_revision), role), delivered_seq)| MemberRow {
+                user_id,
+                read_seq,
+                joined_revision,
+                role: Some(role_of(&role)),
+                delivered_seq,
+            },
+        );
         let mut members: Vec<MemberRow> = others.chain(listed).collect();
         members.retain(|member| member.user_id != self.user_id);
         members.push(MemberRow {
@@ -715,6 +739,7 @@ impl RawConversation {
             read_seq: self.read_seq,
             joined_revision: self.joined_revision,
             role: self.role.as_deref().map(role_of),
+            delivered_seq: self.delivered_seq,
         });
         members.sort_by(|one, other| one.user_id.cmp(&other.user_id));
         members
@@ -1309,6 +1334,48 @@ impl Postgres {
         }
     }
 
+    /// Moves what has reached a member's devices forward, never past the newest seq. None: the conversation is not there, or they
+    /// are not a member.
+    pub async fn mark_conversation_delivered(
+        &self,
+        conversation: ConversationId,
+        user: &UserId,
+        delivered_seq: i64,
+    ) -> Result<Result<Option<Delivered>, OutOfBudget>, StoreError> {
+        #[derive(FromRow)]
+        struct Row {
+            delivered_seq: Option<i64>,
+            at: Option<DateTime<Utc>>,
+            member_ids: Option<Vec<String>>,
+            wait_us: i64,
+        }
+        const ACTION: &str = "mark a conversation as delivered";
+        let charge = self.budgets.charge(WRITE_BUDGET);
+        let row: Option<Row> = self
+            .fetch_optional(ACTION, || {
+                sqlx::query_as("SELECT * FROM mark_delivered($1, $2, $3, $4, $5, $6)")
+                    .bind(conversation.uuid())
+                    .bind(user.as_str())
+                    .bind(delivered_seq)
+                    .bind(DELIVERED_MEMBERS_MAX)
+                    .bind(charge.call_us)
+                    .bind(charge.burst_us)
+            })
+            .await?;
+        let Some(row) = row else { return Ok(Ok(None)) };
+        if row.wait_us > 0 {
+            return Ok(Err(OutOfBudget::after(row.wait_us)));
+        }
+        match (row.delivered_seq, row.at) {
+            (Some(delivered_seq), Some(at)) => Ok(Ok(Some(Delivered {
+                delivered_seq,
+                at,
+                members: row.member_ids.unwrap_or_default(),
+            }))),
+            _ => Err(unknown_outcome(ACTION)),
+        }
+    }
+
     /// Counts what is unread to a user over all of their conversations, as far as Postgres knows.
     pub async fn count_unread_totals(&self, user: &UserId) -> Result<Result<UnreadTotals, OutOfBudget>, StoreError> {
         #[derive(FromRow)]
@@ -1343,10 +1410,11 @@ impl Postgres {
         page_size: PageSize,
         after: Option<&UsersToken>,
     ) -> Result<Option<PositionsPage>, StoreError> {
-        let rows: Vec<(bool, Option<String>, Option<i64>)> = self
+        type Row = (bool, Option<String>, Option<i64>, Option<i64>);
+        let rows: Vec<Row> = self
             .fetch_all("list read positions", || {
                 sqlx::query_as(
-                    "SELECT asker.is_member, x.user_id, x.read_seq
+                    "SELECT asker.is_member, x.user_id, x.read_seq, greatest(x.read_seq, x.delivered_seq)
                      FROM (
                          SELECT EXISTS (
                              SELECT FROM members m
@@ -1369,12 +1437,13 @@ impl Postgres {
         if !rows.first().is_some_and(|(is_member, ..)| *is_member) {
             return Ok(None);
         }
-        let rows = rows.into_iter().filter_map(|(_, user, read_seq)| user.zip(read_seq));
-        let mut positions: Vec<(String, i64)> = rows.collect();
+        let rows = rows.into_iter();
+        let rows = rows.filter_map(|(_, user, read_seq, delivered_seq)| Some((user?, read_seq?, delivered_seq?)));
+        let mut positions: Vec<(String, i64, i64)> = rows.collect();
         let more = positions.len() > page_size.get();
         positions.truncate(page_size.get());
         let last = positions.last().filter(|_| more);
-        let next = last.and_then(|(user, _)| {
+        let next = last.and_then(|(user, ..)| {
             Some(UsersToken {
                 user: user.parse().ok()?,
             })

@@ -181,6 +181,7 @@ struct RawMember {
     user_id: Option<String>,
     read_seq: Option<i64>,
     joined_revision: Option<i64>,
+    delivered_seq: Option<i64>,
     role: Option<String>,
 }
 
@@ -469,7 +470,8 @@ impl Postgres {
         let rows: Vec<RawMember> = self
             .fetch_all("list the members of a group", || {
                 sqlx::query_as(
-                    "SELECT asker.is_member, x.user_id, x.read_seq, x.joined_revision, x.role
+                    "SELECT asker.is_member, x.user_id, x.read_seq, x.joined_revision, x.role,
+                         greatest(x.read_seq, x.delivered_seq) AS delivered_seq
                      FROM (
                          SELECT EXISTS (
                              SELECT FROM members m JOIN conversations c USING (conversation_id)
@@ -498,6 +500,7 @@ impl Postgres {
                 read_seq: row.read_seq?,
                 joined_revision: row.joined_revision?,
                 role: Some(role_of(&row.role?)),
+                delivered_seq: row.delivered_seq?,
             })
         });
         let mut members: Vec<MemberRow> = rows.collect();

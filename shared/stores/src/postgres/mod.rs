@@ -27,9 +27,9 @@ use chat_operation::{FromSettings, Settings, SettingsError};
 
 pub use budgets::OutOfBudget;
 pub use conversations::{
-    APPEND, Append, Appended, ConversationRow, ConversationsFilter, ConversationsPage, GroupRow, LIST_CONVERSATIONS,
-    LOOKUP_MEMBERSHIP, ListedRow, MemberRow, Membership, Missing, Opened, OpenedDirect, Outcome, OwnChanged, OwnRow,
-    OwnUpdate, OwnUpdated, Place, PositionsPage, ReadPosition, Refusal, UnreadTotals, Withdrawn,
+    APPEND, Append, Appended, ConversationRow, ConversationsFilter, ConversationsPage, Delivered, GroupRow,
+    LIST_CONVERSATIONS, LOOKUP_MEMBERSHIP, ListedRow, MemberRow, Membership, Missing, Opened, OpenedDirect, Outcome,
+    OwnChanged, OwnRow, OwnUpdate, OwnUpdated, Place, PositionsPage, ReadPosition, Refusal, UnreadTotals, Withdrawn,
 };
 pub use feed::{FeedChange, FeedHead, FeedRow, SYNC, SyncRow, SyncState};
 pub use groups::{FeedPlace, GroupAudience, GroupCall, GroupChanged, GroupDone, GroupUpdate, MembersPage, NewGroup};
