@@ -49,7 +49,9 @@ impl Operation for AnswerJoinRequest {
                 format!("the user has {CONVERSATIONS_MAX} conversations, the most that are allowed"),
             )),
             answered => {
-                let changed = self.groups.complete(&caller.user, &[user], answered).await?;
+                // Who is turned away hears nothing of it, whatever they were before.
+                let about = if request.approve { vec![user] } else { Vec::new() };
+                let changed = self.groups.complete(&caller.user, &about, answered).await?;
                 changed.show(|conversation, _| AnswerJoinRequestResponse {
                     conversation: Some(conversation),
                 })

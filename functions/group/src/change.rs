@@ -103,15 +103,21 @@ impl Groups {
             postgres.lookup_conversation(done.conversation, reader),
             sealer.fill(done.entry.as_slice(), &[]),
         )?;
-        let row = match filled {
-            Filled::InPlace => row,
-            Filled::Moved => postgres.lookup_conversation(done.conversation, reader).await?,
+        let (row, moved_to) = match filled {
+            Filled::InPlace => (row, None),
+            Filled::Moved => {
+                let (row, audience) = tokio::try_join!(
+                    postgres.lookup_conversation(done.conversation, reader),
+                    postgres.lookup_audience(done.conversation, &[]),
+                )?;
+                (row, Some(audience.revision))
+            }
         };
         let row = row.map(|row| row.conversation);
-        let notices = match (&row, filled) {
-            (Some(row), Filled::InPlace) => notices(&done, row),
+        let notices = match (&row, moved_to) {
+            (Some(row), None) => notices(&done, row),
             // What it looks like now, nobody here may see, or it stands elsewhere: they look for themselves.
-            _ => pokes(&Listeners::of(&done), done.conversation, done.at),
+            _ => pokes(&Listeners::of(&done, moved_to), done.conversation, done.at),
         };
         Ok(Changed {
             conversation: row.filter(|_| is_member).map(chat_view::conversation),
@@ -130,17 +136,27 @@ impl Groups {
         conversation: ConversationId,
     ) -> Result<Changed, StoreError> {
         let postgres = &self.postgres;
-        let (pending, audience) = tokio::try_join!(
-            postgres.list_pending(conversation, i64::MAX, PENDING_MAX),
+        let pending = postgres.list_pending(conversation, i64::MAX, PENDING_MAX).await?;
+        self.sealer().fill(&pending, &[]).await?;
+        // As it is once all is in its place.
+        let (row, mut audience) = tokio::try_join!(
+            postgres.lookup_conversation(conversation, caller),
             postgres.lookup_audience(conversation, about),
         )?;
-        self.sealer().fill(&pending, &[]).await?;
-        let row = postgres.lookup_conversation(conversation, caller).await?;
         let is_member = |user: &&UserId| audience.members.iter().any(|member| member == user.as_str());
-        let not_added = about.iter().filter(|user| !is_member(user));
+        let not_added: Vec<String> = about
+            .iter()
+            .filter(|user| !is_member(user))
+            .map(ToString::to_string)
+            .collect();
+        if row.is_none() && pending.is_empty() {
+            // Who is no member keeps nobody awake by repeating what all have been told.
+            audience.members.clear();
+            audience.came.clear();
+        }
         Ok(Changed {
             conversation: row.map(|row| chat_view::conversation(row.conversation)),
-            not_added: not_added.map(ToString::to_string).collect(),
+            not_added,
             notices: pokes(&Listeners::again(&audience), conversation, audience.at),
             seal: (!pending.is_empty()).then_some(conversation),
         })
@@ -188,14 +204,17 @@ struct Listeners<'a> {
 }
 
 impl<'a> Listeners<'a> {
-    fn of(done: &'a GroupDone) -> Self {
+    /// Those of a change that has just been made, whose place is another one by now if it has moved.
+    fn of(done: &'a GroupDone, moved_to: Option<i64>) -> Self {
         let (came, went): (&[FeedPlace], &[FeedPlace]) = if begins(done) {
             (&done.feeds, &[])
         } else {
             (&[], &done.feeds)
         };
         Self {
-            revision: done.entry.as_ref().map_or(0, |entry| entry.revision),
+            revision: moved_to
+                .or(done.entry.as_ref().map(|entry| entry.revision))
+                .unwrap_or_default(),
             members: &done.told,
             came,
             went,

@@ -124,6 +124,7 @@ impl<'a> Sealer<'a> {
                 return Ok(filled);
             }
             filled = Filled::Moved;
+            displaced.sort_by_key(|change| (change.conversation, change.revision));
             let mut lifted = Vec::with_capacity(displaced.len());
             for change in displaced {
                 let conversation = change.conversation;
@@ -298,10 +299,12 @@ impl<'a> Sealer<'a> {
         };
         let (mut walk, pending) = tokio::try_join!(self.walk(conversation, &stretch), pending)?;
         if !pending.is_empty() {
-            // The rows go with the seal: that what they hold stands in its place is to be seen before.
+            // The rows go with the seal: that what they hold stands in its place is to be seen before. Those of what has
+            // moved have another place by then, and stay.
             self.fill(&pending, &[]).await?;
             walk = self.walk(conversation, &stretch).await?;
         }
+        let pending = pending.iter().map(|change| change.revision);
         if !walk.abandoned.is_empty() {
             let places: Vec<(ConversationId, i64)> = walk
                 .abandoned
@@ -327,13 +330,15 @@ impl<'a> Sealer<'a> {
             closed_revision: walk.through,
             closed_seq,
             uncounted,
+            written: pending.filter(|revision| *revision <= walk.through).collect(),
             last_said: if is_whole {
                 self.last_said(conversation, state, newest).await?
             } else {
                 None
             },
         };
-        if walk.through > state.closed_revision || closed_seq > state.closed_seq || sealed.last_said.is_some() {
+        let has_news = walk.through > state.closed_revision || closed_seq > state.closed_seq;
+        if has_news || sealed.last_said.is_some() || !sealed.written.is_empty() {
             self.postgres.seal(conversation, &sealed).await?;
         }
         Ok(Closed {

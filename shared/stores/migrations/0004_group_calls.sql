@@ -116,6 +116,21 @@ BEGIN
     RETURN v_change;
 END $$;
 
+-- The sequencer went back, and the timeline holds more than it knows: what it had forgotten was said before those came whose join
+-- it may have handed out since, so it is no more unread to them than it was, and not theirs to see where history is hidden.
+-- That may be more than those: who came shortly before it went back is among them.
+CREATE FUNCTION forget_for_newcomers(p_conversation uuid, p_above_revision bigint, p_floor_revision bigint, p_floor_seq bigint)
+RETURNS void
+LANGUAGE sql AS $$
+    UPDATE members m SET
+        caught_up_seq         = greatest(m.caught_up_seq, p_floor_seq),
+        visible_from_seq      = CASE WHEN m.visible_from_revision > 0
+            THEN greatest(m.visible_from_seq, p_floor_seq) ELSE m.visible_from_seq END,
+        visible_from_revision = CASE WHEN m.visible_from_revision > 0
+            THEN greatest(m.visible_from_revision, p_floor_revision) ELSE m.visible_from_revision END
+    WHERE m.conversation_id = p_conversation AND m.joined_revision > p_above_revision AND m.ended_at IS NULL
+$$;
+
 -- Gives a change another place, above everything: something else stands in the one that it had. That happens after the
 -- sequencer went back, when p_floor_revision and p_floor_seq, which the timeline holds, are above what it had handed out; and
 -- where a function that knows nothing of the outbox closed the place. No row: somebody else was faster.
@@ -138,15 +153,7 @@ BEGIN
     WHERE c.conversation_id = p_conversation RETURNING * INTO v_now;
     UPDATE groups g SET state_revision = v_now.revision WHERE g.conversation_id = p_conversation;
     IF p_floor_revision > v_before.revision OR p_floor_seq > v_before.message_count THEN
-        -- Who came with it came after what this sequencer had forgotten: that is no more unread to them than it was, and not
-        -- theirs to see if history is hidden.
-        UPDATE members m SET
-            caught_up_seq         = greatest(m.caught_up_seq, p_floor_seq),
-            visible_from_seq      = CASE WHEN m.visible_from_revision > 0
-                THEN greatest(m.visible_from_seq, p_floor_seq) ELSE m.visible_from_seq END,
-            visible_from_revision = CASE WHEN m.visible_from_revision > 0
-                THEN greatest(m.visible_from_revision, p_floor_revision) ELSE m.visible_from_revision END
-        WHERE m.conversation_id = p_conversation AND m.joined_revision = p_revision AND m.ended_at IS NULL;
+        PERFORM forget_for_newcomers(p_conversation, v_before.closed_revision, p_floor_revision, p_floor_seq);
     END IF;
     RETURN QUERY UPDATE outbox o SET
         revision = v_now.revision, after_seq = v_now.message_count, allocated_at = v_now.allocated_at
@@ -317,4 +324,40 @@ BEGIN
     PERFORM remember_call(p_conversation, p_actor, p_op, p_content);
     PERFORM use_budget(p_actor, 'write', p_call_us);
     RETURN v_change;
+END $$;
+
+-- Keeps what was found out about a conversation: that all places up to a revision are taken, that all seqs up to one are
+-- settled, and which seqs no message has. Where p_newest_at is set, every place was found taken while p_message_count was the
+-- newest seq: then that is when something was last said.
+CREATE OR REPLACE FUNCTION seal(
+    p_conversation uuid, p_closed_revision bigint, p_closed_seq bigint, p_uncounted bigint[], p_message_count bigint,
+    p_newest_at timestamptz
+) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    PERFORM FROM conversations c WHERE c.conversation_id = p_conversation FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    INSERT INTO uncounted AS u (conversation_id, chunk, bits)
+    SELECT p_conversation, s / 1024, bit_or(bit_of(s)) FROM unnest(p_uncounted) s GROUP BY 2 ORDER BY 2
+    ON CONFLICT (conversation_id, chunk) DO UPDATE SET bits = u.bits | EXCLUDED.bits;
+    UPDATE conversations c SET
+        closed_revision = greatest(c.closed_revision, p_closed_revision),
+        closed_seq = greatest(c.closed_seq, p_closed_seq),
+        uncounted_seq = greatest(c.uncounted_seq, (SELECT max(s) FROM unnest(p_uncounted) s)),
+        last_activity_at = CASE
+            WHEN p_newest_at IS NOT NULL AND c.message_count = p_message_count THEN p_newest_at ELSE c.last_activity_at END
+    WHERE c.conversation_id = p_conversation;
+END $$;
+
+-- The same, and takes the rows of these places from the outbox: what they hold was read from a majority of the timeline.
+CREATE FUNCTION seal_group(
+    p_conversation uuid, p_closed_revision bigint, p_closed_seq bigint, p_uncounted bigint[], p_message_count bigint,
+    p_newest_at timestamptz, p_written bigint[]
+) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    PERFORM seal(p_conversation, p_closed_revision, p_closed_seq, p_uncounted, p_message_count, p_newest_at);
+    DELETE FROM outbox o WHERE o.conversation_id = p_conversation AND o.revision = ANY (p_written);
 END $$;

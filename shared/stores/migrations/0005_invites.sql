@@ -23,13 +23,21 @@ CREATE TABLE invites (
 );
 
 CREATE INDEX invites_live ON invites (conversation_id, created_at) WHERE revoked_at IS NULL;
+CREATE INDEX invites_ended ON invites (conversation_id, revoked_at) WHERE revoked_at IS NOT NULL;
 
 CREATE TABLE join_requests (
     conversation_id uuid        NOT NULL REFERENCES conversations,
     user_id         text COLLATE "C" NOT NULL,
     requested_at    timestamptz NOT NULL,
+    -- The call that asked, by hashes of 8 bytes, so that its repeat does not ask again.
+    op              bytea       NOT NULL,
+    content         bytea       NOT NULL,
+    -- When somebody turned them away. The row stays for 30 days, to know the call.
+    declined_at     timestamptz,
     PRIMARY KEY (conversation_id, user_id)
 );
+
+CREATE INDEX join_requests_open ON join_requests (conversation_id, user_id) WHERE declined_at IS NULL;
 
 -- Whether an invite can be used now.
 CREATE FUNCTION is_live(p_invite invites) RETURNS boolean
@@ -67,6 +75,8 @@ BEGIN
         ended_at = NULL, was_removed = NULL, role = 'member', joined_revision = EXCLUDED.joined_revision,
         visible_from_seq = EXCLUDED.visible_from_seq, visible_from_revision = EXCLUDED.visible_from_revision,
         caught_up_seq = EXCLUDED.caught_up_seq, feed_revision = EXCLUDED.feed_revision;
+    -- Who is in it asks no more.
+    DELETE FROM join_requests r WHERE r.conversation_id = p_conversation AND r.user_id = ANY (v_users);
     RETURN v_users;
 END $$;
 
@@ -86,6 +96,8 @@ BEGIN
     SELECT m.role INTO v_role FROM members m
     WHERE m.conversation_id = p_conversation AND m.user_id = p_user AND m.ended_at IS NULL;
     IF NOT FOUND THEN
+        -- Who left before they were removed comes back as who was removed.
+        UPDATE members m SET was_removed = true WHERE m.conversation_id = p_conversation AND m.user_id = p_user;
         RETURN group_unchanged_charged('no_member', p_conversation, p_actor, p_call_us);
     END IF;
     IF p_user = p_actor THEN
@@ -134,10 +146,17 @@ BEGIN
     WHERE i.conversation_id = p_conversation AND i.creator_id = p_actor AND i.request_id = p_request;
     IF FOUND THEN
         outcome := CASE WHEN invite.request_hash = p_request_hash AND is_live(invite) THEN 'ok' ELSE 'reused' END;
-    ELSIF (SELECT count(*) FROM invites i WHERE i.conversation_id = p_conversation AND is_live(i)) >= p_invites_max THEN
-        outcome := 'full';
     ELSE
-        outcome := 'ok';
+        -- Those that have ended are not looked at again, and leave after a while.
+        UPDATE invites i SET revoked_at = clock_timestamp()
+        WHERE i.conversation_id = p_conversation AND i.revoked_at IS NULL AND NOT is_live(i);
+        DELETE FROM invites i
+        WHERE i.conversation_id = p_conversation AND i.revoked_at < clock_timestamp() - interval '30 days';
+        outcome := CASE
+            WHEN (SELECT count(*) FROM invites i WHERE i.conversation_id = p_conversation AND i.revoked_at IS NULL)
+                 >= p_invites_max THEN 'full' ELSE 'ok' END;
+    END IF;
+    IF outcome = 'ok' AND invite.invite_id IS NULL THEN
         INSERT INTO invites AS i (
             invite_id, token, conversation_id, creator_id, request_id, request_hash, created_at, expires_at, max_uses,
             needs_approval)
@@ -171,8 +190,17 @@ BEGIN
     RETURN NEXT;
 END $$;
 
+-- The members of a group who may do something.
+CREATE FUNCTION managers(p_conversation uuid, p_needs int) RETURNS text[]
+LANGUAGE sql STABLE AS $$
+    SELECT ARRAY(
+        SELECT m.user_id FROM members m JOIN conversations c USING (conversation_id)
+        WHERE m.conversation_id = p_conversation AND m.ended_at IS NULL AND may(m.role, c.member_may, c.admin_may, p_needs)
+        ORDER BY 1)
+$$;
+
 -- Joins a group by an invite, or asks to. `outcome`, besides those of group_change: 'requested', and then `told` are those who
--- manage invites, if it was not known before; 'too_many_ask'; 'missing': there is no such invite that can be used; 'conversation_limit'.
+-- manage invites, if they are to be told; 'too_many_ask'; 'missing': there is no such invite that can be used; 'conversation_limit'.
 CREATE FUNCTION join_group(
     p_token bytea, p_actor text, p_op bytea, p_content bytea, p_manages int, p_members_max int, p_requests_max int,
     p_conversations_max int, p_call_us bigint, p_burst_us bigint
@@ -185,6 +213,8 @@ DECLARE
     v_conversation conversations%ROWTYPE;
     v_member       members%ROWTYPE;
     v_position     int;
+    v_request      join_requests%ROWTYPE;
+    v_asks         boolean;
     v_change       group_change;
 BEGIN
     IF v_wait > 0 THEN
@@ -192,6 +222,13 @@ BEGIN
     END IF;
     SELECT * INTO v_invite FROM invites i WHERE i.token = p_token;
     IF NOT FOUND THEN
+        RETURN group_unchanged_charged('missing', NULL, p_actor, p_call_us);
+    END IF;
+    -- A dead link holds nobody up, but for those who know the group.
+    IF NOT is_live(v_invite)
+       AND NOT EXISTS (SELECT FROM members m WHERE m.conversation_id = v_invite.conversation_id AND m.user_id = p_actor)
+       AND NOT EXISTS (SELECT FROM join_requests r WHERE r.conversation_id = v_invite.conversation_id AND r.user_id = p_actor)
+    THEN
         RETURN group_unchanged_charged('missing', NULL, p_actor, p_call_us);
     END IF;
     SELECT * INTO v_conversation FROM conversations c
@@ -212,28 +249,39 @@ BEGIN
     IF v_member.user_id IS NOT NULL AND v_member.ended_at IS NULL THEN
         RETURN group_as_asked(v_invite.conversation_id, p_actor, p_op, p_content, p_call_us);
     END IF;
-    IF EXISTS (SELECT FROM join_requests r WHERE r.conversation_id = v_invite.conversation_id AND r.user_id = p_actor)
-       AND (v_invite.needs_approval OR v_member.was_removed)
-    THEN
-        RETURN group_unchanged_charged('requested', v_invite.conversation_id, p_actor, p_call_us);
+    SELECT * INTO v_request FROM join_requests r
+    WHERE r.conversation_id = v_invite.conversation_id AND r.user_id = p_actor;
+    v_asks := v_invite.needs_approval OR coalesce(v_member.was_removed, false);
+    v_change := group_unchanged('requested', v_invite.conversation_id);
+    v_change.allocated_at := clock_timestamp();
+    IF v_request.op = p_op AND v_request.content <> p_content THEN
+        RETURN group_unchanged_charged('reused', v_invite.conversation_id, p_actor, p_call_us);
+    END IF;
+    -- A repeat asks no more, however it was answered; while nobody has answered, those who may are told again.
+    IF v_request.op = p_op OR v_asks AND v_request.user_id IS NOT NULL AND v_request.declined_at IS NULL THEN
+        IF v_request.op = p_op AND v_request.declined_at IS NULL THEN
+            v_change.told := managers(v_invite.conversation_id, p_manages);
+        END IF;
+        PERFORM use_budget(p_actor, 'write', p_call_us);
+        RETURN v_change;
     END IF;
     IF NOT is_live(v_invite) THEN
         RETURN group_unchanged_charged('missing', NULL, p_actor, p_call_us);
     END IF;
-    IF v_invite.needs_approval OR v_member.was_removed THEN
-        IF (SELECT count(*) FROM join_requests r WHERE r.conversation_id = v_invite.conversation_id) >= p_requests_max THEN
+    IF v_asks THEN
+        DELETE FROM join_requests r
+        WHERE r.conversation_id = v_invite.conversation_id AND r.declined_at < clock_timestamp() - interval '30 days';
+        IF (SELECT count(*) FROM join_requests r
+            WHERE r.conversation_id = v_invite.conversation_id AND r.declined_at IS NULL) >= p_requests_max
+        THEN
             RETURN group_unchanged_charged('too_many_ask', v_invite.conversation_id, p_actor, p_call_us);
         END IF;
-        INSERT INTO join_requests (conversation_id, user_id, requested_at)
-        VALUES (v_invite.conversation_id, p_actor, clock_timestamp());
+        INSERT INTO join_requests AS r (conversation_id, user_id, requested_at, op, content)
+        VALUES (v_invite.conversation_id, p_actor, clock_timestamp(), p_op, p_content)
+        ON CONFLICT (conversation_id, user_id) DO UPDATE SET
+            requested_at = EXCLUDED.requested_at, op = EXCLUDED.op, content = EXCLUDED.content, declined_at = NULL;
         UPDATE invites i SET uses = i.uses + 1 WHERE i.invite_id = v_invite.invite_id;
-        v_change := group_unchanged('requested', v_invite.conversation_id);
-        v_change.allocated_at := clock_timestamp();
-        v_change.told := ARRAY(
-            SELECT m.user_id FROM members m
-            WHERE m.conversation_id = v_invite.conversation_id AND m.ended_at IS NULL
-              AND may(m.role, v_conversation.member_may, v_conversation.admin_may, p_manages)
-            ORDER BY 1);
+        v_change.told := managers(v_invite.conversation_id, p_manages);
     ELSE
         IF v_conversation.member_count >= p_members_max THEN
             RETURN group_unchanged_charged('full', v_invite.conversation_id, p_actor, p_call_us);
@@ -242,7 +290,6 @@ BEGIN
             RETURN group_unchanged_charged('conversation_limit', v_invite.conversation_id, p_actor, p_call_us);
         END IF;
         UPDATE invites i SET uses = i.uses + 1 WHERE i.invite_id = v_invite.invite_id;
-        DELETE FROM join_requests r WHERE r.conversation_id = v_invite.conversation_id AND r.user_id = p_actor;
         v_change := place_change(v_invite.conversation_id, p_actor, p_op, p_content, 'member_joined', '{}', '', '');
         v_change.feed_users := ARRAY[p_actor];
         v_change.feed_revisions := ARRAY(
@@ -261,19 +308,20 @@ CREATE FUNCTION answer_join_request(
 ) RETURNS group_change
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    v_change group_change := enter_group(p_conversation, p_actor, p_op, p_content, p_needs, p_call_us, p_burst_us);
+    v_change  group_change := enter_group(p_conversation, p_actor, p_op, p_content, p_needs, p_call_us, p_burst_us);
+    v_request join_requests%ROWTYPE;
 BEGIN
     IF v_change.outcome IS NOT NULL THEN
         RETURN v_change;
     END IF;
-    PERFORM FROM join_requests r WHERE r.conversation_id = p_conversation AND r.user_id = p_user;
+    SELECT * INTO v_request FROM join_requests r
+    WHERE r.conversation_id = p_conversation AND r.user_id = p_user AND r.declined_at IS NULL;
     IF NOT FOUND THEN
         RETURN group_unchanged_charged('no_member', p_conversation, p_actor, p_call_us);
     END IF;
-    IF NOT p_approve OR EXISTS (
-        SELECT FROM members m WHERE m.conversation_id = p_conversation AND m.user_id = p_user AND m.ended_at IS NULL)
-    THEN
-        DELETE FROM join_requests r WHERE r.conversation_id = p_conversation AND r.user_id = p_user;
+    IF NOT p_approve THEN
+        UPDATE join_requests r SET declined_at = clock_timestamp()
+        WHERE r.conversation_id = p_conversation AND r.user_id = p_user;
         RETURN group_as_asked(p_conversation, p_actor, p_op, p_content, p_call_us);
     END IF;
     IF (SELECT c.member_count FROM conversations c WHERE c.conversation_id = p_conversation) >= p_members_max THEN
@@ -282,7 +330,8 @@ BEGIN
     IF begin_memberships(p_conversation, ARRAY[p_user], p_conversations_max) = '{}' THEN
         RETURN group_unchanged_charged('conversation_limit', p_conversation, p_actor, p_call_us);
     END IF;
-    DELETE FROM join_requests r WHERE r.conversation_id = p_conversation AND r.user_id = p_user;
+    -- Their call is known for good: a late repeat of it brings nobody back who has left.
+    PERFORM remember_call(p_conversation, p_user, v_request.op, v_request.content);
     v_change := place_change(p_conversation, p_actor, p_op, p_content, 'members_added', ARRAY[p_user], '', '');
     v_change.feed_users := ARRAY[p_user];
     v_change.feed_revisions := ARRAY(

@@ -231,6 +231,15 @@ BEGIN
     END IF;
 
     IF outcome = 'placed' AND revision IS NULL THEN
+        IF v_conversation.kind = 'group'
+           AND (p_floor_revision > v_conversation.revision OR p_floor_seq > v_conversation.message_count)
+        THEN
+            PERFORM forget_for_newcomers(
+                p_conversation, v_conversation.closed_revision, p_floor_revision, p_floor_seq);
+            IF v_member.joined_revision > v_conversation.closed_revision THEN
+                v_member.caught_up_seq := greatest(v_member.caught_up_seq, p_floor_seq);
+            END IF;
+        END IF;
         revision := greatest(v_conversation.revision, p_floor_revision) + 1;
         messages_after := greatest(v_conversation.message_count, p_floor_seq) + p_is_message::int;
         allocated_at := greatest(v_conversation.allocated_at, date_trunc('milliseconds', clock_timestamp()));

@@ -309,7 +309,7 @@ impl Timeline {
             let there = standing.get(&change.conversation).into_iter().flatten();
             there
                 .filter(|entry| entry.revision == change.revision)
-                .any(|entry| !matches!(&entry.kind, EntryKind::Group(there) if **there == **change))
+                .any(|entry| !matches!(&entry.kind, EntryKind::Group(there) if is_same(there, change)))
         };
         Ok(changes.iter().filter(is_displaced).cloned().collect())
     }
@@ -732,6 +732,19 @@ fn any_filter(mut filters: Vec<Bson>) -> Option<Bson> {
         return filters.pop();
     }
     Some(doc! { "$or": filters })
+}
+
+/// Whether two entries are of one change. Another version of this service may have kept less of it.
+fn is_same(one: &GroupEntry, other: &GroupEntry) -> bool {
+    let identity = |entry: &GroupEntry| {
+        (
+            entry.actor.clone(),
+            entry.action,
+            entry.allocated_at,
+            entry.users.clone(),
+        )
+    };
+    identity(one) == identity(other)
 }
 
 fn unreadable(action: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> StoreError {

@@ -559,7 +559,7 @@ impl Postgres {
     }
 
     /// Reads who is to hear of a call on a group that was made before: its members, and those whom the call is about, with
-    /// those whom its deletion took out.
+    /// those whom its deletion has just taken out.
     pub async fn lookup_audience(
         &self,
         conversation: ConversationId,
@@ -568,11 +568,20 @@ impl Postgres {
         let rows: Vec<RawListener> = self
             .fetch_all("read who is to hear of a call on a group", || {
                 sqlx::query_as(
-                    "SELECT c.revision, clock_timestamp() AS at, m.user_id, m.feed_revision, m.ended_at IS NULL AS is_member,
-                            m.user_id = ANY ($2) OR m.ended_at = c.deleted_at IS TRUE AS is_about
-                     FROM conversations c JOIN members m USING (conversation_id)
-                     WHERE conversation_id = $1 AND (m.ended_at IS NULL OR m.user_id = ANY ($2) OR m.ended_at = c.deleted_at)
-                     ORDER BY m.user_id",
+                    "SELECT c.revision, clock_timestamp() AS at, m.user_id, m.feed_revision, m.is_member, m.is_about
+                     FROM conversations c CROSS JOIN LATERAL (
+                         SELECT m.user_id, m.feed_revision, true AS is_member, m.user_id = ANY ($2) AS is_about
+                         FROM members m WHERE m.conversation_id = $1 AND m.ended_at IS NULL
+                         UNION ALL
+                         SELECT m.user_id, m.feed_revision, false, true
+                         FROM members m WHERE m.conversation_id = $1 AND m.user_id = ANY ($2) AND m.ended_at IS NOT NULL
+                         UNION ALL
+                         SELECT m.user_id, m.feed_revision, false, true
+                         FROM members m
+                         WHERE c.deleted_at > clock_timestamp() - interval '10 minutes' AND m.conversation_id = $1
+                           AND m.ended_at = c.deleted_at AND m.user_id <> ALL ($2)
+                     ) m
+                     WHERE c.conversation_id = $1 ORDER BY m.user_id",
                 )
                 .bind(conversation.uuid())
                 .bind(strings(about))

@@ -305,14 +305,18 @@ impl Postgres {
         self.fetch_optional("look up an invite", || {
             sqlx::query_as(
                 "SELECT g.name, g.description, g.avatar_url, c.member_count,
-                        i.needs_approval OR m.was_removed IS TRUE AS needs_approval,
-                        EXISTS (
-                            SELECT FROM join_requests r WHERE r.conversation_id = i.conversation_id AND r.user_id = $2
-                        ) AS has_asked,
-                        CASE WHEN m.user_id IS NOT NULL AND m.ended_at IS NULL THEN i.conversation_id END AS conversation_id
+                        i.needs_approval OR EXISTS (
+                            SELECT FROM members w
+                            WHERE w.conversation_id = i.conversation_id AND w.user_id = $2 AND w.was_removed
+                        ) AS needs_approval,
+                        r.user_id IS NOT NULL AS has_asked,
+                        m.conversation_id
                  FROM invites i JOIN conversations c USING (conversation_id) JOIN groups g USING (conversation_id)
-                     LEFT JOIN members m ON m.conversation_id = i.conversation_id AND m.user_id = $2
-                 WHERE i.token = $1 AND c.deleted_at IS NULL AND is_live(i)",
+                     LEFT JOIN members m ON m.conversation_id = i.conversation_id AND m.user_id = $2 AND m.ended_at IS NULL
+                     LEFT JOIN join_requests r
+                         ON r.conversation_id = i.conversation_id AND r.user_id = $2 AND r.declined_at IS NULL
+                 WHERE i.token = $1 AND c.deleted_at IS NULL
+                   AND (is_live(i) OR m.user_id IS NOT NULL OR r.user_id IS NOT NULL)",
             )
             .bind(token.as_bytes().to_vec())
             .bind(user.as_str())
@@ -371,9 +375,8 @@ impl Postgres {
                     asker!(),
                     " LEFT JOIN LATERAL (
                          SELECT r.* FROM join_requests r
-                         WHERE asker.may AND r.conversation_id = $1 AND ($4::text IS NULL OR r.user_id > $4) AND NOT EXISTS (
-                             SELECT FROM members m
-                             WHERE m.conversation_id = $1 AND m.user_id = r.user_id AND m.ended_at IS NULL)
+                         WHERE asker.may AND r.conversation_id = $1 AND r.declined_at IS NULL
+                           AND ($4::text IS NULL OR r.user_id > $4)
                          ORDER BY r.user_id LIMIT $5
                      ) r ON true ORDER BY r.user_id"
                 ))

@@ -41,6 +41,8 @@ pub struct Sealed {
     pub uncounted: Vec<i64>,
     /// When something was last said, if all places were found taken while this was the newest seq.
     pub last_said: Option<LastSaid>,
+    /// The places whose entries of the outbox stand in the timeline, for all that a majority knows.
+    pub written: Vec<i64>,
 }
 
 /// When something was last said, as long as no newer seq was handed out.
@@ -71,13 +73,19 @@ impl Postgres {
     pub async fn seal(&self, conversation: ConversationId, sealed: &Sealed) -> Result<(), StoreError> {
         let ((),) = self
             .fetch_one("keep how far a conversation is whole", || {
-                sqlx::query_as("SELECT seal($1, $2, $3, $4, $5, $6)")
+                let statement = if sealed.written.is_empty() {
+                    "SELECT seal($1, $2, $3, $4, $5, $6) WHERE $7::bigint[] = '{}'"
+                } else {
+                    "SELECT seal_group($1, $2, $3, $4, $5, $6, $7)"
+                };
+                sqlx::query_as(statement)
                     .bind(conversation.uuid())
                     .bind(sealed.closed_revision)
                     .bind(sealed.closed_seq)
                     .bind(&sealed.uncounted)
                     .bind(sealed.last_said.map(|last| last.message_count))
                     .bind(sealed.last_said.map(|last| last.at))
+                    .bind(&sealed.written)
             })
             .await?;
         Ok(())
