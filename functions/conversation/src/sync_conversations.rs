@@ -58,13 +58,14 @@ impl Operation for SyncConversations {
         if !starts.is_empty() || feed.is_some_and(FeedPlan::starts_over) {
             self.postgres.charge_read(user).await??;
         }
+        // What few syncs need stands elsewhere: every call moves this one's future.
         let (feed_rows, entries, closed) = tokio::try_join!(
             self.list_feed(user, feed),
             self.timeline.list_revisions(&ranges),
-            self.restart(starts),
+            Box::pin(self.restart(starts)),
         )?;
-        let mut walks = self.walk(&plan, entries).await?;
-        self.recount(user, &mut plan, &mut walks, &closed).await?;
+        let mut walks = Box::pin(self.walk(&plan, entries)).await?;
+        Box::pin(self.recount(user, &mut plan, &mut walks, &closed)).await?;
         let replies = chat_view::quoted_elsewhere(messages(&walks));
         let quoted = self.timeline.list_previews(&replies).await?;
         Ok(SyncConversationsResponse {

@@ -213,7 +213,7 @@ impl Story {
             read_seq,
             unread_count: 0,
             counted_seq: read_seq,
-            ..now.clone()
+            settings: None,
         };
         assert_eq!(now, all_read);
         let moved = |unread_count| {
