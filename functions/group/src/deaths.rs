@@ -163,7 +163,7 @@ async fn a_change_after_the_sequencer_went_back_stands_above_what_it_had_forgott
     assert_eq!(
         told(&added.notices),
         [
-            to(&["adam", "max", "mia", "nina", "olga"], Told::Poked(4)),
+            to(&["adam", "max", "mia", "nina", "olga"], Told::Poked(5)),
             to(&["nina"], Told::Poked(0))
         ]
     );
@@ -261,4 +261,61 @@ async fn who_was_removed_right_after_they_made_a_change_has_the_others_told_of_i
         told(failure.notices()),
         [to(&["adam", "max", "mia", "olga"], Told::Poked(3))]
     );
+}
+
+#[tokio::test]
+async fn all_who_came_since_the_sequencer_went_back_see_nothing_of_what_it_had_forgotten() {
+    let scene = Scene::new().await;
+    scene.fixture.befriend("olga", "zoe").await;
+    // History is hidden. Two come, and their entries are not written yet.
+    let proxies = scene.fixture.with_proxies().await;
+    for (user, held) in ["nina", "zoe"].map(|user| (user, proxies.mongo.hold(Filter::operation("insert")))) {
+        let operation: AddGroupMembers = proxies.operation();
+        let request = AddGroupMembersRequest {
+            conversation_id: scene.group.to_string(),
+            request_id: user.to_owned(),
+            user_ids: vec![user.to_owned()],
+        };
+        let calling = tokio::spawn(async move { call(&operation, "olga", request).await });
+        held.caught().await;
+        calling.abort();
+        held.drop_connection();
+        assert!(calling.await.unwrap_err().is_cancelled());
+    }
+    // What stands there was said before them.
+    for (revision, seq) in [(3, 1), (4, 2), (5, 3)] {
+        let forgotten = MessageEntry {
+            message: MessageId::generate(),
+            conversation: scene.group,
+            revision,
+            seq,
+            sender: chat_testing::user("mia"),
+            op: format!("forgotten-{seq}").parse().unwrap(),
+            op_hash: [0; 32],
+            text: "forgotten".to_owned(),
+            reply_to: None,
+            allocated_at: DateTime::UNIX_EPOCH,
+            state_revision: revision,
+        };
+        assert_eq!(scene.mongo().add(&forgotten).await.unwrap(), Inserted::Written);
+    }
+    scene.seal().await;
+    assert_eq!(
+        actions(&scene).await[5..],
+        [(6, Some(Action::MembersAdded)), (7, Some(Action::MembersAdded))]
+    );
+    for user in ["nina", "zoe"] {
+        let (postgres, user) = (scene.postgres(), chat_testing::user(user));
+        let membership = postgres.lookup_membership(scene.group, &user).await.unwrap().unwrap();
+        assert!(!membership.window.shows(3) && membership.window.shows(4), "{user}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_no_member_wakes_nobody_by_repeating_what_all_have_been_told() {
+    let scene = Scene::new().await;
+    scene.leave("max", "leave").await.unwrap();
+    scene.seal().await;
+    let again = scene.leave("max", "leave").await.unwrap();
+    assert_eq!(told(&again.notices), [to(&["max"], Told::Ended)]);
 }

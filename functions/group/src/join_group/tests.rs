@@ -73,6 +73,83 @@ async fn where_it_is_needed_they_ask_and_those_who_may_answer_are_told_once() {
 }
 
 #[tokio::test]
+async fn a_repeat_asks_no_more_however_it_was_answered_and_another_call_does() {
+    let scene = Scene::new().await;
+    let invite = scene.invite("1", by_approval()).await;
+    scene.join("sam", &invite, "1").await.unwrap();
+    // Unanswered, those who may answer are told again: the first call may have died before it told them.
+    let again = scene.join("sam", &invite, "1").await.unwrap();
+    assert_eq!(
+        told(&again.notices),
+        [to(&["adam", "olga"], Told::Asked("sam".to_owned()))]
+    );
+    scene.answer("adam", "sam", false, "1").await.unwrap();
+    let repeated = scene.join("sam", &invite, "1").await.unwrap();
+    assert_eq!(
+        (repeated.response, repeated.notices),
+        (JoinGroupResponse::default(), vec![])
+    );
+    assert_eq!(scene.asking().await, [""; 0]);
+    scene.join("sam", &invite, "2").await.unwrap();
+    assert_eq!(scene.asking().await, ["sam"]);
+    // Let in, and gone again, a late repeat asks for nothing.
+    scene.answer("adam", "sam", true, "2").await.unwrap();
+    scene.leave("sam", "3").await.unwrap();
+    scene.join("sam", &invite, "2").await.unwrap_err();
+    assert_eq!(scene.asking().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn who_comes_otherwise_asks_no_more() {
+    let scene = Scene::new().await;
+    let invite = scene.invite("1", by_approval()).await;
+    scene.join("nina", &invite, "1").await.unwrap();
+    scene.add("olga", &["nina"], "1").await.unwrap();
+    scene.leave("nina", "2").await.unwrap();
+    assert_eq!(scene.asking().await, [""; 0]);
+    assert_refused(
+        scene.answer("adam", "nina", true, "1").await,
+        Code::NotFound,
+        "JOIN_REQUEST_NOT_FOUND",
+    );
+}
+
+#[tokio::test]
+async fn who_left_before_they_were_removed_asks_as_who_was_removed() {
+    let scene = Scene::new().await;
+    let invite = scene.invite("1", CreateGroupInviteRequest::default()).await;
+    scene.leave("max", "1").await.unwrap();
+    assert_refused(
+        scene.remove("olga", "max", "1").await,
+        Code::NotFound,
+        "MEMBER_NOT_FOUND",
+    );
+    assert_eq!(
+        scene.join("max", &invite, "2").await.unwrap().response.conversation,
+        None
+    );
+}
+
+#[tokio::test]
+async fn a_dead_link_waits_for_nobody() {
+    let scene = Scene::new().await;
+    let invite = scene.invite("1", CreateGroupInviteRequest::default()).await;
+    scene.revoke("olga", &invite).await.unwrap();
+    let mut session = scene.fixture.connect_postgres().await;
+    sqlx::query("BEGIN").execute(&mut session).await.unwrap();
+    sqlx::query("SELECT FROM conversations WHERE conversation_id = $1 FOR NO KEY UPDATE")
+        .bind(scene.group.uuid())
+        .execute(&mut session)
+        .await
+        .unwrap();
+    assert_refused(
+        scene.join("sam", &invite, "1").await,
+        Code::NotFound,
+        "INVITE_NOT_FOUND",
+    );
+}
+
+#[tokio::test]
 async fn who_was_removed_asks_and_who_left_does_not() {
     let scene = Scene::new().await;
     let invite = scene.invite("1", CreateGroupInviteRequest::default()).await;
@@ -185,8 +262,8 @@ async fn no_more_than_so_many_ask() {
     let scene = Scene::new().await;
     let invite = scene.invite("1", by_approval()).await;
     sqlx::query(
-        "INSERT INTO join_requests (conversation_id, user_id, requested_at)
-         SELECT $1, 'user-' || n, now() FROM generate_series(1, $2) n",
+        "INSERT INTO join_requests (conversation_id, user_id, requested_at, op, content)
+         SELECT $1, 'user-' || n, now(), '', '' FROM generate_series(1, $2) n",
     )
     .bind(scene.group.uuid())
     .bind(chat_domain::JOIN_REQUESTS_MAX)
