@@ -57,6 +57,7 @@ export const ar: Texts = {
   messages: (name) => `الرسائل مع ${name}`,
   loadingHistory: "جارٍ تحميل رسائل أقدم…",
   cannotLoad: "تعذّر تحميل الرسائل الأقدم الآن.",
+  cannotLoadNewer: "تعذّر تحميل الرسائل الأحدث الآن.",
   beginning: "هنا تبدأ محادثتكما.",
   newMessages: "رسائل جديدة",
   jumpToNewest: "إلى أحدث رسالة",

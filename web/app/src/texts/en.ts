@@ -47,6 +47,7 @@ export const en = {
   messages: (name: string) => `Messages with ${name}`,
   loadingHistory: "Loading older messages…",
   cannotLoad: "Older messages cannot be loaded now.",
+  cannotLoadNewer: "Newer messages cannot be loaded now.",
   beginning: "This is where your conversation begins.",
   newMessages: "New messages",
   jumpToNewest: "To the newest message",
