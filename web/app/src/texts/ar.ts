@@ -134,7 +134,11 @@ export const ar: Texts = {
   beginningOfMember: "من هنا انضممت.",
   readBy: (count, of) => `قرأها ${count} من ${of}`,
   groupEnded: (name) => `لم تعد في ${name}.`,
-  groupEndedText: "أُخرجت منها أو حُذفت. يستطيع من فيها أن يضيفك من جديد.",
+  endReasons: {
+    removed: "أخرجك أحد منها. يستطيع من فيها أن يضيفك من جديد.",
+    groupDeleted: "حُذفت مع كل ما قيل فيها.",
+    unknown: "أُخرجت منها أو حُذفت. يستطيع من فيها أن يضيفك من جديد.",
+  },
   backToChats: "العودة إلى المحادثات",
   youToo: "إياك",
   others: (count, written) =>
@@ -148,8 +152,10 @@ export const ar: Texts = {
   changes: {
     created: (actor, users, name) =>
       `${actor ? `أنشأ ${actor}` : "أنشأت"} المجموعة ${name}${users && ` ${actor ? "وأضاف" : "وأضفت"} ${users}`}`,
-    renamed: (actor, name) => `${actor ? `سمّى ${actor}` : "سمّيت"} المجموعة ${name}`,
-    updated: (actor) => `${actor ? `غيّر ${actor}` : "غيّرت"} المجموعة`,
+    renamed: (actor, name, parts) =>
+      `${actor ? `سمّى ${actor}` : "سمّيت"} المجموعة ${name}${parts && `، ${actor ? "وغيّر" : "وغيّرت"} ${parts}`}`,
+    updated: (actor, parts) => `${actor ? `غيّر ${actor}` : "غيّرت"} ${parts}`,
+    memberJoined: (actor) => `${actor ? `انضم ${actor}` : "انضممت"} عبر رابط`,
     membersAdded: (actor, users) => `${actor ? `أضاف ${actor}` : "أضفت"} ${users}`,
     memberRemoved: (actor, users) => `${actor ? `أخرج ${actor}` : "أخرجت"} ${users}`,
     memberLeft: (actor) => (actor ? `غادر ${actor}` : "غادرت"),
@@ -168,8 +174,24 @@ export const ar: Texts = {
   requests: "الطلبات",
   friends: "الأصدقاء",
   waiting: "بانتظار الرد",
+  theGroup: "المجموعة",
+  parts: {
+    description: "الوصف",
+    avatarUrl: "الصورة",
+    "settings.memberPermissions": "ما يحق للأعضاء",
+    "settings.adminPermissions": "ما يحق للمشرفين",
+    "settings.showsHistory": "ما يراه الأعضاء الجدد",
+  },
   noFriends: "لا أصدقاء بعد. أضف شخصًا بمعرّفه.",
   accept: "قبول",
+  theGroup: "المجموعة",
+  parts: {
+    description: "وصفها",
+    avatarUrl: "صورتها",
+    "settings.memberPermissions": "ما يحق للأعضاء",
+    "settings.adminPermissions": "ما يحق للمشرفين",
+    "settings.showsHistory": "ما يراه الأعضاء الجدد",
+  },
   decline: "رفض",
   withdraw: "سحب الطلب",
   openChat: "مراسلة",

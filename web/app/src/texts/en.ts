@@ -117,7 +117,11 @@ export const en = {
   beginningOfMember: "This is where you came in.",
   readBy: (count: string, of: string) => `Read by ${count} of ${of}`,
   groupEnded: (name: string) => `You are not in ${name} any more.`,
-  groupEndedText: "You were taken out of it, or it was deleted. Whoever is in it can add you again.",
+  endReasons: {
+    removed: "Somebody has taken you out of it. Whoever is in it can add you again.",
+    groupDeleted: "It was deleted, with all that was said in it.",
+    unknown: "You were taken out of it, or it was deleted. Whoever is in it can add you again.",
+  },
   backToChats: "Back to the chats",
   youToo: "you",
   others: (count: number, written: string) => (count === 1 ? "1 other" : `${written} others`),
@@ -125,8 +129,10 @@ export const en = {
   changes: {
     created: (actor: string | undefined, users: string, name: string) =>
       `${actor ?? "You"} made the group ${name}${users && ` with ${users}`}`,
-    renamed: (actor: string | undefined, name: string) => `${actor ?? "You"} named the group ${name}`,
-    updated: (actor: string | undefined) => `${actor ?? "You"} changed the group`,
+    renamed: (actor: string | undefined, name: string, parts: string) =>
+      `${actor ?? "You"} named the group ${name}${parts && `, and changed ${parts}`}`,
+    updated: (actor: string | undefined, parts: string) => `${actor ?? "You"} changed ${parts}`,
+    memberJoined: (actor: string | undefined) => `${actor ?? "You"} joined by a link`,
     membersAdded: (actor: string | undefined, users: string) => `${actor ?? "You"} added ${users}`,
     memberRemoved: (actor: string | undefined, users: string) => `${actor ?? "You"} removed ${users}`,
     memberLeft: (actor: string | undefined) => `${actor ?? "You"} left`,
@@ -144,8 +150,26 @@ export const en = {
   nowFriends: (name: string) => `You and ${name} are friends now.`,
   requests: "Requests",
   friends: "Friends",
+  theGroup: "the group",
+  // What of a group may be another than before.
+  parts: {
+    description: "the description",
+    avatarUrl: "the picture",
+    "settings.memberPermissions": "what members may do",
+    "settings.adminPermissions": "what admins may do",
+    "settings.showsHistory": "what new members see",
+  },
   waiting: "Waiting for an answer",
   noFriends: "No friends yet. Add somebody by their id.",
+  theGroup: "the group",
+  // What of a group may be another than before.
+  parts: {
+    description: "what it is about",
+    avatarUrl: "its picture",
+    "settings.memberPermissions": "what members may",
+    "settings.adminPermissions": "what admins may",
+    "settings.showsHistory": "what new members see",
+  },
   accept: "Accept",
   decline: "Decline",
   withdraw: "Withdraw",
