@@ -163,6 +163,34 @@ export function Fault({ text }: { text: string | undefined }) {
   );
 }
 
+/** The end of a form that may be given up. */
+export function Answers({
+  action,
+  isDisabled,
+  error,
+  onCancel,
+}: {
+  action: string;
+  isDisabled: boolean;
+  error: string | undefined;
+  onCancel: () => void;
+}) {
+  const { texts } = useI18n();
+  return (
+    <>
+      {error && <Fault text={error} />}
+      <div className="buttons">
+        <button type="button" className="button" onClick={onCancel}>
+          {texts.cancel}
+        </button>
+        <button type="submit" className="button primary" disabled={isDisabled}>
+          {action}
+        </button>
+      </div>
+    </>
+  );
+}
+
 /** The address of a picture, which has to begin with https. */
 export function PictureField({
   label,
