@@ -25,6 +25,7 @@ export interface Spoken {
 export interface I18n extends Spoken {
   readonly time: Intl.DateTimeFormat;
   readonly day: Intl.DateTimeFormat;
+  readonly moment: Intl.DateTimeFormat;
   readonly full: Intl.DateTimeFormat;
   readonly number: Intl.NumberFormat;
   readonly list: Intl.ListFormat;
@@ -54,6 +55,7 @@ function i18nOf({ language, texts }: Spoken, setLanguage: I18n["setLanguage"]): 
     texts,
     time: new Intl.DateTimeFormat(tag, { timeStyle: "short" }),
     day: new Intl.DateTimeFormat(tag, { weekday: "long", day: "numeric", month: "long" }),
+    moment: new Intl.DateTimeFormat(tag, { dateStyle: "medium", timeStyle: "short" }),
     full: new Intl.DateTimeFormat(tag, { dateStyle: "full", timeStyle: "short" }),
     number: new Intl.NumberFormat(tag),
     list: new Intl.ListFormat(tag),

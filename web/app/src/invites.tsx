@@ -174,7 +174,7 @@ function Invites({ id, version }: { id: string; version: number }) {
 }
 
 function InviteLine({ id, invite, onRevoked }: { id: string; invite: GroupInvite; onRevoked: () => void }) {
-  const { texts, full, number } = useI18n();
+  const { texts, moment, number } = useI18n();
   const { client } = useChat();
   const copy = useCopy();
   const [isAsking, setIsAsking] = useState(false);
@@ -187,7 +187,7 @@ function InviteLine({ id, invite, onRevoked }: { id: string; invite: GroupInvite
   return (
     <li className="person invite">
       <span className="person-text">
-        <span>{expiresAt === undefined ? texts.validForEver : texts.validUntil(full.format(expiresAt))}</span>
+        <span>{expiresAt === undefined ? texts.validForEver : texts.validUntil(moment.format(expiresAt))}</span>
         <span className="quiet">
           {maxUses > 0 ? texts.usedOf(used, number.format(maxUses)) : texts.used(used)}
           {needsApproval && ` · ${texts.needsApproval}`}

@@ -144,7 +144,7 @@ export const ar: Texts = {
   invites: "روابط الانضمام",
   newInvite: "رابط جديد",
   validFor: "مدة صلاحيته",
-  times: { hour: "ساعة واحدة", day: "يوم واحد", week: "أسبوع واحد", month: "٣٠ يومًا", ever: "بلا نهاية" },
+  times: { hour: "ساعة واحدة", day: "يوم واحد", week: "أسبوع واحد", month: "ثلاثون يومًا", ever: "بلا نهاية" },
   maxUses: "كم شخصًا يستخدمه",
   anyNumber: "أي عدد",
   approve: "من لديه الرابط يطلب الانضمام",
