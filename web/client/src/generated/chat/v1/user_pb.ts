@@ -29,6 +29,7 @@
 // A user's id is the subject of their token; those of conversations and messages are UUIDv7s. Texts are counted in
 // characters, which are Unicode code points.
 
+import { described } from "../../../described.ts";
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
@@ -39,7 +40,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file chat/v1/user.proto.
  */
 export const file_chat_v1_user: GenFile = /*@__PURE__*/
-  fileDesc(/*@__PURE__*/ btoa("\n\u0012chat/v1/user.proto\u0012\u0007chat.v1\"t\n\u0007Profile\u0012\u000f\n\u0007user_id\u0018\u0001 \u0001(\t\u0012\u0014\n\fdisplay_name\u0018\u0002 \u0001(\t\u0012\u0012\n\navatar_url\u0018\u0003 \u0001(\t\u0012.\n\nupdated_at\u0018\u0004 \u0001(\u000b2\u001a.google.protobuf.Timestamp\"q\n\u0014UpsertProfileRequest\u0012\u0014\n\fdisplay_name\u0018\u0001 \u0001(\t\u0012\u0012\n\navatar_url\u0018\u0002 \u0001(\t\u0012/\n\u000bupdate_mask\u0018\u0003 \u0001(\u000b2\u001a.google.protobuf.FieldMask\":\n\u0015UpsertProfileResponse\u0012!\n\u0007profile\u0018\u0001 \u0001(\u000b2\u0010.chat.v1.Profile\"&\n\u0012GetProfilesRequest\u0012\u0010\n\buser_ids\u0018\u0001 \u0003(\t\"9\n\u0013GetProfilesResponse\u0012\"\n\bprofiles\u0018\u0001 \u0003(\u000b2\u0010.chat.v1.Profile2\u00ac\u0001\n\u000bUserService\u0012N\n\rUpsertProfile\u0012\u001d.chat.v1.UpsertProfileRequest\u001a\u001e.chat.v1.UpsertProfileResponse\u0012M\n\u000bGetProfiles\u0012\u001b.chat.v1.GetProfilesRequest\u001a\u001c.chat.v1.GetProfilesResponse\"\u0003\u0090\u0002\u0001b\u0006proto3"), [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc(/*@__PURE__*/ described("~0a~12chat/v1/user.proto~12~07chat.v1~22t~0a~07Profile~12~0f~0a~07user_id~18~01 ~01(~09~12~14~0a~0cdisplay_name~18~02 ~01(~09~12~12~0a~0aavatar_url~18~03 ~01(~09~12.~0a~0aupdated_at~18~04 ~01(~0b2~1a.google.protobuf.Timestamp~22q~0a~14UpsertProfileRequest~12~14~0a~0cdisplay_name~18~01 ~01(~09~12~12~0a~0aavatar_url~18~02 ~01(~09~12/~0a~0bupdate_mask~18~03 ~01(~0b2~1a.google.protobuf.FieldMask~22:~0a~15UpsertProfileResponse~12!~0a~07profile~18~01 ~01(~0b2~10.chat.v1.Profile~22&~0a~12GetProfilesRequest~12~10~0a~08user_ids~18~01 ~03(~09~229~0a~13GetProfilesResponse~12~22~0a~08profiles~18~01 ~03(~0b2~10.chat.v1.Profile2~ac~01~0a~0bUserService~12N~0a~0dUpsertProfile~12~1d.chat.v1.UpsertProfileRequest~1a~1e.chat.v1.UpsertProfileResponse~12M~0a~0bGetProfiles~12~1b.chat.v1.GetProfilesRequest~1a~1c.chat.v1.GetProfilesResponse~22~03~90~02~01b~06proto3"), [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A user as others see them.

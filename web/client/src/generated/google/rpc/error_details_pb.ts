@@ -16,6 +16,7 @@
 // @generated from file google/rpc/error_details.proto (package google.rpc, syntax proto3)
 /* eslint-disable */
 
+import { described } from "../../../described.ts";
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration } from "@bufbuild/protobuf/wkt";
@@ -26,7 +27,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file google/rpc/error_details.proto.
  */
 export const file_google_rpc_error_details: GenFile = /*@__PURE__*/
-  fileDesc(/*@__PURE__*/ btoa("\n\u001egoogle/rpc/error_details.proto\u0012\ngoogle.rpc\"\u0093\u0001\n\tErrorInfo\u0012\u000e\n\u0006reason\u0018\u0001 \u0001(\t\u0012\u000e\n\u0006domain\u0018\u0002 \u0001(\t\u00125\n\bmetadata\u0018\u0003 \u0003(\u000b2#.google.rpc.ErrorInfo.MetadataEntry\u001a/\n\rMetadataEntry\u0012\u000b\n\u0003key\u0018\u0001 \u0001(\t\u0012\r\n\u0005value\u0018\u0002 \u0001(\t:\u00028\u0001\";\n\tRetryInfo\u0012.\n\u000bretry_delay\u0018\u0001 \u0001(\u000b2\u0019.google.protobuf.Duration\"\u00cc\u0001\n\nBadRequest\u0012?\n\u0010field_violations\u0018\u0001 \u0003(\u000b2%.google.rpc.BadRequest.FieldViolation\u001a}\n\u000eFieldViolation\u0012\r\n\u0005field\u0018\u0001 \u0001(\t\u0012\u0013\n\u000bdescription\u0018\u0002 \u0001(\t\u0012\u000e\n\u0006reason\u0018\u0003 \u0001(\t\u00127\n\u0011localized_message\u0018\u0004 \u0001(\u000b2\u001c.google.rpc.LocalizedMessage\"3\n\u0010LocalizedMessage\u0012\u000e\n\u0006locale\u0018\u0001 \u0001(\t\u0012\u000f\n\u0007message\u0018\u0002 \u0001(\tBl\n\u000ecom.google.rpcB\u0011ErrorDetailsProtoP\u0001Z?google.golang.org/genproto/googleapis/rpc/errdetails;errdetails\u00a2\u0002\u0003RPCb\u0006proto3"), [file_google_protobuf_duration]);
+  fileDesc(/*@__PURE__*/ described("~0a~1egoogle/rpc/error_details.proto~12~0agoogle.rpc~22~93~01~0a~09ErrorInfo~12~0e~0a~06reason~18~01 ~01(~09~12~0e~0a~06domain~18~02 ~01(~09~125~0a~08metadata~18~03 ~03(~0b2#.google.rpc.ErrorInfo.MetadataEntry~1a/~0a~0dMetadataEntry~12~0b~0a~03key~18~01 ~01(~09~12~0d~0a~05value~18~02 ~01(~09:~028~01~22;~0a~09RetryInfo~12.~0a~0bretry_delay~18~01 ~01(~0b2~19.google.protobuf.Duration~22~cc~01~0a~0aBadRequest~12?~0a~10field_violations~18~01 ~03(~0b2%.google.rpc.BadRequest.FieldViolation~1a}~0a~0eFieldViolation~12~0d~0a~05field~18~01 ~01(~09~12~13~0a~0bdescription~18~02 ~01(~09~12~0e~0a~06reason~18~03 ~01(~09~127~0a~11localized_message~18~04 ~01(~0b2~1c.google.rpc.LocalizedMessage~223~0a~10LocalizedMessage~12~0e~0a~06locale~18~01 ~01(~09~12~0f~0a~07message~18~02 ~01(~09Bl~0a~0ecom.google.rpcB~11ErrorDetailsProtoP~01Z?google.golang.org/genproto/googleapis/rpc/errdetails;errdetails~a2~02~03RPCb~06proto3"), [file_google_protobuf_duration]);
 
 /**
  * Describes the cause of the error with structured details.
