@@ -436,7 +436,7 @@ test("every screen is accessible, light and dark, on a phone and from right to l
     }
   }
   await alice.page.getByLabel("Language").selectOption("ar");
-  expect(await alice.page.locator("html").getAttribute("dir")).toBe("rtl");
+  await alice.page.locator("html[dir=rtl]").waitFor();
   expect(await inaccessible(alice.page)).toEqual([]);
   const stranger = await arrive("Carol");
   await stranger.page.getByRole("link", { name: "Settings" }).click();

@@ -3,7 +3,7 @@
 import AxeBuilder from "@axe-core/playwright";
 import type { Page, Request } from "playwright-core";
 import { afterAll, afterEach, expect, test } from "vitest";
-import { call, closeBrowser, Person, URL_OF_SERVICE } from "./browser.ts";
+import { call, closeBrowser, newName, Person, URL_OF_SERVICE } from "./browser.ts";
 
 const people: Person[] = [];
 
@@ -122,8 +122,17 @@ test("who goes to sign in from a link does not take it along", async () => {
   await page.goto(link);
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByLabel("Name", { exact: true }).waitFor();
-  const with_ = asked.filter((request) => request.includes(link.slice(link.lastIndexOf("/") + 1)));
-  expect(with_.map((request) => request.split(" ")[0])).toEqual([link]);
+  const withToken = asked.filter((request) => request.includes(link.slice(link.lastIndexOf("/") + 1)));
+  expect(withToken.map((request) => request.split(" ")[0])).toEqual([link]);
+  // Who comes back without having signed in may try again, and still is where the link leads.
+  await page.goto(`${URL_OF_SERVICE}/signed-in?error=access_denied`);
+  await page.getByText("That did not work. Please try again.").waitFor();
+  expect(page.url()).toBe(link);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByLabel("Name", { exact: true }).fill(newName("erin"));
+  await page.getByRole("button", { name: "Continue" }).click();
+  await page.waitForURL(link);
+  await page.getByRole("heading", { level: 1, name: "Trains" }).waitFor();
   await page.context().close();
 });
 
@@ -219,6 +228,7 @@ test("links can be made, ended and used by keyboard", async () => {
   await asking(alice, "Dave").getByRole("button", { name: "Accept" }).focus();
   await page.keyboard.press("Enter");
   await asking(alice, "Dave").waitFor({ state: "detached" });
+  expect(await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))).toBe("Details");
   await details(alice).getByRole("button", { name: "End this link" }).focus();
   await page.keyboard.press("Enter");
   await page.getByRole("dialog").getByRole("button", { name: "End this link" }).focus();

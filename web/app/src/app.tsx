@@ -27,9 +27,9 @@ export function App({ auth, config, first }: { auth: Auth; config: Config; first
   useEffect(() => {
     // Twice in development: the second one finds that the first has taken it.
     auth.takeReturn().then(
-      (returnTo) => {
-        if (returnTo !== undefined) {
-          history.replaceState(null, "", returnTo);
+      (isReturn) => {
+        if (isReturn) {
+          history.replaceState(null, "", auth.returnTo);
           setChat(auth.session && openChat(auth, config, auth.session));
         } else if (location.pathname === "/signed-in") {
           history.replaceState(null, "", "/");
@@ -37,7 +37,8 @@ export function App({ auth, config, first }: { auth: Auth; config: Config; first
         setIsReturning(false);
       },
       () => {
-        history.replaceState(null, "", "/");
+        // From where one may try again.
+        history.replaceState(null, "", auth.returnTo);
         setProblem("signInFailed");
         setIsReturning(false);
       },

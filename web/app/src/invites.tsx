@@ -83,7 +83,7 @@ function JoinRequests({ id, version }: { id: string; version: number }) {
   return (
     <>
       <div className="members-top">
-        <h3 ref={heading} tabIndex={-1}>
+        <h3 ref={heading}>
           {texts.joinRequests} <span className="quiet">{number.format(items.length)}</span>
         </h3>
       </div>
@@ -95,8 +95,8 @@ function JoinRequests({ id, version }: { id: string; version: number }) {
             id={id}
             request={request}
             onAnswered={() => {
-              // The buttons go, and the focus with them.
-              heading.current?.focus();
+              // The buttons go, and the focus with them; with the last of them, all of this.
+              heading.current?.closest("aside")?.focus({ preventScroll: true });
               again();
             }}
           />
