@@ -1,8 +1,21 @@
 import react from "@vitejs/plugin-react";
-import { defaultClientConditions, defineConfig } from "vite";
+import { defaultClientConditions, defineConfig, type Plugin } from "vite";
+
+/** Names in the page what it loads later, such as languages: that is kept together with it, for when there is no network. */
+const later: Plugin = {
+  name: "later",
+  transformIndexHtml: {
+    order: "post",
+    handler: (_, { bundle = {} }) => {
+      const chunks = Object.values(bundle).filter((file) => file.type === "chunk" && file.isDynamicEntry);
+      const content = chunks.map(({ fileName }) => `/${fileName}`).join(" ");
+      return content ? [{ tag: "meta", attrs: { name: "later", content }, injectTo: "head" }] : [];
+    },
+  },
+};
 
 export default defineConfig({
-  plugins: [react()],
+  plugins: [react(), later],
   // The client's own source, and not what was packed of it.
   resolve: { conditions: ["chat-source", ...defaultClientConditions] },
   build: {

@@ -160,6 +160,36 @@ test("back to the newest leads there, although much on the way is not read", asy
   await page.context().close();
 });
 
+test("in an older part, it is said when newer messages cannot be loaded, and they are asked for again", async () => {
+  const [alice, bob] = await friends();
+  await alice.say("how it began");
+  await bob.message("how it began").waitFor();
+  await alice.message("how it began").hover();
+  await alice.message("how it began").getByRole("button", { name: "Copy link" }).click();
+  const link = await alice.page.evaluate(() => navigator.clipboard.readText());
+  await talk([alice, bob], 250);
+  await bob.message("message 250 of 250").waitFor();
+  const { page } = bob;
+  await soon(async () => expect(await kept(page)).toContain("message 250 of 250"));
+  await page.goto(link);
+  await page.locator(".message.marked", { hasText: "how it began" }).waitFor();
+  // Refused, and not unavailable: then the client does not try again by itself.
+  await page.route("**/ListMessages", (route) => route.fulfill({ status: 403 }));
+  const log = page.getByRole("log");
+  const said = page.locator(".loading-newer");
+  await soon(async () => {
+    await log.press("End");
+    expect(await said.textContent()).toContain("Newer messages cannot be loaded now.");
+  });
+  await page.unroute("**/ListMessages");
+  await said.getByRole("button", { name: "Try again" }).click();
+  await soon(async () => {
+    await log.press("End");
+    expect(await bob.message("message 250 of 250").isVisible()).toBe(true);
+  });
+  expect(await said.textContent()).toBe("");
+});
+
 test("what is written without a network is shown, kept through a reload, and sent in order", async () => {
   const [alice, bob] = await friends();
   await alice.say("before");
@@ -406,7 +436,7 @@ test("every screen is accessible, light and dark, on a phone and from right to l
     }
   }
   await alice.page.getByLabel("Language").selectOption("ar");
-  expect(await alice.page.locator("html").getAttribute("dir")).toBe("rtl");
+  await alice.page.locator("html[dir=rtl]").waitFor();
   expect(await inaccessible(alice.page)).toEqual([]);
   const stranger = await arrive("Carol");
   await stranger.page.getByRole("link", { name: "Settings" }).click();

@@ -50,8 +50,8 @@ export class Person {
     this.listen(page);
   }
 
-  /** Opens the app and signs in, for the first time. */
-  static async arrive(name: string, options: BrowserContextOptions = {}): Promise<Person> {
+  /** Opens the app and signs in, for the first time; at this address, if one is given. */
+  static async arrive(name: string, options: BrowserContextOptions = {}, at = URL_OF_SERVICE): Promise<Person> {
     const context = await (await theBrowser()).newContext({
       viewport: { width: 1100, height: 720 },
       permissions: ["clipboard-read", "clipboard-write"],
@@ -60,7 +60,7 @@ export class Person {
     });
     context.setDefaultTimeout(20_000);
     const person = new Person(newName(name.toLowerCase()), name, context, await context.newPage());
-    await person.signIn(person.page);
+    await person.signIn(person.page, at);
     await person.page.getByLabel("Name that others see").fill(name);
     await person.page.getByRole("button", { name: "Start" }).click();
     await person.page.getByRole("dialog").waitFor({ state: "detached" });
@@ -85,8 +85,8 @@ export class Person {
     });
   }
 
-  async signIn(page: Page): Promise<void> {
-    await page.goto(URL_OF_SERVICE);
+  async signIn(page: Page, at = URL_OF_SERVICE): Promise<void> {
+    await page.goto(at);
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByLabel("Name", { exact: true }).fill(this.id);
     await page.getByRole("button", { name: "Continue" }).click();

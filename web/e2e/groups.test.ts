@@ -77,9 +77,9 @@ async function act(person: Person, name: string, action: string, isAsked = false
   await page.getByRole("dialog").waitFor({ state: "detached" });
 }
 
-/** Waits until a page says that its group is not there any more. */
-async function ended({ page }: Person): Promise<void> {
-  await page.locator(".empty-title", { hasText: "You are not in Trains any more." }).waitFor();
+/** Waits until a page says that its group is not there any more, and why. */
+async function ended({ page }: Person, why: "Somebody has taken you out of it." | "It was deleted"): Promise<void> {
+  await page.locator(".empty", { hasText: `You are not in Trains any more.${why}` }).waitFor();
 }
 
 /** What the history tells of the group's changes, in order. */
@@ -128,7 +128,7 @@ test("three people talk in a group, and see how it changes", async () => {
     "Alice made the group Trains with you and Carol",
     "Who comes along?",
     "I do",
-    "Alice named the group Boats",
+    "Alice named the group Boats, and changed the description",
     "Me too",
   ]);
 });
@@ -139,7 +139,7 @@ test("who is removed sees nothing any more, and who comes back sees what is new"
   await bob.message("before").waitFor();
   await openDetails(alice);
   await act(alice, "Bob", "Remove", true);
-  await ended(bob);
+  await ended(bob, "Somebody has taken you out of it.");
   expect(await bob.texts()).toEqual([]);
   expect(await bob.page.locator(".line").count()).toBe(0);
   await expect.poll(() => changes(carol)).toContainEqual("Alice removed Bob");
@@ -191,7 +191,33 @@ test("roles and settings decide who may do what", async () => {
   await details(bob).getByRole("button", { name: "Delete group" }).click();
   await bob.page.getByRole("dialog").getByRole("button", { name: "Delete group" }).click();
   await bob.page.getByText("No conversations yet").waitFor();
-  await ended(carol);
+  await ended(carol, "It was deleted");
+});
+
+test("an update says what has changed, and who leaves is shown no reason in another tab", async () => {
+  const [alice, bob] = await threeInAGroup();
+  await openDetails(alice);
+  await alice.page.getByRole("checkbox", { name: "Add members" }).uncheck();
+  await expect.poll(() => changes(bob)).toContainEqual("Alice changed what members may do");
+  await alice.page.getByRole("checkbox", { name: "See what was said" }).check();
+  await expect.poll(() => changes(bob)).toContainEqual("Alice changed what new members see");
+  await details(alice).getByRole("button", { name: "Edit" }).click();
+  const dialog = alice.page.getByRole("dialog");
+  await dialog.getByLabel("What it is about").fill("On Sundays");
+  await dialog.getByLabel("Picture").fill("https://example.com/train.png");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect.poll(() => changes(bob)).toContainEqual("Alice changed the description and the picture");
+  const second = await bob.anotherTab();
+  await second.locator(".line").click();
+  await second.getByLabel("Write a message").waitFor();
+  await openDetails(bob);
+  await details(bob).getByRole("button", { name: "Leave group" }).click();
+  await bob.page.getByRole("dialog").getByRole("button", { name: "Leave group" }).click();
+  for (const page of [bob.page, second]) {
+    await page.getByText("No conversations yet").waitFor();
+    await page.getByText("Pick a conversation").waitFor();
+    expect(new URL(page.url()).pathname).toBe("/");
+  }
 });
 
 test("a message that the role does not allow any more is refused, and says why", async () => {
@@ -200,7 +226,7 @@ test("a message that the role does not allow any more is refused, and says why",
   await bob.say("may I?");
   await openDetails(alice);
   await alice.page.getByRole("checkbox", { name: "Send messages" }).uncheck();
-  await expect.poll(() => changes(alice)).toContainEqual("You changed the group");
+  await expect.poll(() => changes(alice)).toContainEqual("You changed what members may do");
   await bob.context.setOffline(false);
   await bob.page.getByText("Not sent: Your role in this group does not allow this.").waitFor();
   await alice.page.getByRole("checkbox", { name: "Send messages" }).check();
@@ -350,6 +376,6 @@ test("a group's screens are accessible, light and dark, on a phone and from righ
   await page.getByRole("dialog").getByRole("button", { name: "إخراج" }).click();
   await check("Arabic, a question");
   await page.getByRole("dialog").getByRole("button", { name: "إخراج" }).click();
-  await ended(bob);
+  await ended(bob, "Somebody has taken you out of it.");
   await check("a group that has ended", bob.page);
 });

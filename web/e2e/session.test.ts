@@ -180,3 +180,28 @@ test("a sign-out ends the refresh token, also one that comes after it", async ()
   release();
   await expect.poll(() => revoked).toEqual([kept, renewed]);
 });
+
+test("one language is loaded, and the others are there without a network", async () => {
+  const alice = await arrive("Alice");
+  const { page } = alice;
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await page.reload();
+  await page.getByRole("navigation").waitFor();
+  const loaded = () =>
+    page.evaluate(() =>
+      performance
+        .getEntriesByType("resource")
+        .map(({ name }) => new URL(name).pathname.match(/^\/assets\/(en|ar)-/u)?.[1])
+        .filter((language) => language !== undefined),
+    );
+  expect(await loaded()).toEqual(["en"]);
+  await alice.context.setOffline(true);
+  await page.reload();
+  await page.getByRole("link", { name: "Settings" }).click();
+  await page.getByLabel("Language").selectOption("ar");
+  await page.getByRole("heading", { name: "الإعدادات" }).waitFor();
+  expect(await page.evaluate(() => document.documentElement.dir)).toBe("rtl");
+  await page.reload();
+  await page.getByRole("heading", { name: "الإعدادات" }).waitFor();
+  expect(await loaded()).toEqual(["ar"]);
+});

@@ -201,6 +201,8 @@ struct Listeners<'a> {
     members: &'a [String],
     came: &'a [FeedPlace],
     went: &'a [FeedPlace],
+    /// Why those went, as far as that is known.
+    reason: MembershipEndReason,
 }
 
 impl<'a> Listeners<'a> {
@@ -218,6 +220,7 @@ impl<'a> Listeners<'a> {
             members: &done.told,
             came,
             went,
+            reason: end_reason(done),
         }
     }
 
@@ -227,6 +230,7 @@ impl<'a> Listeners<'a> {
             members: &audience.members,
             came: &audience.came,
             went: &audience.went,
+            reason: MembershipEndReason::Unspecified,
         }
     }
 }
@@ -262,7 +266,7 @@ fn pokes(listeners: &Listeners<'_>, conversation: ConversationId, at: Option<Dat
     };
     let came = listeners.came.iter().filter_map(feed(live_event::Event::Poke(Poke {})));
     let went = listeners.went.iter();
-    let went = went.filter_map(feed(ended(MembershipEndReason::Unspecified)));
+    let went = went.filter_map(feed(ended(listeners.reason)));
     look.into_iter().chain(came).chain(went).collect()
 }
 

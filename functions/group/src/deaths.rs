@@ -1,7 +1,9 @@
 //! Callers that die, and others that meet what they left, on real databases.
 
 use chat_contract::FieldMask;
-use chat_contract::v1::{AddGroupMembersRequest, GroupAction, GroupPermission, GroupRole, UpdateGroupRequest};
+use chat_contract::v1::{
+    AddGroupMembersRequest, GroupAction, GroupPermission, GroupRole, MembershipEndReason, UpdateGroupRequest,
+};
 use chat_domain::MessageId;
 use chat_operation::Code;
 use chat_sealing::Sealer;
@@ -197,19 +199,27 @@ async fn repeats_tell_everybody_again_whom_the_first_call_may_not_have_told() {
         told(&removed.notices),
         [
             to(&["adam", "max", "mia", "olga"], Told::Poked(4)),
-            to(&["nina"], Told::Ended)
+            to(&["nina"], Told::Ended(MembershipEndReason::Unspecified))
         ]
     );
     scene.leave("max", "leave").await.unwrap();
     let left = scene.leave("max", "leave").await.unwrap();
     assert_eq!(
         told(&left.notices),
-        [to(&["adam", "mia", "olga"], Told::Poked(5)), to(&["max"], Told::Ended)]
+        [
+            to(&["adam", "mia", "olga"], Told::Poked(5)),
+            to(&["max"], Told::Ended(MembershipEndReason::Unspecified))
+        ]
     );
-    scene.delete("olga", "delete").await.unwrap();
+    let ended = |reason| ["adam", "mia", "olga"].map(|user| to(&[user], Told::Ended(reason)));
     let deleted = scene.delete("olga", "delete").await.unwrap();
-    let ended = ["adam", "mia", "olga"].map(|user| to(&[user], Told::Ended));
-    assert_eq!(told(&deleted.notices), ended, "and not who was no member by then");
+    assert_eq!(told(&deleted.notices), ended(MembershipEndReason::GroupDeleted));
+    let deleted = scene.delete("olga", "delete").await.unwrap();
+    assert_eq!(
+        told(&deleted.notices),
+        ended(MembershipEndReason::Unspecified),
+        "and not who was no member by then"
+    );
 }
 
 #[tokio::test]

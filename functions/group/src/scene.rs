@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chat_contract::v1::{
     AddGroupMembersRequest, AnswerJoinRequestRequest, Conversation, CreateGroupInviteRequest, CreateGroupRequest,
     DeleteGroupRequest, GetGroupInviteRequest, GroupAction, GroupInvite, GroupPermission, GroupRole, GroupSettings,
-    JoinGroupRequest, LeaveGroupRequest, ListJoinRequestsRequest, RemoveGroupMemberRequest, RevokeGroupInviteRequest,
-    SetGroupMemberRoleRequest, TransferGroupOwnershipRequest, live_event,
+    JoinGroupRequest, LeaveGroupRequest, ListJoinRequestsRequest, MembershipEndReason, RemoveGroupMemberRequest,
+    RevokeGroupInviteRequest, SetGroupMemberRoleRequest, TransferGroupOwnershipRequest, live_event,
 };
 use chat_domain::ConversationId;
 use chat_operation::{Code, Failure, FromSettings, Notice, Settings};
@@ -282,8 +282,8 @@ pub(crate) enum Told {
     Changed(GroupAction, i64),
     /// They are a member now, in this role.
     Opened(GroupRole),
-    /// They are no member any more.
-    Ended,
+    /// They are no member any more, and why.
+    Ended(MembershipEndReason),
     /// To look, up to a revision.
     Poked(i64),
     /// This user asks to join.
@@ -324,9 +324,9 @@ fn happening(notice: &Notice) -> Told {
             assert!(event.feed_revision > 0);
             Told::Opened(opened.conversation.as_ref().unwrap().group.as_ref().unwrap().role())
         }
-        live_event::Event::MembershipEnded(_) => {
+        live_event::Event::MembershipEnded(ended) => {
             assert!(event.feed_revision > 0);
-            Told::Ended
+            Told::Ended(ended.reason())
         }
         live_event::Event::Poke(_) => Told::Poked(event.revision),
         live_event::Event::JoinRequested(asked) => Told::Asked(asked.user_id.clone()),

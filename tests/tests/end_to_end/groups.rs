@@ -41,7 +41,9 @@ struct Model {
     members: BTreeMap<&'static str, Member>,
     /// Who asks to join.
     asking: BTreeSet<&'static str>,
-    /// Whom somebody else took out, and nobody has let in since.
+    /// Who was ever a member.
+    met: BTreeSet<&'static str>,
+    /// Whom somebody else took out, or would have, and nobody has let in since.
     removed: BTreeSet<&'static str>,
     /// The tokens of the links by which one joins, and by which one asks to.
     links: [String; 2],
@@ -107,7 +109,9 @@ impl Model {
             sees_above_revision: revision,
         };
         self.members.insert(user, member);
+        self.met.insert(user);
         self.removed.remove(user);
+        self.asking.remove(user);
         self.changed();
     }
 
@@ -122,7 +126,6 @@ impl Model {
         if asks || self.removed.contains(actor) {
             self.asking.insert(actor);
         } else {
-            self.asking.remove(actor);
             self.comes(actor);
         }
         Ok(())
@@ -188,6 +191,11 @@ impl Model {
             }
             Step::Remove(user) => {
                 needs(GroupPermission::RemoveMembers)?;
+                if !self.members.contains_key(user) && self.met.contains(user) {
+                    // They left before, and ask to come back all the same.
+                    self.removed.insert(user);
+                    return Err(NO_MEMBER);
+                }
                 below_own(user)?;
                 self.members.remove(user);
                 self.removed.insert(user);
@@ -673,6 +681,7 @@ async fn create(stack: &Stack, number: usize) -> Model {
             ("ben", role(GroupRole::Member)),
             ("cleo", role(GroupRole::Member)),
         ]),
+        met: BTreeSet::from(["ada", "ben", "cleo"]),
         revision: 1,
         changes: vec![1],
         ..Model::default()

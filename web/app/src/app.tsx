@@ -1,20 +1,22 @@
 /** Who is signed in, and what they look at. */
 
 import { useStore } from "chat-client/react";
-import { useEffect, useMemo, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useState } from "react";
 import { Announcer } from "./announcer.tsx";
 import type { Auth, Session } from "./auth.ts";
 import { type Chat, ChatContext, useAction, useChat } from "./chat.tsx";
 import type { Config } from "./config.ts";
 import { ConversationScreen } from "./conversation.tsx";
 import { useI18n } from "./i18n.tsx";
-import { Notifier } from "./notifier.tsx";
+import { JoinNotices, Notifier } from "./notifier.tsx";
 import { openChat } from "./open-chat.ts";
-import { Dialog, Empty, Fault, Icon, type IconName, Link } from "./parts.tsx";
+import { Dialog, Empty, Fault, Icon, type IconName, Link, Waiting } from "./parts.tsx";
 import { People } from "./people.tsx";
 import { parse, type Route, usePath } from "./router.ts";
 import { ProfileForm, Settings } from "./settings.tsx";
 import { Chats, ConnectionLine } from "./sidebar.tsx";
+
+const JoinScreen = lazy(() => import("./join.tsx"));
 
 export function App({ auth, config, first }: { auth: Auth; config: Config; first: Chat | undefined }) {
   const { texts } = useI18n();
@@ -25,9 +27,9 @@ export function App({ auth, config, first }: { auth: Auth; config: Config; first
   useEffect(() => {
     // Twice in development: the second one finds that the first has taken it.
     auth.takeReturn().then(
-      (returnTo) => {
-        if (returnTo !== undefined) {
-          history.replaceState(null, "", returnTo);
+      (isReturn) => {
+        if (isReturn) {
+          history.replaceState(null, "", auth.returnTo);
           setChat(auth.session && openChat(auth, config, auth.session));
         } else if (location.pathname === "/signed-in") {
           history.replaceState(null, "", "/");
@@ -35,7 +37,8 @@ export function App({ auth, config, first }: { auth: Auth; config: Config; first
         setIsReturning(false);
       },
       () => {
-        history.replaceState(null, "", "/");
+        // From where one may try again.
+        history.replaceState(null, "", auth.returnTo);
         setProblem("signInFailed");
         setIsReturning(false);
       },
@@ -66,6 +69,7 @@ export function App({ auth, config, first }: { auth: Auth; config: Config; first
     <ChatContext key={chat.userId} value={chat}>
       <Announcer>
         <Notifier />
+        <JoinNotices />
         <Screens />
       </Announcer>
     </ChatContext>
@@ -121,7 +125,7 @@ function Screens() {
   const { texts } = useI18n();
   const path = usePath();
   const route = useMemo(() => parse(path), [path]);
-  const isInside = route.kind === "conversation";
+  const isInside = route.kind === "conversation" || route.kind === "join";
   return (
     <div className={isInside ? "screens inside" : "screens"}>
       <Navigation route={route} />
@@ -130,10 +134,18 @@ function Screens() {
           <ConnectionLine />
           {route.kind === "people" && <People />}
           {route.kind === "settings" && <Settings />}
-          {(route.kind === "chats" || isInside) && <Chats openId={isInside ? route.id : undefined} />}
+          {(route.kind === "chats" || isInside) && (
+            <Chats openId={route.kind === "conversation" ? route.id : undefined} />
+          )}
         </section>
         <section className="main" aria-label={texts.conversation}>
-          {isInside ? <ConversationScreen key={route.id} {...route} /> : <Nothing />}
+          {route.kind === "conversation" && <ConversationScreen key={route.id} {...route} />}
+          {route.kind === "join" && (
+            <Suspense fallback={<Waiting rows={3} />}>
+              <JoinScreen key={route.token} token={route.token} />
+            </Suspense>
+          )}
+          {!isInside && <Nothing />}
         </section>
       </main>
       <Welcome />

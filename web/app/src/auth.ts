@@ -67,6 +67,8 @@ export class Auth {
   #refreshing: Promise<string> | undefined;
   /** Counts sign-ins and sign-outs: what was asked for before one of them is nobody's any more. */
   #era = 0;
+  /** Where the person wanted to go who signed in, or tried to. */
+  #returnTo = "/";
 
   constructor(config: Config) {
     this.#config = config;
@@ -82,6 +84,10 @@ export class Auth {
 
   get session(): Session | undefined {
     return this.#session;
+  }
+
+  get returnTo(): string {
+    return this.#returnTo;
   }
 
   /** People who are signed in in other tabs. */
@@ -137,15 +143,17 @@ export class Auth {
     location.assign(url);
   }
 
-  /** Takes what the provider's page has sent back. Answers where the person wanted to go, if this is such a return. */
-  async takeReturn(): Promise<string | undefined> {
+  /** Takes what the provider's page has sent back. Answers whether this is such a return. */
+  async takeReturn(): Promise<boolean> {
     const url = new URL(location.href);
     const kept = sessionStorage.getItem(PENDING);
     if (url.pathname !== "/signed-in" || !kept) {
-      return undefined;
+      return false;
     }
     sessionStorage.removeItem(PENDING);
     const { state, nonce, verifier, returnTo } = JSON.parse(kept) as PendingSignIn;
+    // A place within the app, and nothing that only looks like one.
+    this.#returnTo = /^\/(?!\/)/u.test(returnTo) ? returnTo : "/";
     const server = await this.#discover();
     const parameters = oauth.validateAuthResponse(server, this.#client, url, state);
     const response = await oauth.authorizationCodeGrantRequest(
@@ -165,8 +173,7 @@ export class Auth {
     this.#forget();
     this.#access = accessOf(tokens);
     this.#keep({ userId: claims?.sub ?? "", refreshToken: tokens.refresh_token, since: Date.now() });
-    // A place within the app, and nothing that only looks like one.
-    return /^\/(?!\/)/u.test(returnTo) ? returnTo : "/";
+    return true;
   }
 
   /** The token to call with; another one than the service has refused. */

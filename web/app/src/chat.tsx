@@ -39,7 +39,7 @@ export function otherOf(conversation: ConversationState, userId: string): string
 }
 
 /** What went wrong, for the person. */
-function explain(cause: unknown, texts: Texts): string {
+export function explain(cause: unknown, texts: Texts): string {
   const { errors, fields } = texts;
   const error = cause instanceof ChatError ? cause : undefined;
   if (error?.reason && error.reason in errors) {

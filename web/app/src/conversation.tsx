@@ -1,6 +1,6 @@
 /** One conversation: what was said, and what is to be. */
 
-import { ChatError, type ConversationState, type History, type Message } from "chat-client";
+import { ChatError, type ConversationState, type History, type MembershipEndReason, type Message } from "chat-client";
 import { useStore } from "chat-client/react";
 import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { useAnnounce } from "./announcer.tsx";
@@ -26,13 +26,14 @@ export function ConversationScreen({ id, messageId, hasDetails = false }: Route 
   if (name !== undefined && name !== lastGroup) {
     setLastGroup(name);
   }
+  const reason = useEndReason(id, conversation !== undefined);
   const isReaching = useUnread(id, conversation);
   if (!conversation) {
     if (lastGroup !== undefined) {
-      return <Ended name={lastGroup} />;
+      return <Ended name={lastGroup} reason={reason} />;
     }
     return isMissing ? (
-      <Empty title={texts.notMember}>
+      <Empty isScreen title={texts.notMember}>
         <Link className="button" to={{ kind: "chats" }}>
           {texts.backToChats}
         </Link>
@@ -80,14 +81,39 @@ function useMissing(id: string, isKnown: boolean): boolean {
   return isMissing;
 }
 
+/** Why the person is not in a group any more, as far as that was said. */
+function useEndReason(id: string, isThere: boolean): MembershipEndReason {
+  const { client } = useChat();
+  const [reason, setReason] = useState<MembershipEndReason>("unknown");
+  useEffect(() => client.onMembershipEnd((end) => end.conversationId === id && setReason(end.reason)), [client, id]);
+  useEffect(() => {
+    if (isThere) {
+      setReason("unknown");
+    }
+  }, [isThere]);
+  return reason;
+}
+
 /** A group that the person was looking at, and is not in any more. */
-function Ended({ name }: { name: string }) {
+function Ended({ name, reason }: { name: string; reason: MembershipEndReason }) {
   const { texts } = useI18n();
   const announce = useAnnounce();
+  const hasLeft = reason === "left";
   const title = texts.groupEnded(name);
-  useEffect(() => announce(title), [announce, title]);
+  const text = hasLeft ? "" : texts.endReasons[reason];
+  useEffect(() => {
+    if (hasLeft) {
+      // In another tab, or in this one: nothing that they would not know.
+      go({ kind: "chats" }, { isReplaced: true });
+    } else {
+      announce(`${title} ${text}`);
+    }
+  }, [announce, hasLeft, title, text]);
+  if (hasLeft) {
+    return undefined;
+  }
   return (
-    <Empty title={title} text={texts.groupEndedText}>
+    <Empty isScreen title={title} text={text}>
       <Link className="button" to={{ kind: "chats" }}>
         {texts.backToChats}
       </Link>

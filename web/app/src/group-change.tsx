@@ -47,15 +47,22 @@ export function sentence(
   const names = named.map((id) => (id === userId ? texts.youToo : isolated(nameOf(id))));
   const left = ordered.length - named.length;
   const users = list.format(left > 0 ? [...names, texts.others(left, number.format(left))] : names);
+  const updated = list.format(
+    (change.updated ?? []).flatMap((path) =>
+      path in texts.parts ? texts.parts[path as keyof typeof texts.parts] : [],
+    ),
+  );
   switch (change.action) {
     case "created":
       return changes.created(actor, users, isolated(change.name));
     case "renamed":
-      return changes.renamed(actor, isolated(change.name));
+      return changes.renamed(actor, isolated(change.name), updated);
     case "membersAdded":
       return changes.membersAdded(actor, users);
     case "memberRemoved":
       return changes.memberRemoved(actor, users);
+    case "memberJoined":
+      return changes.memberJoined(actor);
     case "memberLeft":
       return changes.memberLeft(actor);
     case "roleChanged":
@@ -64,7 +71,7 @@ export function sentence(
       return changes.madeOwner(actor, users);
     default:
       // Also what a later version of the service did.
-      return changes.updated(actor);
+      return changes.updated(actor, updated || texts.theGroup);
   }
 }
 

@@ -2,12 +2,14 @@
 
 import type { ConversationState, Group, GroupAdded, GroupPermission, GroupRole, GroupSettings } from "chat-client";
 import { useStore } from "chat-client/react";
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { useAction, useChat, useName } from "./chat.tsx";
 import { useI18n } from "./i18n.tsx";
 import { useNames } from "./names.ts";
-import { Avatar, Confirm, Dialog, Fault, IconButton, Name, Picture, PictureField } from "./parts.tsx";
+import { Answers, Avatar, Confirm, Dialog, Fault, IconButton, Name, Picture, PictureField } from "./parts.tsx";
 import { go } from "./router.ts";
+
+const ManageInvites = lazy(() => import("./invites.tsx"));
 
 const NAME_MAX = 100;
 const DESCRIPTION_MAX = 1_000;
@@ -188,34 +190,6 @@ function NewGroupDialog({ onClose }: { onClose: () => void }) {
   );
 }
 
-/** The end of a form that may be given up. */
-function Answers({
-  action,
-  isDisabled,
-  error,
-  onCancel,
-}: {
-  action: string;
-  isDisabled: boolean;
-  error: string | undefined;
-  onCancel: () => void;
-}) {
-  const { texts } = useI18n();
-  return (
-    <>
-      {error && <Fault text={error} />}
-      <div className="buttons">
-        <button type="button" className="button" onClick={onCancel}>
-          {texts.cancel}
-        </button>
-        <button type="submit" className="button primary" disabled={isDisabled}>
-          {action}
-        </button>
-      </div>
-    </>
-  );
-}
-
 /** A group, with all of it that there is to know. */
 interface Shown {
   readonly conversation: ConversationState;
@@ -238,6 +212,11 @@ export function GroupDetails({ conversation, group }: Shown) {
         </p>
       )}
       {may(group, "editInfo") && <Edit {...shown} />}
+      {may(group, "manageInvites") && (
+        <Suspense>
+          <ManageInvites id={conversation.conversationId} version={group.stateRevision} />
+        </Suspense>
+      )}
       <div className="members-top">
         <h3>
           {texts.membersTitle} <span className="quiet">{number.format(group.memberCount)}</span>
@@ -487,10 +466,9 @@ function Rights({ conversation, group }: Shown) {
   const [wanted, setWanted] = useState<GroupSettings>();
   const settings = wanted ?? group.settings;
   const { run, isBusy, error } = useAction(async (changed: Partial<GroupSettings>) => {
-    const next = { ...group.settings, ...changed };
-    setWanted(next);
+    setWanted({ ...group.settings, ...changed });
     try {
-      await client.updateGroup(conversation.conversationId, { settings: next });
+      await client.updateGroup(conversation.conversationId, { settings: changed });
     } finally {
       setWanted(undefined);
     }

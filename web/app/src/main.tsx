@@ -4,7 +4,7 @@ import { createRoot } from "react-dom/client";
 import { App } from "./app.tsx";
 import { Auth } from "./auth.ts";
 import { loadConfig } from "./config.ts";
-import { I18nProvider, useI18n } from "./i18n.tsx";
+import { I18nProvider, speak, useI18n } from "./i18n.tsx";
 import { openChat } from "./open-chat.ts";
 import { Empty } from "./parts.tsx";
 import { applyTheme } from "./theme.ts";
@@ -71,15 +71,20 @@ interface TrustedWindow extends Window {
 
 performance.mark("chat-script-start");
 applyTheme();
-const root = createRoot(document.getElementById("root") as HTMLElement);
-start().then((page) =>
-  root.render(
-    <StrictMode>
-      <I18nProvider>
-        <Boundary>{page}</Boundary>
-      </I18nProvider>
-    </StrictMode>,
-  ),
+const place = document.getElementById("root") as HTMLElement;
+Promise.all([speak(), start()]).then(
+  ([spoken, page]) =>
+    createRoot(place).render(
+      <StrictMode>
+        <I18nProvider first={spoken}>
+          <Boundary>{page}</Boundary>
+        </I18nProvider>
+      </StrictMode>,
+    ),
+  () => {
+    // Without a language, in all of them.
+    place.textContent = "This page could not be loaded. Try again. \u2068تعذّر تحميل هذه الصفحة. حاول مرة أخرى.\u2069";
+  },
 );
 
 if ("serviceWorker" in navigator && import.meta.env.PROD) {

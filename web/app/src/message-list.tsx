@@ -200,7 +200,7 @@ export function MessageList({
   // Before the list has found its place, what would be at the top of it is not what one sees.
   const isPlaced = isBegun && virtualizer.range !== null;
   const older = useMore(isPlaced && hasOlder && first < LOAD_AHEAD, loadOlder);
-  useMore(isPlaced && hasNewer && last > count - LOAD_AHEAD, loadNewer);
+  const newer = useMore(isPlaced && hasNewer && last > count - LOAD_AHEAD, loadNewer);
 
   // What is seen is read, by who looks at the page.
   const lastSeen = isPlaced ? Math.min(virtualizer.range?.endIndex ?? -1, messages.length - 1) : -1;
@@ -305,6 +305,16 @@ export function MessageList({
           })}
         </div>
       </div>
+      <p className="loading-newer" role="status">
+        {newer.state === "failed" && hasNewer && last > count - LOAD_AHEAD && (
+          <>
+            {texts.cannotLoadNewer}{" "}
+            <button type="button" className="link" onClick={newer.retry}>
+              {texts.tryAgain}
+            </button>
+          </>
+        )}
+      </p>
       {!isAtEnd && (
         <button
           type="button"

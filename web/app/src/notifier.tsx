@@ -1,7 +1,9 @@
 /** Tells of new messages that the person does not look at: by the system while the page is in the background. */
 
 import { useEffect } from "react";
+import { useAnnounce } from "./announcer.tsx";
 import { useChat } from "./chat.tsx";
+import { useI18n } from "./i18n.tsx";
 import { go, parse } from "./router.ts";
 
 const KEPT = "chat-notifications";
@@ -50,5 +52,22 @@ export function Notifier() {
     navigator.serviceWorker?.addEventListener("message", open);
     return () => navigator.serviceWorker?.removeEventListener("message", open);
   }, []);
+  return undefined;
+}
+
+/** Says who asks to join, wherever in the app the person is. */
+export function JoinNotices() {
+  const { texts } = useI18n();
+  const { client } = useChat();
+  const announce = useAnnounce();
+  useEffect(
+    () =>
+      client.onJoinRequest(async ({ conversationId, userId }) => {
+        const [profile] = await client.readProfiles([userId]).catch(() => []);
+        const { group } = client.messages(conversationId).getSnapshot().conversation ?? {};
+        announce(texts.asksToJoin(profile?.displayName ?? userId, group?.name ?? ""), { isShown: true });
+      }),
+    [client, announce, texts],
+  );
   return undefined;
 }

@@ -133,11 +133,22 @@ export function Picture({
   );
 }
 
-/** What stands where there is nothing else yet. */
-export function Empty({ title, text, children }: { title: string; text?: string; children?: ReactNode }) {
+/** What stands where there is nothing else yet, under a title that is the screen's where there is no other. */
+export function Empty({
+  title,
+  text,
+  isScreen = false,
+  children,
+}: {
+  title: string;
+  text?: string;
+  isScreen?: boolean;
+  children?: ReactNode;
+}) {
+  const Title = isScreen ? "h1" : "p";
   return (
     <div className="empty">
-      <p className="empty-title">{title}</p>
+      <Title className="empty-title">{title}</Title>
       {text && <p>{text}</p>}
       {children}
     </div>
@@ -149,6 +160,34 @@ export function Fault({ text }: { text: string | undefined }) {
     <p className="fault" role="alert">
       {text}
     </p>
+  );
+}
+
+/** The end of a form that may be given up. */
+export function Answers({
+  action,
+  isDisabled,
+  error,
+  onCancel,
+}: {
+  action: string;
+  isDisabled: boolean;
+  error: string | undefined;
+  onCancel: () => void;
+}) {
+  const { texts } = useI18n();
+  return (
+    <>
+      {error && <Fault text={error} />}
+      <div className="buttons">
+        <button type="button" className="button" onClick={onCancel}>
+          {texts.cancel}
+        </button>
+        <button type="submit" className="button primary" disabled={isDisabled}>
+          {action}
+        </button>
+      </div>
+    </>
   );
 }
 

@@ -6,6 +6,7 @@ export type Route =
   | { readonly kind: "chats" }
   | { readonly kind: "people" }
   | { readonly kind: "settings" }
+  | { readonly kind: "join"; readonly token: string }
   | {
       readonly kind: "conversation";
       readonly id: string;
@@ -25,6 +26,9 @@ export function parse(path: string): Route {
       hasDetails: third === "details",
     };
   }
+  if (first === "join" && id) {
+    return { kind: "join", token: id };
+  }
   if (first === "people" || first === "settings") {
     return { kind: first };
   }
@@ -40,6 +44,8 @@ export function pathOf(route: Route): string {
         return `/c/${route.id}/details`;
       }
       return `/c/${route.id}${route.messageId ? `/m/${route.messageId}` : ""}`;
+    case "join":
+      return `/join/${route.token}`;
     default:
       return `/${route.kind}`;
   }

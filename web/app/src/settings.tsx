@@ -11,6 +11,7 @@ export function Settings() {
   const { texts, language, setLanguage, number } = useI18n();
   const { client, userId, signOut } = useChat();
   const [chosen, setChosen] = useState(theme);
+  const speak = useAction(setLanguage);
   /** How many messages would be lost, for who is about to leave. */
   const [unsent, setUnsent] = useState<number>();
   const askToLeave = async () => {
@@ -28,7 +29,7 @@ export function Settings() {
       <ProfileForm action={texts.save} />
       <label className="field">
         <span>{texts.language}</span>
-        <select value={language} onChange={(event) => setLanguage(event.target.value as Language)}>
+        <select value={language} onChange={(event) => speak.run(event.target.value as Language)}>
           {Object.entries(LANGUAGE_NAMES).map(([tag, name]) => (
             <option key={tag} value={tag} lang={tag}>
               {name}
@@ -36,6 +37,7 @@ export function Settings() {
           ))}
         </select>
       </label>
+      {speak.error && <Fault text={speak.error} />}
       <label className="field">
         <span>{texts.appearance}</span>
         <select

@@ -213,6 +213,8 @@ export class Book {
     const isKnown = this.#timelines.has(id);
     switch (happening.kind) {
       case "welcome":
+      // Nothing that is followed.
+      case "joinRequested":
       // An error of this side's frames changes nothing.
       case "error":
         return "nothing";

@@ -1,6 +1,6 @@
 /** A user's chat: what the parts are for, put together. */
 
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Book, type KeptConversation } from "./book.ts";
 import { ChatError } from "./errors.ts";
 import { FOLLOW_DEFAULTS, Follower, type FollowOptions, type PagePosition } from "./follower.ts";
@@ -15,15 +15,22 @@ import {
   type Friend,
   fromGroupRole,
   fromGroupSettings,
+  type GroupInvite,
   type GroupSettings,
+  type InvitedTo,
+  type JoinRequest,
   type LastMessage,
   type LiveEvent,
   type Member,
+  type MembershipEndReason,
   type Message,
   type Page,
   type Profile,
   toConversation,
   toFriend,
+  toGroupInvite,
+  toInvitedTo,
+  toJoinRequest,
   toMember,
   toMessage,
   toSettings,
@@ -81,12 +88,34 @@ export interface NewMessage extends LastMessage {
   readonly conversationId: string;
 }
 
+/** A membership of the user's that has ended, and why. */
+export interface MembershipEnd {
+  readonly conversationId: string;
+  readonly reason: MembershipEndReason;
+}
+
+/** Somebody who asks to join a group in which the user manages invites. */
+export interface JoinRequested {
+  readonly conversationId: string;
+  readonly userId: string;
+}
+
 /** What of a group may be set. */
 export interface GroupUpdate {
   readonly name?: string;
   readonly description?: string;
   readonly avatarUrl?: string;
-  readonly settings?: GroupSettings;
+  readonly settings?: Partial<GroupSettings>;
+}
+
+/** A link into a group that is to be. */
+export interface NewGroupInvite {
+  /** For how long it can be used, in milliseconds: 1 minute to 365 days; for ever without it. */
+  readonly validFor?: number;
+  /** How many may join by it, or ask to, at most 10,000; 0 or none: any number. */
+  readonly maxUses?: number;
+  /** Whether who has it asks to join, and waits to be let in. */
+  readonly needsApproval?: boolean;
 }
 
 /** Which conversations a list has; without archived ones unless it says so. */
@@ -114,6 +143,7 @@ export interface SettingsUpdate {
 /** A group that is to be. */
 export interface NewGroup extends GroupUpdate {
   readonly name: string;
+  readonly settings?: GroupSettings;
   /** Its first members besides the user: friends of theirs. */
   readonly userIds: readonly string[];
 }
@@ -131,6 +161,9 @@ const UNWATCHED_MAX = 10;
 const PREVIEW_PAGES_MAX = 5;
 
 const NOTHING_OUTGOING: readonly Outgoing[] = [];
+
+/** A call that names itself by an id. */
+type NamedCall<R, A> = (request: R & { requestId: string }, call: CallOptions) => Promise<A>;
 
 /** A user's chat, which is up to date from its making until it is stopped. */
 export class ChatClient {
@@ -150,6 +183,8 @@ export class ChatClient {
   readonly #friends = new Cell<readonly Friend[]>([]);
   readonly #messages = new Map<string, Cell<Messages>>();
   readonly #messageListeners = new Set<(message: NewMessage) => void>();
+  readonly #endListeners = new Set<(end: MembershipEnd) => void>();
+  readonly #joinListeners = new Set<(request: JoinRequested) => void>();
   /** The newest message of each conversation that listeners were told of, or that was there before. */
   readonly #newestSeqs = new Map<string, number>();
   readonly #stopped = new AbortController();
@@ -231,8 +266,24 @@ export class ChatClient {
    * while it did not. Of conversations that are not opened, only the newest one is told of a sync. Answers how to stop that.
    */
   onMessage(listener: (message: NewMessage) => void): () => void {
-    this.#messageListeners.add(listener);
-    return () => this.#messageListeners.delete(listener);
+    return listen(this.#messageListeners, listener);
+  }
+
+  /**
+   * Calls back when the user is told live that a membership has ended, and why; before stores tell that it is gone, unless
+   * they have already. Of what ends meanwhile, while there is no live connection, only the stores tell. Answers how to stop
+   * that.
+   */
+  onMembershipEnd(listener: (end: MembershipEnd) => void): () => void {
+    return listen(this.#endListeners, listener);
+  }
+
+  /**
+   * Calls back when the user is told live that somebody asks to join a group in which the user manages invites: a reason to
+   * list again who does. Answers how to stop that.
+   */
+  onJoinRequest(listener: (request: JoinRequested) => void): () => void {
+    return listen(this.#joinListeners, listener);
   }
 
   /** Loads a conversation's newest history, and follows it: for a while also when nobody subscribes to it. */
@@ -340,9 +391,9 @@ export class ChatClient {
     return { conversationId, notAddedUserIds: answer.notAddedUserIds };
   }
 
-  /** Sets what is named of a group, and nothing else. */
+  /** Sets what is named of a group, of its settings as well, and nothing else. */
   async updateGroup(conversationId: string, group: GroupUpdate): Promise<void> {
-    const updateMask = { paths: pathsOf(group) };
+    const updateMask = { paths: groupPathsOf(group) };
     await this.#changeGroup(this.service.groups.updateGroup, { ...toRequest(group), conversationId, updateMask });
   }
 
@@ -381,24 +432,72 @@ export class ChatClient {
 
   /** Reads all members of a group, by user id. Those of an opened one are in its store, up to date. */
   async listGroupMembers(conversationId: string): Promise<readonly Member[]> {
-    const members: Member[] = [];
-    let pageToken = "";
-    do {
-      const request = { conversationId, pageSize: 100, pageToken };
-      const page = await this.service.call((call) => this.service.groups.listGroupMembers(request, call));
-      members.push(...page.members.map(toMember));
-      pageToken = page.nextPageToken;
-    } while (pageToken);
-    return members;
+    const { groups } = this.service;
+    return allPages(async (page) => {
+      const request = { ...page, conversationId };
+      const answer = await this.service.call((call) => groups.listGroupMembers(request, call));
+      return [answer.members.map(toMember), answer.nextPageToken];
+    });
   }
 
-  /** Makes a call that changes a group, under one id however often it is repeated, and takes what it answers at once. */
-  async #changeGroup<R extends object, A extends object>(
-    change: (request: R & { requestId: string }, call: CallOptions) => Promise<A>,
-    request: R,
-  ): Promise<A> {
-    const named = { ...request, requestId: crypto.randomUUID() };
-    const answer = await this.service.call((call) => change(named, call));
+  /** Makes a link into a group. */
+  async createGroupInvite(conversationId: string, invite: NewGroupInvite = {}): Promise<GroupInvite> {
+    const { validFor, ...request } = invite;
+    const { invite: made } = await this.#callOnce(this.service.groups.createGroupInvite, {
+      ...request,
+      conversationId,
+      ...(validFor !== undefined && { validFor: durationFromMs(validFor) }),
+    });
+    return toGroupInvite(answered(made));
+  }
+
+  /** Ends a link into a group, for good. */
+  async revokeGroupInvite(conversationId: string, inviteId: string): Promise<void> {
+    await this.service.call((call) => this.service.groups.revokeGroupInvite({ conversationId, inviteId }, call));
+  }
+
+  /** Reads the links into a group that can be used, newest first. */
+  async listGroupInvites(conversationId: string): Promise<readonly GroupInvite[]> {
+    const { groups } = this.service;
+    const { invites } = await this.service.call((call) => groups.listGroupInvites({ conversationId }, call));
+    return invites.map(toGroupInvite);
+  }
+
+  /** Reads where an invite leads, by the token that its link carries. */
+  async getGroupInvite(token: string): Promise<InvitedTo> {
+    return toInvitedTo(await this.service.call((call) => this.service.groups.getGroupInvite({ token }, call)));
+  }
+
+  /**
+   * Joins a group by the token of an invite, or asks to. Answers the group's id, and opens it, if the user is a member now;
+   * else they have asked.
+   */
+  async joinGroup(token: string): Promise<string | undefined> {
+    const { conversation } = await this.#callOnce(this.service.groups.joinGroup, { token });
+    if (conversation) {
+      this.open(conversation.conversationId);
+    }
+    return conversation?.conversationId;
+  }
+
+  /** Reads who asks to join a group, by user id. */
+  async listJoinRequests(conversationId: string): Promise<readonly JoinRequest[]> {
+    const { groups } = this.service;
+    return allPages(async (page) => {
+      const request = { ...page, conversationId };
+      const answer = await this.service.call((call) => groups.listJoinRequests(request, call));
+      return [answer.joinRequests.map(toJoinRequest), answer.nextPageToken];
+    });
+  }
+
+  /** Lets somebody into a group who asks to join, or turns them away. */
+  async answerJoinRequest(conversationId: string, userId: string, approve: boolean): Promise<void> {
+    await this.#changeGroup(this.service.groups.answerJoinRequest, { conversationId, userId, approve });
+  }
+
+  /** Makes a call that changes a group, and takes what it answers at once. */
+  async #changeGroup<R extends object, A extends object>(change: NamedCall<R, A>, request: R): Promise<A> {
+    const answer = await this.#callOnce(change, request);
     const { conversation } = answer as { conversation?: Parameters<typeof toConversation>[0] };
     if (conversation) {
       this.#book.takeListed([toConversation(conversation)]);
@@ -548,6 +647,12 @@ export class ChatClient {
   ): void {
     this.#book.takeSettings(conversationId, toSettings(answered(settings), isMarkedUnread));
     this.#tellSoon();
+  }
+
+  /** Makes a call that is done once, under one id however often it is repeated. */
+  #callOnce<R extends object, A>(change: NamedCall<R, A>, request: R): Promise<A> {
+    const named = { ...request, requestId: crypto.randomUUID() };
+    return this.service.call((call) => change(named, call));
   }
 
   /** Asks a user to become a friend; who had asked already is one now. */
@@ -732,8 +837,19 @@ export class ChatClient {
   }
 
   #event(event: LiveEvent): void {
+    const { conversationId, happening } = event;
+    const wasThere = this.#book.conversation(conversationId) !== undefined;
     this.#follower.event(event);
-    const { happening } = event;
+    if (happening.kind === "membershipEnded") {
+      const { reason } = happening;
+      // An older one than what is known ends nothing; a repeat that does not say why says nothing new.
+      if (!this.#book.conversation(conversationId) && (wasThere || reason !== "unknown")) {
+        tellAll(this.#endListeners, { conversationId, reason });
+      }
+    }
+    if (happening.kind === "joinRequested") {
+      tellAll(this.#joinListeners, { conversationId, userId: happening.userId });
+    }
     if (happening.kind === "messageSent") {
       this.#outbox?.hear(happening.message);
       this.#completeQuote(happening.message);
@@ -931,6 +1047,31 @@ function pathsOf(update: object): string[] {
   return Object.entries(update)
     .filter(([, value]) => value !== undefined)
     .map(([name]) => name.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`));
+}
+
+/** Those of a group: of its settings the ones that are given. */
+function groupPathsOf({ settings = {}, ...group }: GroupUpdate): string[] {
+  return [...pathsOf(group), ...pathsOf(settings).map((path) => `settings.${path}`)];
+}
+
+/** Adds a listener. Answers how to stop that. */
+function listen<T>(listeners: Set<T>, listener: T): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** Reads all pages of a list. `read` answers one, and where to go on. */
+async function allPages<T>(
+  read: (page: { pageSize: number; pageToken: string }) => Promise<readonly [readonly T[], string]>,
+): Promise<readonly T[]> {
+  const all: T[] = [];
+  let pageToken = "";
+  do {
+    const [items, next] = await read({ pageSize: 100, pageToken });
+    all.push(...items);
+    pageToken = next;
+  } while (pageToken);
+  return all;
 }
 
 /** What is set of a group, for a request. */

@@ -21,9 +21,12 @@ import {
 import type { Friend as FriendProto } from "./generated/chat/v1/friend_pb.ts";
 import type {
   GroupChange as GroupChangeProto,
+  GroupInvite as GroupInviteProto,
   Group as GroupProto,
   GroupSettings as GroupSettingsProto,
+  JoinRequest as JoinRequestProto,
 } from "./generated/chat/v1/group_pb.ts";
+import type { GetGroupInviteResponse } from "./generated/chat/v1/group_service_pb.ts";
 import type { LiveEvent as LiveEventProto } from "./generated/chat/v1/live_pb.ts";
 import type {
   ListMessagesResponse as ListMessagesProto,
@@ -85,7 +88,8 @@ export type GroupPermission =
   | "editInfo"
   | "removeMembers"
   | "manageRoles"
-  | "changeSettings";
+  | "changeSettings"
+  | "manageInvites";
 
 /** How a group works. */
 export interface GroupSettings {
@@ -120,6 +124,7 @@ export type GroupAction =
   | "memberLeft"
   | "roleChanged"
   | "ownershipTransferred"
+  | "memberJoined"
   | "unknown";
 
 /** A change of a group, as its history tells it. */
@@ -137,7 +142,51 @@ export interface GroupChange {
   readonly role?: GroupRole | undefined;
   /** In milliseconds since 1970. */
   readonly changedAt: number;
+  /** Of an update, what has another value than before, such as `description` or `settings.showsHistory`, if that is known. */
+  readonly updated?: readonly string[];
 }
+
+/** A link into a group: whoever has its token may join, or ask to. */
+export interface GroupInvite {
+  /** Names it to those who manage invites. */
+  readonly inviteId: string;
+  /** What the link carries: a secret of those who are to join. */
+  readonly token: string;
+  readonly creatorId: string;
+  /** In milliseconds since 1970. */
+  readonly createdAt: number;
+  /** In milliseconds since 1970; absent: never. */
+  readonly expiresAt?: number;
+  /** How many may join by it, or ask to; 0: any number. */
+  readonly maxUses: number;
+  readonly uses: number;
+  /** Whether who has it asks to join, and waits to be let in. */
+  readonly needsApproval: boolean;
+}
+
+/** Where an invite leads, and how the user stands to it. */
+export interface InvitedTo {
+  readonly name: string;
+  readonly description: string;
+  readonly avatarUrl: string;
+  readonly memberCount: number;
+  /** Whether the user would ask to join. */
+  readonly needsApproval: boolean;
+  /** Whether the user has asked to join. */
+  readonly hasAsked: boolean;
+  /** The group, if the user is a member. */
+  readonly conversationId?: string;
+}
+
+/** Somebody who asks to join a group. */
+export interface JoinRequest {
+  readonly userId: string;
+  /** In milliseconds since 1970. */
+  readonly requestedAt: number;
+}
+
+/** Why a membership ended; `unknown` is one of the others. */
+export type MembershipEndReason = "left" | "removed" | "groupDeleted" | "unknown";
 
 /** A member of a conversation, and how far they have read. */
 export interface Member {
@@ -281,7 +330,9 @@ export interface SyncAnswer {
 /** What happened, as a live event tells it. */
 export type Happening =
   | { readonly kind: "welcome"; readonly userId: string; readonly expiresAt: number }
-  | { readonly kind: "pong" | "poke" | "membershipEnded" | "unknown" }
+  | { readonly kind: "pong" | "poke" | "unknown" }
+  | { readonly kind: "membershipEnded"; readonly reason: MembershipEndReason }
+  | { readonly kind: "joinRequested"; readonly userId: string }
   | {
       readonly kind: "groupChanged";
       readonly change: GroupChange;
@@ -367,6 +418,7 @@ const PERMISSIONS: readonly (GroupPermission | undefined)[] = [
   "removeMembers",
   "manageRoles",
   "changeSettings",
+  "manageInvites",
 ];
 
 const ACTIONS: readonly GroupAction[] = [
@@ -379,7 +431,10 @@ const ACTIONS: readonly GroupAction[] = [
   "memberLeft",
   "roleChanged",
   "ownershipTransferred",
+  "memberJoined",
 ];
+
+const END_REASONS: readonly MembershipEndReason[] = ["unknown", "left", "removed", "groupDeleted"];
 
 export function toMember({ userId, readSeq, deliveredSeq, role }: MemberProto): Member {
   return { userId, readSeq: Number(readSeq), deliveredSeq: Number(deliveredSeq), role: ROLES[role] };
@@ -401,8 +456,12 @@ function toGroupSettings(proto: GroupSettingsProto | undefined): GroupSettings {
   };
 }
 
-/** A group's settings for a request. */
-export function fromGroupSettings({ memberPermissions, adminPermissions, showsHistory }: GroupSettings) {
+/** A group's settings for a request: those that are given. */
+export function fromGroupSettings({
+  memberPermissions = [],
+  adminPermissions = [],
+  showsHistory = false,
+}: Partial<GroupSettings>) {
   return {
     memberPermissions: fromPermissions(memberPermissions),
     adminPermissions: fromPermissions(adminPermissions),
@@ -430,6 +489,7 @@ function toGroup(proto: GroupProto | undefined): Group | undefined {
 }
 
 function toGroupChange(proto: GroupChangeProto): GroupChange {
+  const { updated } = proto;
   return {
     revision: Number(proto.revision),
     afterSeq: Number(proto.afterSeq),
@@ -439,6 +499,9 @@ function toGroupChange(proto: GroupChangeProto): GroupChange {
     name: proto.name,
     role: ROLES[proto.role],
     changedAt: time(proto.changedAt),
+    ...(updated && {
+      updated: updated.paths.map((path) => path.replaceAll(/_./gu, ([, letter = ""]) => letter.toUpperCase())),
+    }),
   };
 }
 
@@ -452,6 +515,37 @@ export function toSettings(proto: SettingsProto, isMarkedUnread: boolean): Conve
     ...(proto.hiddenThroughSeq !== undefined && { hiddenThroughSeq: Number(proto.hiddenThroughSeq) }),
     revision: Number(proto.revision),
   };
+}
+
+export function toGroupInvite(proto: GroupInviteProto): GroupInvite {
+  const { inviteId, token, creatorId, expiresAt, maxUses, uses, needsApproval } = proto;
+  return {
+    inviteId,
+    token,
+    creatorId,
+    createdAt: time(proto.createdAt),
+    ...(expiresAt && { expiresAt: time(expiresAt) }),
+    maxUses,
+    uses,
+    needsApproval,
+  };
+}
+
+export function toInvitedTo(proto: GetGroupInviteResponse): InvitedTo {
+  const { name, description, avatarUrl, memberCount, needsApproval, hasAsked, conversationId } = proto;
+  return {
+    name,
+    description,
+    avatarUrl,
+    memberCount,
+    needsApproval,
+    hasAsked,
+    ...(conversationId && { conversationId }),
+  };
+}
+
+export function toJoinRequest({ userId, requestedAt }: JoinRequestProto): JoinRequest {
+  return { userId, requestedAt: time(requestedAt) };
 }
 
 export function toConversation(proto: ConversationProto): Conversation {
@@ -590,8 +684,11 @@ function toHappening({ event }: LiveEventProto): Happening {
       return { kind: "welcome", userId: event.value.userId, expiresAt: time(event.value.expiresAt) };
     case "pong":
     case "poke":
-    case "membershipEnded":
       return { kind: event.case };
+    case "membershipEnded":
+      return { kind: "membershipEnded", reason: END_REASONS[event.value.reason] ?? "unknown" };
+    case "joinRequested":
+      return { kind: "joinRequested", userId: event.value.userId };
     case "messageSent":
       return { kind: "messageSent", message: toMessage(event.value) };
     case "groupChanged": {

@@ -2,7 +2,14 @@
 
 import "fake-indexeddb/auto";
 import { afterEach, expect, test } from "vitest";
-import { type ChatClient, type ChatClientOptions, MemoryStorage, waitFor } from "../src/index.ts";
+import {
+  type ChatClient,
+  type ChatClientOptions,
+  type JoinRequested,
+  type MembershipEndReason,
+  MemoryStorage,
+  waitFor,
+} from "../src/index.ts";
 import { clientOf, newUser } from "./service.ts";
 
 const clients: ChatClient[] = [];
@@ -253,4 +260,134 @@ test("what was kept before there were groups is shown as ever", async () => {
   const shown = await waitFor(later.messages(id), (it) => it.conversation?.isLoaded === true);
   expect(shown.conversation).toMatchObject({ group: undefined, roles: new Map(), changes: [] });
   expect(shown.conversation?.messages.map(({ text }) => text)).toEqual(["hello"]);
+});
+
+test("two admins who change different settings do not undo each other", async () => {
+  const { id, alice, bob } = await group();
+  await alice.chat.updateGroup(id, { settings: { adminPermissions: ["changeSettings", "manageInvites"] } });
+  await alice.chat.setGroupMemberRole(id, bob.id, "admin");
+  await waitFor(bob.chat.messages(id), (it) => it.conversation?.group?.role === "admin");
+  await alice.chat.updateGroup(id, { settings: { showsHistory: true } });
+  await bob.chat.updateGroup(id, { settings: { memberPermissions: ["sendMessages"] } });
+  const settings = {
+    memberPermissions: ["sendMessages"],
+    adminPermissions: ["sendMessages", "changeSettings", "manageInvites"],
+    showsHistory: true,
+  };
+  expect(state(bob, id)?.group?.settings).toEqual(settings);
+  const { conversation } = await waitFor(alice.chat.messages(id), (it) => it.conversation?.changes.length === 5);
+  expect(conversation?.group?.settings).toEqual(settings);
+  // What had that value already is no change, and is named in none.
+  await alice.chat.updateGroup(id, { description: "On Sundays", settings: { showsHistory: true } });
+  expect(state(alice, id)?.group).toMatchObject({ description: "On Sundays", settings });
+  const told = await waitFor(bob.chat.messages(id), (it) => it.conversation?.changes.length === 6);
+  expect(told.conversation?.changes.map(({ action, updated }) => [action, updated])).toEqual([
+    ["created", undefined],
+    ["updated", ["settings.adminPermissions"]],
+    ["roleChanged", undefined],
+    ["updated", ["settings.showsHistory"]],
+    ["updated", ["settings.memberPermissions"]],
+    ["updated", ["description"]],
+  ]);
+});
+
+test("who has an invite sees where it leads, joins once, and is told of", async () => {
+  const { id, alice } = await group();
+  const invite = await alice.chat.createGroupInvite(id, { validFor: 3_600_000, maxUses: 2 });
+  expect(invite).toMatchObject({ creatorId: alice.id, maxUses: 2, uses: 0, needsApproval: false });
+  expect((invite.expiresAt ?? 0) - invite.createdAt).toBe(3_600_000);
+  const dave = arrive("dave");
+  expect(await dave.chat.getGroupInvite(invite.token)).toEqual({
+    name: "Trains",
+    description: "",
+    avatarUrl: "",
+    memberCount: 3,
+    needsApproval: false,
+    hasAsked: false,
+  });
+  expect(await dave.chat.joinGroup(invite.token)).toBe(id);
+  const joined = await waitFor(dave.chat.messages(id), (it) => it.conversation?.isLoaded === true);
+  expect(joined.conversation?.group).toMatchObject({ name: "Trains", memberCount: 4, role: "member" });
+  const { conversation } = await waitFor(alice.chat.messages(id), (it) => it.conversation?.changes.length === 2);
+  expect(conversation?.changes[1]).toMatchObject({ action: "memberJoined", actorId: dave.id });
+  expect(conversation?.roles.get(dave.id)).toBe("member");
+  expect(await dave.chat.getGroupInvite(invite.token)).toMatchObject({ memberCount: 4, conversationId: id });
+  expect(await dave.chat.joinGroup(invite.token)).toBe(id);
+  expect(await alice.chat.listGroupInvites(id)).toEqual([{ ...invite, uses: 1 }]);
+  const forEver = await alice.chat.createGroupInvite(id);
+  expect(forEver).not.toHaveProperty("expiresAt");
+  expect((await alice.chat.listGroupInvites(id)).map(({ inviteId }) => inviteId)).toEqual([
+    forEver.inviteId,
+    invite.inviteId,
+  ]);
+  await expect(dave.chat.listGroupInvites(id)).rejects.toMatchObject({ reason: "NOT_PERMITTED" });
+  await alice.chat.revokeGroupInvite(id, invite.inviteId);
+  const erin = arrive("erin");
+  await expect(erin.chat.getGroupInvite(invite.token)).rejects.toMatchObject({ reason: "INVITE_NOT_FOUND" });
+  await expect(erin.chat.joinGroup(invite.token)).rejects.toMatchObject({ reason: "INVITE_NOT_FOUND" });
+  await expect(erin.chat.getGroupInvite("nowhere")).rejects.toMatchObject({ reason: "INVALID_FIELDS" });
+});
+
+test("who has to ask is let in, or turned away and asks again", async () => {
+  const { id, alice } = await group();
+  const { token } = await alice.chat.createGroupInvite(id, { needsApproval: true });
+  const asked: JoinRequested[] = [];
+  const stop = alice.chat.onJoinRequest((request) => asked.push(request));
+  await waitFor(alice.chat.status, ({ connection }) => connection === "live");
+  const dave = arrive("dave");
+  expect(await dave.chat.getGroupInvite(token)).toMatchObject({ needsApproval: true, hasAsked: false });
+  expect(await dave.chat.joinGroup(token)).toBeUndefined();
+  await expect.poll(() => asked).toEqual([{ conversationId: id, userId: dave.id }]);
+  expect(await dave.chat.getGroupInvite(token)).toMatchObject({ hasAsked: true });
+  const [request] = await alice.chat.listJoinRequests(id);
+  expect(request?.userId).toBe(dave.id);
+  expect(request?.requestedAt).toBeGreaterThan(0);
+  await alice.chat.answerJoinRequest(id, dave.id, false);
+  expect(await alice.chat.listJoinRequests(id)).toEqual([]);
+  await expect(alice.chat.answerJoinRequest(id, dave.id, true)).rejects.toMatchObject({
+    reason: "JOIN_REQUEST_NOT_FOUND",
+  });
+  expect(await dave.chat.joinGroup(token)).toBeUndefined();
+  await expect.poll(() => asked.length).toBe(2);
+  stop();
+  await alice.chat.answerJoinRequest(id, dave.id, true);
+  // Known at once to who has answered, and to who has asked as soon as they are told.
+  expect(state(alice, id)?.memberIds).toContain(dave.id);
+  await waitFor(dave.chat.conversations(), (all) => all[0]?.group?.name === "Trains");
+});
+
+test("an invite and a use of one whose answers are lost are made once", async () => {
+  const made = new Network("CreateGroupInvite");
+  const { id, alice } = await group({ fetch: made.fetch });
+  made.lose(2);
+  const { token } = await alice.chat.createGroupInvite(id, { maxUses: 2 });
+  expect(made.bodies.length).toBe(3);
+  const joined = new Network("JoinGroup");
+  const dave = arrive("dave", { fetch: joined.fetch });
+  joined.lose(2);
+  expect(await dave.chat.joinGroup(token)).toBe(id);
+  expect(joined.bodies.length).toBe(3);
+  expect((await alice.chat.listGroupInvites(id)).map(({ uses }) => uses)).toEqual([1]);
+});
+
+test("who is in a group no more is told why, before the group is gone", async () => {
+  const { id, alice, bob, carol } = await group();
+  const ends: [string, MembershipEndReason, boolean][] = [];
+  for (const { id: userId, chat } of [alice, bob, carol]) {
+    await waitFor(chat.status, ({ connection }) => connection === "live");
+    const { [userId]: name } = { [alice.id]: "alice", [bob.id]: "bob", [carol.id]: "carol" };
+    chat.onMembershipEnd(({ conversationId, reason }) => {
+      const isShown = chat.messages(id).getSnapshot().conversation !== undefined;
+      ends.push([name as string, reason, isShown && conversationId === id]);
+    });
+  }
+  await alice.chat.removeGroupMember(id, bob.id);
+  await expect.poll(() => ends.splice(0)).toEqual([["bob", "removed", true]]);
+  await alice.chat.deleteGroup(id);
+  await waitFor(carol.chat.messages(id), (it) => it.conversation === undefined);
+  expect(ends).toContainEqual(["carol", "groupDeleted", true]);
+  const { conversationId: other } = await bob.chat.createGroup({ name: "Boats", userIds: [alice.id] });
+  await waitFor(alice.chat.conversations(), (all) => all.length === 1);
+  await alice.chat.leaveGroup(other);
+  await expect.poll(() => ends.map(([name, reason]) => `${name} ${reason}`)).toContain("alice left");
 });

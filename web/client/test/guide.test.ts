@@ -62,6 +62,9 @@ test("the guide's examples run, one after the other", async () => {
   expect(shown).toContainEqual([["nobody"]]);
   expect(shown).toContainEqual(["Trains", "admin", ["created", "roleChanged"]]);
   expect(shown).toContainEqual(["OWNER_CANNOT_LEAVE"]);
+  expect(shown).toContainEqual(["Trains", 2, false]);
+  expect(shown.filter(([one]) => one === true)).toEqual([[true]]);
+  expect(shown).toContainEqual([0]);
   const conversations = await waitFor(ofBob.conversations(), (all) => all.length === 2);
   expect(conversations.map(({ kind }) => kind).sort()).toEqual(["direct", "group"]);
 });

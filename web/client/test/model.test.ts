@@ -2,11 +2,22 @@
 
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
+import { Book } from "../src/book.ts";
 import { ConversationKind, ConversationSchema, MemberSchema } from "../src/generated/chat/v1/conversation_pb.ts";
 import { FriendSchema, FriendState } from "../src/generated/chat/v1/friend_pb.ts";
 import { GroupAction, GroupChangeSchema, GroupPermission, GroupRole } from "../src/generated/chat/v1/group_pb.ts";
+import { LiveEventSchema, MembershipEndReason } from "../src/generated/chat/v1/live_pb.ts";
 import { ListMessagesResponseSchema } from "../src/generated/chat/v1/message_pb.ts";
-import { fromGroupRole, fromGroupSettings, toConversation, toFriend, toMember, toPage } from "../src/model.ts";
+import { readFrame } from "../src/live.ts";
+import {
+  fromGroupRole,
+  fromGroupSettings,
+  toConversation,
+  toFriend,
+  toLiveEvent,
+  toMember,
+  toPage,
+} from "../src/model.ts";
 
 /** The names of an enum's numbers, as this client writes names. */
 function names(numbers: object): [number, string][] {
@@ -42,6 +53,17 @@ test.each(names(GroupPermission))("permission %i is %s, there and back", (permis
   const known = toConversation(create(ConversationSchema, { group: { settings } })).group?.settings;
   expect(known?.memberPermissions).toEqual([name]);
   expect(known && fromGroupSettings(known)).toEqual(settings);
+});
+
+test.each(names(MembershipEndReason))("a membership that ended for reason %i was %s", (reason, name) => {
+  const event = create(LiveEventSchema, { event: { case: "membershipEnded", value: { reason } } });
+  expect(toLiveEvent(event).happening).toEqual({ kind: "membershipEnded", reason: name });
+});
+
+test("that somebody asks to join is nothing to follow", () => {
+  const event = readFrame('{"conversationId": "a", "joinRequested": {"userId": "dave"}}');
+  expect(event).toMatchObject({ conversationId: "a", happening: { kind: "joinRequested", userId: "dave" } });
+  expect(new Book().takeEvent(event)).toBe("nothing");
 });
 
 test("what a later version of the service says is not known", () => {

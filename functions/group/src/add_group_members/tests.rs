@@ -1,6 +1,6 @@
 //! Friends come into a group, on real databases.
 
-use chat_contract::v1::{GroupAction, GroupRole};
+use chat_contract::v1::{GroupAction, GroupRole, MembershipEndReason};
 use chat_domain::GroupAdders;
 use chat_operation::Code;
 use chat_testing::{call, call_without_token};
@@ -95,7 +95,7 @@ async fn a_repeat_adds_nobody_who_has_left_since() {
         told(&again.notices),
         [
             to(&["adam", "max", "mia", "olga"], Told::Poked(4)),
-            to(&["nina"], Told::Ended)
+            to(&["nina"], Told::Ended(MembershipEndReason::Unspecified))
         ]
     );
     assert_refused(

@@ -1,6 +1,6 @@
 //! Groups come into being, on real databases.
 
-use chat_contract::v1::{GroupPermission, GroupRole};
+use chat_contract::v1::{GroupPermission, GroupRole, MembershipEndReason};
 use chat_operation::Code;
 use chat_stores::GroupAction;
 use chat_testing::{Fixture, call, call_without_token};
@@ -105,7 +105,7 @@ async fn a_repeat_answers_the_first_group_as_it_is_now() {
         [
             to(&["adam"], Told::Poked(0)),
             to(&["adam", "mia", "olga"], Told::Poked(3)),
-            to(&["max"], Told::Ended),
+            to(&["max"], Told::Ended(MembershipEndReason::Unspecified)),
             to(&["mia"], Told::Poked(0)),
         ],
         "the first may have told nobody"

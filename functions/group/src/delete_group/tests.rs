@@ -1,5 +1,6 @@
 //! Groups end, on real databases.
 
+use chat_contract::v1::MembershipEndReason;
 use chat_operation::Code;
 use chat_stores::postgres::{Append, Outcome};
 use chat_testing::{call, call_without_token, user};
@@ -20,7 +21,7 @@ async fn it_is_not_there_for_anybody_any_more_and_all_are_told() {
     let answer = scene.delete("olga", "1").await.unwrap();
     assert_eq!(
         told(&answer.notices),
-        ["adam", "max", "mia", "olga"].map(|member| to(&[member], Told::Ended))
+        ["adam", "max", "mia", "olga"].map(|member| to(&[member], Told::Ended(MembershipEndReason::GroupDeleted)))
     );
     let postgres = scene.postgres();
     for member in ["olga", "adam", "mia"] {

@@ -1,6 +1,6 @@
 //! Members leave, on real databases.
 
-use chat_contract::v1::{GroupAction, GroupRole};
+use chat_contract::v1::{GroupAction, GroupRole, MembershipEndReason};
 use chat_operation::Code;
 use chat_testing::{call, call_without_token};
 
@@ -22,7 +22,7 @@ async fn who_leaves_is_gone_and_the_others_are_told() {
         told(&answer.notices),
         [
             to(&["adam", "max", "olga"], Told::Changed(GroupAction::MemberLeft, 3)),
-            to(&["mia"], Told::Ended),
+            to(&["mia"], Told::Ended(MembershipEndReason::Left)),
         ]
     );
     assert!(scene.seen_by("mia").await.is_none());
@@ -37,7 +37,10 @@ async fn a_repeat_is_answered_and_does_not_end_what_began_after_it() {
     scene.leave("mia", "1").await.unwrap();
     assert_eq!(
         told(&scene.leave("mia", "1").await.unwrap().notices),
-        [to(&["adam", "max", "olga"], Told::Poked(3)), to(&["mia"], Told::Ended)]
+        [
+            to(&["adam", "max", "olga"], Told::Poked(3)),
+            to(&["mia"], Told::Ended(MembershipEndReason::Unspecified))
+        ]
     );
     scene.add("olga", &["mia"], "1").await.unwrap();
     scene.leave("mia", "1").await.unwrap();

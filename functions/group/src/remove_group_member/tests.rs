@@ -1,6 +1,6 @@
 //! Members are removed, on real databases.
 
-use chat_contract::v1::{GroupAction, GroupRole};
+use chat_contract::v1::{GroupAction, GroupRole, MembershipEndReason};
 use chat_operation::Code;
 use chat_testing::{call, call_without_token};
 
@@ -23,7 +23,7 @@ async fn who_is_removed_is_told_and_sees_nothing_any_more() {
         told(&answer.notices),
         [
             to(&["adam", "max", "olga"], Told::Changed(GroupAction::MemberRemoved, 3)),
-            to(&["mia"], Told::Ended),
+            to(&["mia"], Told::Ended(MembershipEndReason::Removed)),
         ]
     );
     let conversation = answer.response.conversation.unwrap();

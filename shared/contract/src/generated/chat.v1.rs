@@ -397,7 +397,7 @@ pub struct GroupInvite {
     /// Names it to those who manage invites.
     #[prost(string, tag = "1")]
     pub invite_id: ::prost::alloc::string::String,
-    /// What the link carries: 22 letters, digits, `-` and `_`. A secret of those who are to join.
+    /// What the link carries: 32 of the digits 0 to 9 and the letters a to f. A secret of those who are to join.
     #[prost(string, tag = "2")]
     pub token: ::prost::alloc::string::String,
     /// Who made it.

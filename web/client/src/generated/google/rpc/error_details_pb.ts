@@ -16,6 +16,7 @@
 // @generated from file google/rpc/error_details.proto (package google.rpc, syntax proto3)
 /* eslint-disable */
 
+import { described } from "../../../described.ts";
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration } from "@bufbuild/protobuf/wkt";
@@ -26,7 +27,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file google/rpc/error_details.proto.
  */
 export const file_google_rpc_error_details: GenFile = /*@__PURE__*/
-  fileDesc("Ch5nb29nbGUvcnBjL2Vycm9yX2RldGFpbHMucHJvdG8SCmdvb2dsZS5ycGMikwEKCUVycm9ySW5mbxIOCgZyZWFzb24YASABKAkSDgoGZG9tYWluGAIgASgJEjUKCG1ldGFkYXRhGAMgAygLMiMuZ29vZ2xlLnJwYy5FcnJvckluZm8uTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiOwoJUmV0cnlJbmZvEi4KC3JldHJ5X2RlbGF5GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIswBCgpCYWRSZXF1ZXN0Ej8KEGZpZWxkX3Zpb2xhdGlvbnMYASADKAsyJS5nb29nbGUucnBjLkJhZFJlcXVlc3QuRmllbGRWaW9sYXRpb24afQoORmllbGRWaW9sYXRpb24SDQoFZmllbGQYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSDgoGcmVhc29uGAMgASgJEjcKEWxvY2FsaXplZF9tZXNzYWdlGAQgASgLMhwuZ29vZ2xlLnJwYy5Mb2NhbGl6ZWRNZXNzYWdlIjMKEExvY2FsaXplZE1lc3NhZ2USDgoGbG9jYWxlGAEgASgJEg8KB21lc3NhZ2UYAiABKAlCbAoOY29tLmdvb2dsZS5ycGNCEUVycm9yRGV0YWlsc1Byb3RvUAFaP2dvb2dsZS5nb2xhbmcub3JnL2dlbnByb3RvL2dvb2dsZWFwaXMvcnBjL2VycmRldGFpbHM7ZXJyZGV0YWlsc6ICA1JQQ2IGcHJvdG8z", [file_google_protobuf_duration]);
+  fileDesc(/*@__PURE__*/ described("~0a~1egoogle/rpc/error_details.proto~12~0agoogle.rpc~22~93~01~0a~09ErrorInfo~12~0e~0a~06reason~18~01 ~01(~09~12~0e~0a~06domain~18~02 ~01(~09~125~0a~08metadata~18~03 ~03(~0b2#.google.rpc.ErrorInfo.MetadataEntry~1a/~0a~0dMetadataEntry~12~0b~0a~03key~18~01 ~01(~09~12~0d~0a~05value~18~02 ~01(~09:~028~01~22;~0a~09RetryInfo~12.~0a~0bretry_delay~18~01 ~01(~0b2~19.google.protobuf.Duration~22~cc~01~0a~0aBadRequest~12?~0a~10field_violations~18~01 ~03(~0b2%.google.rpc.BadRequest.FieldViolation~1a}~0a~0eFieldViolation~12~0d~0a~05field~18~01 ~01(~09~12~13~0a~0bdescription~18~02 ~01(~09~12~0e~0a~06reason~18~03 ~01(~09~127~0a~11localized_message~18~04 ~01(~0b2~1c.google.rpc.LocalizedMessage~223~0a~10LocalizedMessage~12~0e~0a~06locale~18~01 ~01(~09~12~0f~0a~07message~18~02 ~01(~09Bl~0a~0ecom.google.rpcB~11ErrorDetailsProtoP~01Z?google.golang.org/genproto/googleapis/rpc/errdetails;errdetails~a2~02~03RPCb~06proto3"), [file_google_protobuf_duration]);
 
 /**
  * Describes the cause of the error with structured details.
