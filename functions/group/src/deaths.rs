@@ -327,5 +327,8 @@ async fn who_is_no_member_wakes_nobody_by_repeating_what_all_have_been_told() {
     scene.leave("max", "leave").await.unwrap();
     scene.seal().await;
     let again = scene.leave("max", "leave").await.unwrap();
-    assert_eq!(told(&again.notices), [to(&["max"], Told::Ended)]);
+    assert_eq!(
+        told(&again.notices),
+        [to(&["max"], Told::Ended(MembershipEndReason::Unspecified))]
+    );
 }

@@ -5,11 +5,12 @@ use std::slice::from_ref;
 use chat_client::contract::health::{HealthCheckRequest, health_check_response::ServingStatus};
 use chat_client::contract::v1::live_event::Event;
 use chat_client::contract::v1::{
-    Conversation, ConversationKind, ConversationOpened, Friend, FriendChanged, FriendRequestAnswer, FriendState,
-    GetConversationRequest, GetMessageRequest, GetProfilesRequest, LastMessage, ListConversationsRequest,
-    ListFriendsRequest, ListMessagesRequest, LiveEvent, MarkConversationReadRequest, MarkConversationReadResponse,
-    Member, Message, OpenDirectConversationRequest, Poke, Quote, ReadPositionMoved, RemoveFriendRequest, Reply,
-    RequestFriendRequest, RespondToFriendRequestRequest, SendMessageRequest, UpsertProfileRequest,
+    Conversation, ConversationKind, ConversationOpened, ConversationSettings, Friend, FriendChanged,
+    FriendRequestAnswer, FriendState, GetConversationRequest, GetMessageRequest, GetProfilesRequest, LastMessage,
+    ListConversationsRequest, ListFriendsRequest, ListMessagesRequest, LiveEvent, MarkConversationReadRequest,
+    MarkConversationReadResponse, Member, Message, OpenDirectConversationRequest, Poke, Quote, ReadPositionMoved,
+    RemoveFriendRequest, Reply, RequestFriendRequest, RespondToFriendRequestRequest, SendMessageRequest,
+    UpsertProfileRequest,
 };
 use chat_client::timeline::Timeline;
 use chat_client::{ChatClient, Code, FollowOptions, Follower, History, State};
@@ -25,6 +26,8 @@ fn member(user: &str, read_seq: i64) -> Member {
         user_id: user.into(),
         read_seq,
         joined_revision: 0,
+        // What is read has arrived.
+        delivered_seq: read_seq,
         ..Member::default()
     }
 }
@@ -158,6 +161,7 @@ impl Story {
                 members: vec![member("alice", 0), member("bob", 0)],
                 created_at: conversation.created_at,
                 last_activity_at: conversation.created_at,
+                settings: Some(ConversationSettings::default()),
                 ..Conversation::default()
             }
         );
@@ -168,8 +172,12 @@ impl Story {
             feed_revision: 3,
             ..LiveEvent::default()
         };
+        // What it is to one of them alone is told to nobody else.
         let opened = tells(Event::ConversationOpened(ConversationOpened {
-            conversation: Some(conversation.clone()),
+            conversation: Some(Conversation {
+                settings: None,
+                ..conversation.clone()
+            }),
         }));
         // What a call finds done is told as well: that there is something to sync, if it was missed.
         let found = tells(Event::Poke(Poke {}));
