@@ -289,10 +289,10 @@ impl Follower {
     /// Hides a conversation from the user's lists until something newer is said than what is known here.
     pub async fn hide(&self, conversation_id: &str) -> Result<(), CallError> {
         let state = self.state();
-        let newest = state.conversation(conversation_id).and_then(Timeline::last_message);
+        let newest = state.conversation(conversation_id).map(Timeline::newest_seq);
         let request = HideConversationRequest {
             conversation_id: conversation_id.to_owned(),
-            through_seq: newest.map_or(0, |message| message.seq),
+            through_seq: newest.unwrap_or_default(),
         };
         let answer = self.engine.client.call(request).await?;
         let flagged = state

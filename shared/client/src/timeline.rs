@@ -245,10 +245,14 @@ impl Timeline {
 
     /// Whether the user has hidden it, and nothing was said since, as far as the client heard.
     pub fn is_hidden(&self) -> bool {
-        let newest = self.last_message().map_or(self.counted.seq, |message| message.seq);
-        self.settings()
-            .hidden_through_seq
-            .is_some_and(|through| newest <= through)
+        let through = self.settings().hidden_through_seq;
+        through.is_some_and(|through| self.newest_seq() <= through)
+    }
+
+    /// The newest seq that was heard of: of the newest message, or what was counted where there is none to show, as after
+    /// history was cleared.
+    pub(crate) fn newest_seq(&self) -> i64 {
+        self.last_message().map_or(self.counted.seq, |message| message.seq)
     }
 
     /// Whether the user has marked it as unread.

@@ -552,8 +552,10 @@ export class ChatClient {
 
   /** Clears a conversation's history for the user alone, through a seq or all that is known. */
   async clearHistory(conversationId: string, throughSeq?: number): Promise<void> {
-    const state = this.#book.conversation(conversationId);
-    const seq = throughSeq ?? state?.lastMessage?.seq ?? 1;
+    const seq = throughSeq ?? this.#book.timeline(conversationId)?.newestSeq ?? 0;
+    if (seq < 1) {
+      return;
+    }
     const { conversations } = this.service;
     const request = { conversationId, throughSeq: BigInt(seq) };
     const answer = await this.service.call((call) => conversations.clearConversationHistory(request, call));
@@ -569,7 +571,7 @@ export class ChatClient {
 
   /** Hides a conversation from the user's lists until something newer is said there. */
   async hideConversation(conversationId: string): Promise<void> {
-    const throughSeq = BigInt(this.#book.conversation(conversationId)?.lastMessage?.seq ?? 0);
+    const throughSeq = BigInt(this.#book.timeline(conversationId)?.newestSeq ?? 0);
     const { conversations } = this.service;
     const answer = await this.service.call((call) =>
       conversations.hideConversation({ conversationId, throughSeq }, call),

@@ -217,6 +217,14 @@ export class Timeline {
     return this.#markedSeq > Math.max(this.#counted.readSeq, 0) ? this.#markedSeq : undefined;
   }
 
+  /**
+   * The newest seq that was heard of: of the newest message, or what was counted where there is none to show, as after history
+   * was cleared.
+   */
+  get newestSeq(): number {
+    return this.#lastMessage?.seq ?? this.#counted.seq;
+  }
+
   /** As a program shows it. */
   get state(): ConversationState {
     this.#state ??= {
@@ -228,7 +236,7 @@ export class Timeline {
       group: this.#groupOfUser(),
       roles: this.#roster.roles,
       settings: this.#settings,
-      isHidden: (this.#lastMessage?.seq ?? this.#counted.seq) <= (this.#settings.hiddenThroughSeq ?? -1),
+      isHidden: this.newestSeq <= (this.#settings.hiddenThroughSeq ?? -1),
       createdAt: this.#createdAt,
       lastActivityAt: this.#lastActivityAt,
       lastMessage: this.#lastMessage,
