@@ -11,6 +11,7 @@ mod groups;
 mod harness;
 mod many;
 mod matrix;
+mod own;
 mod promises;
 mod races;
 mod sockets;
