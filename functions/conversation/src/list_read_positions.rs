@@ -29,18 +29,16 @@ impl Operation for ListReadPositions {
         };
         let page = self
             .postgres
-            .list_read_positions(conversation, user, page_size, after.as_ref())
+            .list_members(conversation, user, false, page_size, after.as_ref())
             .await?
             .ok_or_else(Failure::conversation_not_found)?;
-        let positions = page.positions.into_iter();
+        let positions = page.members.into_iter().map(|member| ReadPosition {
+            user_id: member.user_id,
+            read_seq: member.read_seq,
+            delivered_seq: member.delivered_seq,
+        });
         Ok(ListReadPositionsResponse {
-            positions: positions
-                .map(|(user_id, read_seq, delivered_seq)| ReadPosition {
-                    user_id,
-                    read_seq,
-                    delivered_seq,
-                })
-                .collect(),
+            positions: positions.collect(),
             next_page_token: page.next.map(|token| token.to_string()).unwrap_or_default(),
         }
         .into())

@@ -29,7 +29,7 @@ impl Operation for ListGroupMembers {
         };
         let page = self
             .postgres
-            .list_group_members(conversation, user, page_size, after.as_ref())
+            .list_members(conversation, user, true, page_size, after.as_ref())
             .await?
             .ok_or_else(Failure::conversation_not_found)?;
         Ok(ListGroupMembersResponse {

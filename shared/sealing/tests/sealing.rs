@@ -442,7 +442,7 @@ async fn when_something_was_last_said_goes_back_unless_something_newer_was_said(
         Postgres::from_settings(proxies.settings()).unwrap(),
         Timeline::from_settings(proxies.settings()).unwrap(),
     );
-    let held = proxies.postgres.hold(Filter::operation("seal("));
+    let held = proxies.postgres.hold(Filter::operation("seal_with_outbox("));
     let conversation = scene.conversation;
     let sealing = tokio::spawn(async move {
         let sealer = Sealer::new(&postgres, &timeline);

@@ -41,7 +41,7 @@ BEGIN
 END $$;
 
 -- What every change of a group begins with: waits for its turn, locks, then looks who the actor is and whether they may. Null
--- when they may; the conversation stays locked.
+-- when they may; the conversation stays locked. p_op is null for a call that is not remembered here.
 CREATE OR REPLACE FUNCTION enter_group(
     p_conversation uuid, p_actor text, p_op bytea, p_content bytea, p_needs int, p_call_us bigint, p_burst_us bigint
 ) RETURNS group_change
@@ -352,7 +352,7 @@ BEGIN
 END $$;
 
 -- The same, and takes the rows of these places from the outbox: what they hold was read from a majority of the timeline.
-CREATE FUNCTION seal_group(
+CREATE FUNCTION seal_with_outbox(
     p_conversation uuid, p_closed_revision bigint, p_closed_seq bigint, p_uncounted bigint[], p_message_count bigint,
     p_newest_at timestamptz, p_written bigint[]
 ) RETURNS void

@@ -133,8 +133,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     v_change group_change;
 BEGIN
-    -- Under an id that no call on groups has: what is remembered of this one is its row.
-    v_change := enter_group(p_conversation, p_actor, p_request_hash, p_request_hash, p_needs, p_call_us, p_burst_us);
+    -- Without an id of its own among the calls: what is remembered of this one is its row.
+    v_change := enter_group(p_conversation, p_actor, NULL, NULL, p_needs, p_call_us, p_burst_us);
     outcome := v_change.outcome;
     wait_us := v_change.wait_us;
     IF outcome IS NOT NULL THEN
@@ -177,8 +177,7 @@ CREATE FUNCTION revoke_invite(
 ) RETURNS TABLE (outcome text, wait_us bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    v_change group_change := enter_group(
-        p_conversation, p_actor, uuid_send(p_invite), uuid_send(p_invite), p_needs, p_call_us, p_burst_us);
+    v_change group_change := enter_group(p_conversation, p_actor, NULL, NULL, p_needs, p_call_us, p_burst_us);
 BEGIN
     outcome := coalesce(v_change.outcome, 'ok');
     wait_us := v_change.wait_us;

@@ -736,15 +736,8 @@ fn any_filter(mut filters: Vec<Bson>) -> Option<Bson> {
 
 /// Whether two entries are of one change. Another version of this service may have kept less of it.
 fn is_same(one: &GroupEntry, other: &GroupEntry) -> bool {
-    let identity = |entry: &GroupEntry| {
-        (
-            entry.actor.clone(),
-            entry.action,
-            entry.allocated_at,
-            entry.users.clone(),
-        )
-    };
-    identity(one) == identity(other)
+    (&one.actor, one.action, one.allocated_at, &one.users)
+        == (&other.actor, other.action, other.allocated_at, &other.users)
 }
 
 fn unreadable(action: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> StoreError {

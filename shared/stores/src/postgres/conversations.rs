@@ -3,7 +3,7 @@
 use chat_domain::{
     CONVERSATIONS_MAX, ConversationId, ConversationsToken, DELIVERED_MEMBERS_MAX, GroupSettings, MessageId,
     PINNED_CONVERSATIONS_MAX, PageSize, Permissions, READ_BUDGET, Role, UNREAD_COUNT_MAX, UNREAD_TOTAL_MAX, UserId,
-    UsersToken, WRITE_BUDGET, Window,
+    WRITE_BUDGET, Window,
 };
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
@@ -378,15 +378,6 @@ pub struct UnreadTotals {
     pub muted_conversations: i64,
     /// The same of those that are muted.
     pub muted_messages: i64,
-}
-
-/// A page of what members have read.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct PositionsPage {
-    /// Members by user id, each with what they have read, and what has reached them.
-    pub positions: Vec<(String, i64, i64)>,
-    /// Where to go on.
-    pub next: Option<UsersToken>,
 }
 
 /// The seq up to which nothing is unread to member `m`.
@@ -1400,55 +1391,6 @@ impl Postgres {
         } else {
             Ok(row.totals)
         })
-    }
-
-    /// Lists what the members of a conversation that `user` is in have read, by user id. None: it is not there for them.
-    pub async fn list_read_positions(
-        &self,
-        conversation: ConversationId,
-        user: &UserId,
-        page_size: PageSize,
-        after: Option<&UsersToken>,
-    ) -> Result<Option<PositionsPage>, StoreError> {
-        type Row = (bool, Option<String>, Option<i64>, Option<i64>);
-        let rows: Vec<Row> = self
-            .fetch_all("list read positions", || {
-                sqlx::query_as(
-                    "SELECT asker.is_member, x.user_id, x.read_seq, greatest(x.read_seq, x.delivered_seq)
-                     FROM (
-                         SELECT EXISTS (
-                             SELECT FROM members m
-                             WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL
-                         ) AS is_member
-                     ) asker LEFT JOIN LATERAL (
-                         SELECT * FROM members x
-                         WHERE asker.is_member AND x.conversation_id = $1 AND x.ended_at IS NULL
-                           AND ($3::text IS NULL OR x.user_id > $3)
-                         ORDER BY x.user_id LIMIT $4
-                     ) x ON true
-                     ORDER BY x.user_id",
-                )
-                .bind(conversation.uuid())
-                .bind(user.as_str())
-                .bind(after.map(|token| token.user.as_str()))
-                .bind(page_size.rows())
-            })
-            .await?;
-        if !rows.first().is_some_and(|(is_member, ..)| *is_member) {
-            return Ok(None);
-        }
-        let rows = rows.into_iter();
-        let rows = rows.filter_map(|(_, user, read_seq, delivered_seq)| Some((user?, read_seq?, delivered_seq?)));
-        let mut positions: Vec<(String, i64, i64)> = rows.collect();
-        let more = positions.len() > page_size.get();
-        positions.truncate(page_size.get());
-        let last = positions.last().filter(|_| more);
-        let next = last.and_then(|(user, ..)| {
-            Some(UsersToken {
-                user: user.parse().ok()?,
-            })
-        });
-        Ok(Some(PositionsPage { positions, next }))
     }
 
     /// Takes a call out of the user's budget of costly reads.

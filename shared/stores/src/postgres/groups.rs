@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::budgets::OutOfBudget;
 use super::conversations::role_of;
-use super::{MemberRow, Postgres, STORE, unknown_outcome};
+use super::{MemberRow, Postgres, STORE, unknown_outcome, users_page};
 use crate::{GroupAction, GroupEntry, StoreError, StoreErrorKind};
 
 /// What a user does to a group: the call that is told from a repeat by its id, and from another use of the id by its content.
@@ -459,23 +459,26 @@ impl Postgres {
         raw.read(ACTION, call.actor)
     }
 
-    /// Lists the members of a group that `user` is in, by user id. None: there is no such group for them.
-    pub async fn list_group_members(
+    /// Lists the members of a conversation that `user` is in, by user id; of a group alone, if that is asked for. None: it is not
+    /// there for them.
+    pub async fn list_members(
         &self,
         conversation: ConversationId,
         user: &UserId,
+        only_groups: bool,
         page_size: PageSize,
         after: Option<&UsersToken>,
     ) -> Result<Option<MembersPage>, StoreError> {
         let rows: Vec<RawMember> = self
-            .fetch_all("list the members of a group", || {
+            .fetch_all("list the members of a conversation", || {
                 sqlx::query_as(
                     "SELECT asker.is_member, x.user_id, x.read_seq, x.joined_revision, x.role,
-                         greatest(x.read_seq, x.delivered_seq) AS delivered_seq
+                            greatest(x.read_seq, x.delivered_seq) AS delivered_seq
                      FROM (
                          SELECT EXISTS (
                              SELECT FROM members m JOIN conversations c USING (conversation_id)
-                             WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL AND c.kind = 'group'
+                             WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL
+                               AND ($5 IS NOT TRUE OR c.kind = 'group')
                          ) AS is_member
                      ) asker LEFT JOIN LATERAL (
                          SELECT * FROM members x
@@ -489,6 +492,7 @@ impl Postgres {
                 .bind(user.as_str())
                 .bind(after.map(|token| token.user.as_str()))
                 .bind(page_size.rows())
+                .bind(only_groups)
             })
             .await?;
         if !rows.first().is_some_and(|row| row.is_member) {
@@ -499,19 +503,11 @@ impl Postgres {
                 user_id: row.user_id?,
                 read_seq: row.read_seq?,
                 joined_revision: row.joined_revision?,
-                role: Some(role_of(&row.role?)),
+                role: row.role.as_deref().map(role_of),
                 delivered_seq: row.delivered_seq?,
             })
         });
-        let mut members: Vec<MemberRow> = rows.collect();
-        let more = members.len() > page_size.get();
-        members.truncate(page_size.get());
-        let last = members.last().filter(|_| more);
-        let next = last.and_then(|last| {
-            Some(UsersToken {
-                user: last.user_id.parse().ok()?,
-            })
-        });
+        let (members, next) = users_page(rows.collect(), page_size, |member: &MemberRow| &member.user_id);
         Ok(Some(MembersPage { members, next }))
     }
 

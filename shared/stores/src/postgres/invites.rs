@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::budgets::OutOfBudget;
 use super::groups::{GroupCall, GroupChanged, RawChange, bits, change, remembered};
-use super::{Postgres, unknown_outcome};
+use super::{Postgres, unknown_outcome, users_page};
 use crate::StoreError;
 
 /// An invite to be made.
@@ -394,13 +394,7 @@ impl Postgres {
                 at: row.requested_at?,
             })
         });
-        let mut requests: Vec<JoinRequestRow> = rows.collect();
-        let has_more = requests.len() > page_size.get();
-        requests.truncate(page_size.get());
-        let last = requests.last().filter(|_| has_more);
-        let next = last
-            .and_then(|last| last.user.parse().ok())
-            .map(|user| UsersToken { user });
+        let (requests, next) = users_page(rows.collect(), page_size, |asking: &JoinRequestRow| &asking.user);
         Ok(managed(may, JoinRequestsPage { requests, next }))
     }
 

@@ -23,13 +23,14 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{StoreError, StoreErrorKind};
+use chat_domain::{PageSize, UsersToken};
 use chat_operation::{FromSettings, Settings, SettingsError};
 
 pub use budgets::OutOfBudget;
 pub use conversations::{
     APPEND, Append, Appended, ConversationRow, ConversationsFilter, ConversationsPage, Delivered, GroupRow,
     LIST_CONVERSATIONS, LOOKUP_MEMBERSHIP, ListedRow, MemberRow, Membership, Missing, Opened, OpenedDirect, Outcome,
-    OwnChanged, OwnRow, OwnUpdate, OwnUpdated, Place, PositionsPage, ReadPosition, Refusal, UnreadTotals, Withdrawn,
+    OwnChanged, OwnRow, OwnUpdate, OwnUpdated, Place, ReadPosition, Refusal, UnreadTotals, Withdrawn,
 };
 pub use feed::{FeedChange, FeedHead, FeedRow, SYNC, SyncRow, SyncState};
 pub use groups::{FeedPlace, GroupAudience, GroupCall, GroupChanged, GroupDone, GroupUpdate, MembersPage, NewGroup};
@@ -305,6 +306,16 @@ async fn connect(options: &PgConnectOptions, until: Instant) -> Result<PgConnect
         Ok(connected) => connected.map_err(|error| failed("accept a connection", error.into())),
         Err(elapsed) => Err(failed("accept a connection in time", elapsed.into())),
     }
+}
+
+/// Cuts rows, of which one more than the page has was read, to the page; and says after which user the next one begins, if
+/// there is one.
+fn users_page<T>(mut rows: Vec<T>, page_size: PageSize, user_of: impl Fn(&T) -> &str) -> (Vec<T>, Option<UsersToken>) {
+    let has_more = rows.len() > page_size.get();
+    rows.truncate(page_size.get());
+    let last = rows.last().filter(|_| has_more);
+    let next = last.and_then(|last| user_of(last).parse().ok());
+    (rows, next.map(|user| UsersToken { user }))
 }
 
 /// A function of the schema answered what this version does not know.

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 
 use super::budgets::{Budgets, OutOfBudget};
-use super::{Postgres, unknown_outcome};
+use super::{Postgres, unknown_outcome, users_page};
 use crate::StoreError;
 
 /// A profile as stored.
@@ -394,13 +394,7 @@ impl Postgres {
         if let Some(wait_us) = rows.first().map(|row| row.wait_us).filter(|wait_us| *wait_us > 0) {
             return Ok(Err(OutOfBudget::after(wait_us)));
         }
-        let mut friends: Vec<Friend> = rows.into_iter().filter_map(RawFriend::friend).collect();
-        let more = friends.len() > page_size.get();
-        friends.truncate(page_size.get());
-        let last = friends.last().filter(|_| more);
-        let next = last
-            .and_then(|last| last.other.parse().ok())
-            .map(|user| UsersToken { user });
-        Ok(Ok((friends, next)))
+        let friends: Vec<Friend> = rows.into_iter().filter_map(RawFriend::friend).collect();
+        Ok(Ok(users_page(friends, page_size, |friend| &friend.other)))
     }
 }

@@ -73,12 +73,7 @@ impl Postgres {
     pub async fn seal(&self, conversation: ConversationId, sealed: &Sealed) -> Result<(), StoreError> {
         let ((),) = self
             .fetch_one("keep how far a conversation is whole", || {
-                let statement = if sealed.written.is_empty() {
-                    "SELECT seal($1, $2, $3, $4, $5, $6) WHERE $7::bigint[] = '{}'"
-                } else {
-                    "SELECT seal_group($1, $2, $3, $4, $5, $6, $7)"
-                };
-                sqlx::query_as(statement)
+                sqlx::query_as("SELECT seal_with_outbox($1, $2, $3, $4, $5, $6, $7)")
                     .bind(conversation.uuid())
                     .bind(sealed.closed_revision)
                     .bind(sealed.closed_seq)
