@@ -736,11 +736,10 @@ impl Book {
         self.state.conversation(conversation_id)?.unsent_mark()
     }
 
-    /// What to tell the service that was read: what it does not know, or what it knows, to take off a flag.
-    pub(crate) fn mark_to_tell(&self, conversation_id: &str) -> Option<i64> {
+    /// What to tell the service that was read, which it knows, to take off that the user has flagged the conversation as unread.
+    pub(crate) fn flag_to_take_off(&self, conversation_id: &str) -> Option<i64> {
         let timeline = self.state.conversation(conversation_id)?;
-        let flagged = timeline.is_marked_unread().then(|| timeline.read_seq().max(1));
-        timeline.unsent_mark().or(flagged)
+        timeline.is_marked_unread().then(|| timeline.read_seq().max(1))
     }
 
     /// Changes a conversation, if it is there, and its place in the plan with it.

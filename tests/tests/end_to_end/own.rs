@@ -64,6 +64,11 @@ async fn all_devices_of_a_user_agree_on_what_is_theirs_alone() {
     until(&one, &id, Timeline::is_marked_unread).await;
     one.mark_read(&id, 1);
     until(&other, &id, |it| !it.is_marked_unread() && it.unread_count() == 0).await;
+    // Again, before the moment is over in which one mark follows another.
+    other.mark_unread(&id).await.unwrap();
+    until(&one, &id, Timeline::is_marked_unread).await;
+    one.mark_read(&id, 1);
+    until(&other, &id, |it| !it.is_marked_unread()).await;
 
     one.clear_history(&id, 1).await.unwrap();
     for follower in [&one, &other] {

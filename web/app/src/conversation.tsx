@@ -2,7 +2,7 @@
 
 import { ChatError, type ConversationState, type History, type MembershipEndReason, type Message } from "chat-client";
 import { useStore } from "chat-client/react";
-import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { lazy, Suspense, useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { useAnnounce } from "./announcer.tsx";
 import { otherOf, useChat, useName } from "./chat.tsx";
 import { Composer } from "./composer.tsx";
@@ -13,6 +13,8 @@ import { MessageList, type Shown } from "./message-list.tsx";
 import { Avatar, Empty, Icon, IconButton, Link, Name, Waiting } from "./parts.tsx";
 import { RemoveFriend } from "./people.tsx";
 import { go, type Route } from "./router.ts";
+
+const ForOneself = lazy(() => import("./own.tsx"));
 
 export function ConversationScreen({ id, messageId, hasDetails = false }: Route & { kind: "conversation" }) {
   const { texts } = useI18n();
@@ -411,6 +413,9 @@ function Details({
           {isFriend && <RemoveFriend userId={other} />}
         </>
       )}
+      <Suspense>
+        <ForOneself conversation={conversation} />
+      </Suspense>
     </aside>
   );
 }

@@ -26,11 +26,13 @@ export function Notifier() {
       client.onMessage((message) => {
         const route = parse(location.pathname);
         const isLookedAt = document.hasFocus() && route.kind === "conversation" && route.id === message.conversationId;
-        if (isLookedAt || !notificationsAreOn()) {
+        const { conversation } = client.messages(message.conversationId).getSnapshot();
+        const isMuted = (conversation?.settings.mutedUntil ?? 0) > Date.now();
+        if (isLookedAt || isMuted || !notificationsAreOn()) {
           return;
         }
         const sender = client.profile(message.senderId).getSnapshot()?.displayName ?? message.senderId;
-        const group = client.messages(message.conversationId).getSnapshot().conversation?.group;
+        const group = conversation?.group;
         const name = group ? `${sender} · ${group.name}` : sender;
         // Of several tabs, each tells; the system shows one of the same tag. Phones show those of service workers alone.
         const options = {

@@ -2,12 +2,12 @@
 
 import type { ConversationState } from "chat-client";
 import { useStore } from "chat-client/react";
-import { memo } from "react";
+import { memo, useState } from "react";
 import { otherOf, useChat, useName } from "./chat.tsx";
 import { isSameDay } from "./days.tsx";
 import { GroupAvatar, NewGroup } from "./group.tsx";
 import { useI18n } from "./i18n.tsx";
-import { Avatar, Empty, Link, Name, Waiting } from "./parts.tsx";
+import { Avatar, Empty, Icon, Link, Name, Waiting } from "./parts.tsx";
 import { go } from "./router.ts";
 
 export function ConnectionLine() {
@@ -25,19 +25,30 @@ export function ConnectionLine() {
 }
 
 export function Chats({ openId }: { openId: string | undefined }) {
-  const { texts } = useI18n();
+  const { texts, number } = useI18n();
   const { client } = useChat();
   const conversations = useStore(client.conversations());
   const { isStale } = useStore(client.status);
+  const [wantsArchive, setWantsArchive] = useState(false);
+  const archived = conversations.filter(({ settings, isHidden }) => settings.isArchived && !isHidden);
+  const isArchive = wantsArchive && archived.length > 0;
+  const listed = conversations.filter(({ settings, isHidden }) => !settings.isArchived && !isHidden);
+  // A sort that keeps what is alike in its order.
+  const shown = isArchive ? archived : listed.sort((one, other) => place(one) - place(other));
   return (
     <>
       <div className="side-top">
-        <h1 className="side-title">{texts.chats}</h1>
+        <h1 className="side-title">{isArchive ? texts.archived : texts.chats}</h1>
         <NewGroup />
       </div>
-      {conversations.length > 0 ? (
+      {archived.length > 0 && (
+        <button type="button" className="link archive" onClick={() => setWantsArchive(!isArchive)}>
+          {isArchive ? texts.backToChats : `${texts.archived} (${number.format(archived.length)})`}
+        </button>
+      )}
+      {shown.length > 0 ? (
         <ul className="list">
-          {conversations.map((conversation) => (
+          {shown.map((conversation) => (
             <Line
               key={conversation.conversationId}
               conversation={conversation}
@@ -58,10 +69,17 @@ export function Chats({ openId }: { openId: string | undefined }) {
   );
 }
 
+/** Pinned ones come first. */
+function place({ settings }: ConversationState): number {
+  return settings.isPinned ? 0 : 1;
+}
+
 const Line = memo(function Line({ conversation, isOpen }: { conversation: ConversationState; isOpen: boolean }) {
   const { texts, number } = useI18n();
   const { userId } = useChat();
-  const { conversationId, group, lastMessage, unreadCount } = conversation;
+  const { conversationId, group, lastMessage, unreadCount, settings } = conversation;
+  const isFlagged = settings.isMarkedUnread && unreadCount === 0;
+  const isMuted = settings.mutedUntil > Date.now();
   const other = otherOf(conversation, userId);
   const to = { kind: "conversation", id: conversationId } as const;
   const count = unreadCount >= 1_000 ? `${number.format(999)}+` : number.format(unreadCount);
@@ -76,7 +94,11 @@ const Line = memo(function Line({ conversation, isOpen }: { conversation: Conver
   }
   return (
     <li>
-      <Link className={unreadCount > 0 ? "line unread" : "line"} to={to} aria-current={isOpen ? "true" : undefined}>
+      <Link
+        className={unreadCount > 0 || isFlagged ? "line unread" : "line"}
+        to={to}
+        aria-current={isOpen ? "true" : undefined}
+      >
         {group ? <GroupAvatar id={conversationId} group={group} /> : <Avatar userId={other} />}
         <span className="line-text">
           <span className="line-top">
@@ -87,9 +109,11 @@ const Line = memo(function Line({ conversation, isOpen }: { conversation: Conver
             <span className="excerpt" dir="auto">
               {line}
             </span>
-            {unreadCount > 0 && (
-              <span className="badge" role="img" aria-label={texts.unread(count)}>
-                {count}
+            {settings.isPinned && <Mark icon="pin" label={texts.pinned} />}
+            {isMuted && <Mark icon="mute" label={texts.muted} />}
+            {(unreadCount > 0 || isFlagged) && (
+              <span className="badge" role="img" aria-label={isFlagged ? texts.flagged : texts.unread(count)}>
+                {isFlagged ? "" : count}
               </span>
             )}
           </span>
@@ -98,6 +122,14 @@ const Line = memo(function Line({ conversation, isOpen }: { conversation: Conver
     </li>
   );
 });
+
+function Mark({ icon, label }: { icon: "pin" | "mute"; label: string }) {
+  return (
+    <span className="mark" role="img" aria-label={label} title={label}>
+      <Icon name={icon} />
+    </span>
+  );
+}
 
 /** A time of today, or a day. */
 function Moment({ at }: { at: number }) {

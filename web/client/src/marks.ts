@@ -13,8 +13,11 @@ export class Marks {
   /** How far apart two marks of a conversation are told, at least, in milliseconds. */
   readonly #interval: number;
   readonly #stopped = new AbortController();
-  /** Conversations whose marks are being told. */
-  readonly #telling = new Set<string>();
+  /**
+   * Conversations whose marks are being told, each with whether the user has read what they had flagged as unread since that was
+   * told last.
+   */
+  readonly #telling = new Map<string, boolean>();
 
   constructor(service: Service, book: Book, interval: number, changed: () => void) {
     this.#service = service;
@@ -29,11 +32,13 @@ export class Marks {
 
   /** Marks messages as read. The book counts so at once; the service is told. */
   mark(conversationId: string, seq: number): void {
-    if (this.#book.markRead(conversationId, seq) !== undefined) {
+    const isFlagged = this.#book.conversation(conversationId)?.settings.isMarkedUnread === true;
+    const isNews = this.#book.markRead(conversationId, seq) !== undefined;
+    if (isNews) {
       this.#changed();
-      this.#start(conversationId);
-    } else if (this.#book.conversation(conversationId)?.settings.isMarkedUnread) {
-      this.#start(conversationId);
+    }
+    if (isNews || isFlagged) {
+      this.#start(conversationId, isFlagged);
     }
   }
 
@@ -46,9 +51,10 @@ export class Marks {
     }
   }
 
-  #start(conversationId: string): void {
-    if (!this.#telling.has(conversationId)) {
-      this.#telling.add(conversationId);
+  #start(conversationId: string, takesOff = false): void {
+    const isAtWork = this.#telling.has(conversationId);
+    this.#telling.set(conversationId, takesOff || this.#telling.get(conversationId) === true);
+    if (!isAtWork) {
       this.#tell(conversationId)
         .catch(() => undefined)
         .finally(() => this.#telling.delete(conversationId));
@@ -57,17 +63,23 @@ export class Marks {
 
   /** Tells the service of a conversation's marks until it knows the last one. */
   async #tell(conversationId: string): Promise<void> {
+    let told = 0;
     const mark = () => {
       const timeline = this.#book.timeline(conversationId);
+      const unsent = timeline?.unsentMark ?? 0;
+      if (unsent > told) {
+        return unsent;
+      }
       // What the service knows takes off the flag.
-      const flagged = timeline?.state.settings.isMarkedUnread ? Math.max(timeline.state.readSeq, 1) : 0;
-      return timeline?.unsentMark ?? flagged;
+      const takesOff = this.#telling.get(conversationId) && timeline?.state.settings.isMarkedUnread;
+      return takesOff ? Math.max(timeline.state.readSeq, 1) : 0;
     };
-    let told = 0;
-    for (let failures = 0; mark() > told; ) {
+    for (let failures = 0; mark() > 0; ) {
       const next = sleep(this.#interval, this.#stopped.signal);
       next.catch(() => undefined);
       const readSeq = mark();
+      const takesOff = this.#telling.get(conversationId) === true;
+      this.#telling.set(conversationId, false);
       try {
         const request = { conversationId, readSeq: BigInt(readSeq) };
         const answer = await this.#service.call(
@@ -88,6 +100,7 @@ export class Marks {
           // Refused for good: the conversation is not the user's any more.
           told = readSeq;
         } else {
+          this.#telling.set(conversationId, takesOff || this.#telling.get(conversationId) === true);
           await sleep(Math.max(backoff(failures), error.retryAfter ?? 0), this.#stopped.signal);
         }
       }

@@ -63,6 +63,12 @@ test("a conversation is flagged as unread until it is read, and counted", async 
   await first.markUnread(id);
   await settled(second, id, { isMarkedUnread: true });
   second.markRead(id, 1);
+  await settled(first, id, { isMarkedUnread: false });
+  // Again, before the moment is over in which one mark follows another.
+  await first.markUnread(id);
+  await settled(second, id, { isMarkedUnread: true });
+  second.markRead(id, 1);
+  await settled(first, id, { isMarkedUnread: false });
 });
 
 test("history is cleared and a conversation hidden for one user alone", async () => {
