@@ -80,7 +80,8 @@ test("a person is left in peace, and flags what they come back to", async () => 
   await line.getByRole("img", { name: "No notifications" }).waitFor({ state: "detached" });
   await own(first).getByRole("button", { name: "Mark as unread" }).click();
   await line.getByRole("img", { name: "Marked as unread" }).waitFor();
-  // It is read, and so no more.
+  // It is read, by who looks at it, and so no more.
+  await page.bringToFront();
   await line.click();
   await line.getByRole("img", { name: "Marked as unread" }).waitFor({ state: "detached" });
 });

@@ -11,12 +11,12 @@ import { useI18n } from "./i18n.tsx";
 import { JoinNotices, Notifier } from "./notifier.tsx";
 import { openChat } from "./open-chat.ts";
 import { Dialog, Empty, Fault, Icon, type IconName, Link, Waiting } from "./parts.tsx";
-import { People } from "./people.tsx";
 import { parse, type Route, usePath } from "./router.ts";
 import { ProfileForm, Settings } from "./settings.tsx";
 import { Chats, ConnectionLine } from "./sidebar.tsx";
 
 const JoinScreen = lazy(() => import("./join.tsx"));
+const People = lazy(() => import("./people.tsx").then((it) => ({ default: it.People })));
 
 export function App({ auth, config, first }: { auth: Auth; config: Config; first: Chat | undefined }) {
   const { texts } = useI18n();
@@ -132,7 +132,11 @@ function Screens() {
       <main>
         <section className="side" aria-label={texts[isInside ? "chats" : route.kind]}>
           <ConnectionLine />
-          {route.kind === "people" && <People />}
+          {route.kind === "people" && (
+            <Suspense fallback={<Waiting rows={5} />}>
+              <People />
+            </Suspense>
+          )}
           {route.kind === "settings" && <Settings />}
           {(route.kind === "chats" || isInside) && (
             <Chats openId={route.kind === "conversation" ? route.id : undefined} />

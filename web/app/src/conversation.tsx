@@ -6,15 +6,14 @@ import { lazy, Suspense, useCallback, useEffect, useRef, useState, useSyncExtern
 import { useAnnounce } from "./announcer.tsx";
 import { otherOf, useChat, useName } from "./chat.tsx";
 import { Composer } from "./composer.tsx";
-import { GroupAvatar, GroupDetails, may } from "./group.tsx";
+import { GroupAvatar, may } from "./group.tsx";
 import { sentence } from "./group-change.tsx";
 import { useI18n } from "./i18n.tsx";
 import { MessageList, type Shown } from "./message-list.tsx";
 import { Avatar, Empty, Icon, IconButton, Link, Name, Waiting } from "./parts.tsx";
-import { RemoveFriend } from "./people.tsx";
 import { go, type Route } from "./router.ts";
 
-const ForOneself = lazy(() => import("./own.tsx"));
+const Details = lazy(() => import("./details.tsx"));
 
 export function ConversationScreen({ id, messageId, hasDetails = false }: Route & { kind: "conversation" }) {
   const { texts } = useI18n();
@@ -241,7 +240,11 @@ function Open({
       ) : (
         <p className="cannot-write">{group ? texts.mayNotSend : texts.cannotSend}</p>
       )}
-      {hasDetails && <Details conversation={conversation} other={other} isFriend={isFriend} onClose={closeDetails} />}
+      {hasDetails && (
+        <Suspense>
+          <Details conversation={conversation} other={other} isFriend={isFriend} onClose={closeDetails} />
+        </Suspense>
+      )}
     </div>
   );
 }
@@ -361,61 +364,4 @@ function useAnnouncements({ conversationId, isLoaded, changes }: ConversationSta
       announce(sentence(newest, i18n, userId, nameOf));
     }
   }, [isLoaded, newest, announce, i18n, userId, nameOf]);
-}
-
-function Details({
-  conversation,
-  other,
-  isFriend,
-  onClose,
-}: {
-  conversation: ConversationState;
-  other: string;
-  isFriend: boolean;
-  onClose: () => void;
-}) {
-  const { texts } = useI18n();
-  const { group } = conversation;
-  const aside = useRef<HTMLElement>(null);
-  useEffect(() => {
-    const before = document.activeElement;
-    aside.current?.focus();
-    return () => {
-      if (before instanceof HTMLElement) {
-        before.focus();
-      }
-    };
-  }, []);
-  useEffect(() => {
-    // Wherever the focus is, but in a question that is asked above it, and where Escape means something else.
-    const keys = ({ key, target, defaultPrevented, isComposing }: globalThis.KeyboardEvent) => {
-      if (key === "Escape" && !defaultPrevented && !isComposing && !(target as Element).closest("dialog")) {
-        onClose();
-      }
-    };
-    document.addEventListener("keydown", keys);
-    return () => document.removeEventListener("keydown", keys);
-  }, [onClose]);
-  return (
-    <aside ref={aside} className="details" aria-label={texts.details} tabIndex={-1}>
-      <IconButton icon="close" label={texts.close} onClick={onClose} />
-      {group ? (
-        <GroupDetails conversation={conversation} group={group} />
-      ) : (
-        <>
-          <Avatar userId={other} isLarge />
-          <h2>
-            <Name userId={other} />
-          </h2>
-          <p className="quiet">
-            <bdi>{other}</bdi>
-          </p>
-          {isFriend && <RemoveFriend userId={other} />}
-        </>
-      )}
-      <Suspense>
-        <ForOneself conversation={conversation} />
-      </Suspense>
-    </aside>
-  );
 }

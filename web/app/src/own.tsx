@@ -20,7 +20,7 @@ function untilWhen(mutedUntil: number): "on" | "muted" | "ever" {
   return left > TIMES.ever / 2 ? "ever" : "muted";
 }
 
-export default function ForOneself({ conversation }: { conversation: ConversationState }) {
+export function ForOneself({ conversation }: { conversation: ConversationState }) {
   const { texts, day, time } = useI18n();
   const { client } = useChat();
   const { conversationId: id, settings } = conversation;

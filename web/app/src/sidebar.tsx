@@ -5,8 +5,9 @@ import { useStore } from "chat-client/react";
 import { memo, useState } from "react";
 import { otherOf, useChat, useName } from "./chat.tsx";
 import { isSameDay } from "./days.tsx";
-import { GroupAvatar, NewGroup } from "./group.tsx";
+import { GroupAvatar } from "./group.tsx";
 import { useI18n } from "./i18n.tsx";
+import { NewGroup } from "./new-group.tsx";
 import { Avatar, Empty, Icon, Link, Name, Waiting } from "./parts.tsx";
 import { go } from "./router.ts";
 

@@ -6,7 +6,7 @@ import { brotliCompressSync } from "node:zlib";
 import { build, type Rollup } from "vite";
 import { expect, test } from "vitest";
 
-// The goals are 45 and 140 KB. Both are missed since members have settings of their own; these are what must not grow.
+// The client's goal is 45 KB, missed since members have settings of their own: it must not grow.
 const KB = 1_000;
 
 function compressed(code: string | Uint8Array): number {
@@ -39,7 +39,7 @@ test("the app's first load is small, in any language", () => {
   expect(first.length).toBe(3);
   const size = first.reduce((sum, path) => sum + sizeOf(path), 0) + Math.max(...languages.map(sizeOf));
   expect(size).toBeGreaterThan(50);
-  expect(size).toBeLessThan(141.5);
+  expect(size).toBeLessThan(140);
   // All of it is kept for when there is no network.
   const built = readdirSync(new URL("assets", folder)).map((name) => `/assets/${name}`);
   expect(named(page).toSorted()).toEqual(built.toSorted());
