@@ -241,7 +241,19 @@ export function MessageList({
         aria-label={texts.messages(group?.name ?? other)}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
         tabIndex={0}
-        onKeyDown={moveFocus}
+        onKeyDown={(event) => {
+          moveFocus(event);
+          // The browser's own way there is an animation, which ends wherever a row turns out higher than was thought.
+          if (isPlainKey(event, "End")) {
+            event.preventDefault();
+            wasAtEnd.current = true;
+            virtualizer.scrollToEnd();
+          } else if (isPlainKey(event, "Home")) {
+            event.preventDefault();
+            wasAtEnd.current = false;
+            virtualizer.scrollToIndex(0, { align: "start" });
+          }
+        }}
         onScroll={({ currentTarget: { scrollTop } }) => {
           // Only who scrolls up leaves the end: that there is more below may be since it has just come.
           if (virtualizer.isAtEnd(END_MARGIN)) {
@@ -357,10 +369,15 @@ function belongTogether(one: Message | Outgoing, other: Message | Outgoing, user
   );
 }
 
+/** Whether a key was pressed by itself; with Shift it selects. */
+function isPlainKey(event: KeyboardEvent, key: string): boolean {
+  return event.key === key && !event.altKey && !event.ctrlKey && !event.metaKey && !event.shiftKey;
+}
+
 /** Goes from message to message by the arrow keys. */
 function moveFocus(event: KeyboardEvent<HTMLDivElement>): void {
-  const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-  if (!step || event.altKey || event.ctrlKey || event.metaKey) {
+  const step = isPlainKey(event, "ArrowDown") ? 1 : isPlainKey(event, "ArrowUp") ? -1 : 0;
+  if (step === 0) {
     return;
   }
   const rows = [...event.currentTarget.querySelectorAll<HTMLElement>(".message")];
