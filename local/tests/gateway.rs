@@ -274,7 +274,7 @@ impl Operation for Notify {
             ..CreateLiveTicketResponse::default()
         };
         let notice = Notice {
-            recipients: vec![user],
+            recipients: vec![user].into(),
             event: LiveEvent::default(),
             occurred_at: chrono::Utc::now(),
         };
@@ -1231,6 +1231,7 @@ async fn the_answer_leaves_before_delivery_and_the_environment_stays_busy_until_
             ("AWS_REGION", "local"),
             ("AWS_SECRET_ACCESS_KEY", "secret"),
             ("LIVE_TABLE", "live"),
+            ("DELIVERY_QUEUE_URL", "http://127.0.0.1:9/000000000000/queue"),
         ] {
             config.settings = std::mem::take(&mut config.settings).with(name, value);
         }

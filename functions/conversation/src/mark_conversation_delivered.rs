@@ -3,7 +3,7 @@
 use chat_contract::v1::{
     DeliveredPositionMoved, LiveEvent, MarkConversationDeliveredRequest, MarkConversationDeliveredResponse, live_event,
 };
-use chat_domain::{ConversationId, UserId, at_least};
+use chat_domain::{ConversationId, at_least};
 use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Notice, Operation};
 use chat_stores::postgres::Postgres;
 
@@ -33,16 +33,11 @@ impl Operation for MarkConversationDelivered {
         let answer = Answer::new(MarkConversationDeliveredResponse {
             delivered_seq: delivered.delivered_seq,
         });
-        let told: Vec<UserId> = delivered
-            .members
-            .iter()
-            .filter_map(|member| member.parse().ok())
-            .collect();
-        if told.is_empty() {
+        if delivered.members.is_empty() {
             return Ok(answer);
         }
         Ok(answer.notify(Notice {
-            recipients: told,
+            recipients: delivered.members.into(),
             event: LiveEvent {
                 conversation_id: conversation.to_string(),
                 event: Some(live_event::Event::DeliveredPositionMoved(DeliveredPositionMoved {

@@ -57,7 +57,7 @@ impl Operation for OpenDirectConversation {
             live_event::Event::Poke(Poke {})
         };
         let notice = |recipient: UserId, feed_revision| Notice {
-            recipients: vec![recipient],
+            recipients: vec![recipient].into(),
             event: LiveEvent {
                 conversation_id: conversation.conversation_id.clone(),
                 event: Some(event.clone()),

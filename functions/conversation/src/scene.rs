@@ -89,7 +89,7 @@ impl Stores {
                     revision: *place,
                     messages_after: *place,
                     allocated_at: at,
-                    members: Vec::new(),
+                    members: Vec::new().into(),
                 };
                 async move {
                     let op = format!("filled-{}", place.revision);

@@ -45,11 +45,14 @@ impl Operation for SyncConversations {
             .collect();
 
         let mut plan = Plan::new(state.epoch, state.now);
-        let mut lost_conversation_ids = Vec::new();
+        let (mut lost, mut lost_conversation_ids) = (Vec::new(), Vec::new());
         for (name, cursor) in cursors {
             match known.remove(&cursor.conversation) {
                 Some(row) => plan.add(cursor, row),
-                None => lost_conversation_ids.push(name.to_owned()),
+                None => {
+                    lost.push(cursor.conversation);
+                    lost_conversation_ids.push(name.to_owned());
+                }
             }
         }
         plan.share();
@@ -68,12 +71,21 @@ impl Operation for SyncConversations {
         Box::pin(self.recount(user, &mut plan, &mut walks, &closed)).await?;
         let replies = chat_view::quoted_elsewhere(messages(&walks));
         let quoted = self.timeline.list_previews(&replies).await?;
-        Ok(SyncConversationsResponse {
-            conversations: plan.answer(walks, &closed, &quoted),
-            feed: feed.map(|plan| plan.answer(feed_rows)),
-            lost_conversation_ids,
+        Ok(Answer {
+            seal: lost,
+            ..Answer::new(SyncConversationsResponse {
+                conversations: plan.answer(walks, &closed, &quoted),
+                feed: feed.map(|plan| plan.answer(feed_rows)),
+                lost_conversation_ids,
+            })
+        })
+    }
+
+    /// Whoever has lost a conversation may have met one whose deletion has died before all memberships had ended: it goes on.
+    async fn seal(&self, lost: Vec<ConversationId>) {
+        if let Err(error) = self.postgres.end_deleted_among(&lost).await {
+            error.log();
         }
-        .into())
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn friend_changed(caller: &UserId, other: &UserId, friendship: &Frien
         return Vec::new();
     };
     let notice = |to: &UserId, about: &UserId, state, feed_revision| Notice {
-        recipients: vec![to.clone()],
+        recipients: vec![to.clone()].into(),
         event: LiveEvent {
             event: Some(live_event::Event::FriendChanged(FriendChanged {
                 friend: Some(seen(about, state, friendship.updated_at)),

@@ -1,15 +1,17 @@
 //! What every change of a group does once Postgres has decided it: its entry goes to the timeline, the members are told, and
 //! the caller is shown the group as it now is.
 
+use std::collections::BTreeSet;
+
 use chat_contract::v1::{
     Conversation, ConversationOpened, Group, GroupChanged, GroupRole, LiveEvent, MembershipEndReason, MembershipEnded,
     Poke, live_event,
 };
-use chat_domain::{CONVERSATIONS_MAX, ConversationId, GROUP_MEMBERS_MAX, UserId};
+use chat_domain::{Audience, CONVERSATIONS_MAX, ConversationId, GROUP_MEMBERS_MAX, UserId};
 use chat_operation::{Answer, Failure, FromSettings, Notice};
 use chat_sealing::{Filled, Sealer};
 use chat_stores::mongo::Timeline;
-use chat_stores::postgres::{self, ConversationRow, FeedPlace, GroupAudience, GroupDone, Postgres};
+use chat_stores::postgres::{self, ConversationRow, FeedPlace, GroupAudience, GroupDone, MemberRow, Postgres};
 use chat_stores::{GroupAction, GroupEntry, StoreError};
 use chrono::{DateTime, Utc};
 
@@ -54,6 +56,20 @@ impl Changed {
     }
 }
 
+/// A group as it is after a change.
+struct Looked {
+    row: ConversationRow,
+    /// The members whom the change is about, where there are more than are named.
+    about: Vec<MemberRow>,
+}
+
+impl Looked {
+    fn member(&self, user: &str) -> Option<&MemberRow> {
+        let mut known = self.row.members.iter().chain(&self.about);
+        known.find(|member| member.user_id == user)
+    }
+}
+
 /// How many entries of the outbox a repeated call writes, at most: a group has one, or those of a few calls that died.
 const PENDING_MAX: i64 = 100;
 
@@ -90,41 +106,66 @@ impl Groups {
     }
 
     async fn announce(&self, caller: &UserId, done: GroupDone) -> Result<Changed, StoreError> {
-        // Who has left sees nothing; what the others are told is what any of them sees.
-        let is_member = done.told.is_empty() || done.told.iter().any(|member| member == caller.as_str());
-        let reader = done
-            .told
-            .first()
-            .and_then(|member| member.parse().ok())
-            .filter(|_| !is_member);
-        let reader = reader.as_ref().unwrap_or(caller);
-        let (postgres, sealer) = (&self.postgres, self.sealer());
-        let (row, filled) = tokio::try_join!(
-            postgres.lookup_conversation(done.conversation, reader),
+        let has_left = !begins(&done) && done.feeds.iter().any(|feed| feed.user == caller.as_str());
+        let sealer = self.sealer();
+        let (looked, filled) = tokio::try_join!(
+            self.look(caller, has_left, &done),
             sealer.fill(done.entry.as_slice(), &[]),
         )?;
-        let (row, moved_to) = match filled {
-            Filled::InPlace => (row, None),
+        let (looked, moved_to) = match filled {
+            Filled::InPlace => (looked, None),
             Filled::Moved => {
-                let (row, audience) = tokio::try_join!(
-                    postgres.lookup_conversation(done.conversation, reader),
-                    postgres.lookup_audience(done.conversation, &[]),
+                let (looked, audience) = tokio::try_join!(
+                    self.look(caller, has_left, &done),
+                    self.postgres.lookup_audience(done.conversation, &[]),
                 )?;
-                (row, Some(audience.revision))
+                (looked, audience.map(|audience| audience.revision))
             }
         };
-        let row = row.map(|row| row.conversation);
-        let notices = match (&row, moved_to) {
-            (Some(row), None) => notices(&done, row),
+        let notices = match (&looked, moved_to) {
+            (Some(looked), None) => notices(&done, looked),
             // What it looks like now, nobody here may see, or it stands elsewhere: they look for themselves.
-            _ => pokes(&Listeners::of(&done, moved_to), done.conversation, done.at),
+            _ => match done.at {
+                Some(at) => pokes(&Listeners::of(&done, moved_to), done.conversation, at),
+                None => Vec::new(),
+            },
         };
         Ok(Changed {
-            conversation: row.filter(|_| is_member).map(chat_view::conversation),
+            conversation: looked
+                .filter(|_| !has_left)
+                .map(|looked| chat_view::conversation(looked.row)),
             not_added: done.left_out,
             notices,
             seal: done.entry.map(|entry| entry.conversation),
         })
+    }
+
+    /// Reads the group as it is after a change. Who has left sees nothing; what the others are told is what any of them sees. Of
+    /// a group with more members than are named, those whom the change is about are read as well.
+    async fn look(&self, caller: &UserId, has_left: bool, done: &GroupDone) -> Result<Option<Looked>, StoreError> {
+        let (postgres, conversation) = (&self.postgres, done.conversation);
+        let other = match &done.told {
+            _ if !has_left => None,
+            Audience::Users(members) => members.first().cloned(),
+            Audience::Members => {
+                let anybody = postgres.list_members_among(conversation, &[]).await?;
+                anybody.first().and_then(|member| member.user_id.parse().ok())
+            }
+        };
+        let row = postgres
+            .lookup_conversation(conversation, other.as_ref().unwrap_or(caller))
+            .await?;
+        let Some(row) = row.map(|row| row.conversation) else {
+            return Ok(None);
+        };
+        let about = match (&done.told, &done.entry) {
+            (Audience::Members, Some(entry)) => {
+                let about: Vec<&str> = entry.users.iter().chain([&entry.actor]).map(String::as_str).collect();
+                postgres.list_members_among(conversation, &about).await?
+            }
+            _ => Vec::new(),
+        };
+        Ok(Some(Looked { row, about }))
     }
 
     /// Completes what an earlier call may have left undone when it died: entries that have a place and are not in the timeline.
@@ -139,25 +180,31 @@ impl Groups {
         let pending = postgres.list_pending(conversation, i64::MAX, PENDING_MAX).await?;
         self.sealer().fill(&pending, &[]).await?;
         // As it is once all is in its place.
-        let (row, mut audience) = tokio::try_join!(
+        let (row, audience) = tokio::try_join!(
             postgres.lookup_conversation(conversation, caller),
             postgres.lookup_audience(conversation, about),
         )?;
-        let is_member = |user: &&UserId| audience.members.iter().any(|member| member == user.as_str());
+        let is_member = |user: &&UserId| {
+            let mut came = audience.iter().flat_map(|audience| &audience.came);
+            came.any(|place| place.user == user.as_str())
+        };
         let not_added: Vec<String> = about
             .iter()
             .filter(|user| !is_member(user))
             .map(ToString::to_string)
             .collect();
-        if row.is_none() && pending.is_empty() {
-            // Who is no member keeps nobody awake by repeating what all have been told.
-            audience.members.clear();
-            audience.came.clear();
-        }
+        let notices = audience.map(|mut audience| {
+            if row.is_none() && pending.is_empty() && !audience.is_deleted {
+                // Who is no member keeps nobody awake by repeating what all have been told.
+                audience.members = Vec::new().into();
+                audience.came.clear();
+            }
+            pokes(&Listeners::again(&audience), conversation, audience.at)
+        });
         Ok(Changed {
             conversation: row.map(|row| chat_view::conversation(row.conversation)),
             not_added,
-            notices: pokes(&Listeners::again(&audience), conversation, audience.at),
+            notices: notices.unwrap_or_default(),
             seal: (!pending.is_empty()).then_some(conversation),
         })
     }
@@ -198,9 +245,11 @@ fn refusal(changed: &postgres::GroupChanged) -> Failure {
 /// Who is told of a change without what it says.
 struct Listeners<'a> {
     revision: i64,
-    members: &'a [String],
+    members: &'a Audience,
     came: &'a [FeedPlace],
     went: &'a [FeedPlace],
+    /// Whether the group is deleted, and memberships of members are yet to end.
+    is_deleted: bool,
     /// Why those went, as far as that is known.
     reason: MembershipEndReason,
 }
@@ -220,6 +269,7 @@ impl<'a> Listeners<'a> {
             members: &done.told,
             came,
             went,
+            is_deleted: end_reason(done) == MembershipEndReason::GroupDeleted,
             reason: end_reason(done),
         }
     }
@@ -230,6 +280,7 @@ impl<'a> Listeners<'a> {
             members: &audience.members,
             came: &audience.came,
             went: &audience.went,
+            is_deleted: audience.is_deleted,
             reason: MembershipEndReason::Unspecified,
         }
     }
@@ -246,16 +297,20 @@ fn begins(done: &GroupDone) -> bool {
 }
 
 /// Tells members to look, those who came to look at their feed, and those who went that they did.
-fn pokes(listeners: &Listeners<'_>, conversation: ConversationId, at: Option<DateTime<Utc>>) -> Vec<Notice> {
-    let Some(occurred_at) = at else { return Vec::new() };
+fn pokes(listeners: &Listeners<'_>, conversation: ConversationId, occurred_at: DateTime<Utc>) -> Vec<Notice> {
     let conversation_id = conversation.to_string();
-    let members: Vec<UserId> = listeners.members.iter().filter_map(|it| it.parse().ok()).collect();
-    let look = (!members.is_empty() && listeners.revision > 0).then(|| Notice {
-        recipients: members,
+    let (revision, event) = if listeners.is_deleted {
+        (0, ended(MembershipEndReason::GroupDeleted))
+    } else {
+        (listeners.revision, live_event::Event::Poke(Poke {}))
+    };
+    let is_told = !listeners.members.is_empty() && (listeners.is_deleted || revision > 0);
+    let look = is_told.then(|| Notice {
+        recipients: listeners.members.clone(),
         event: LiveEvent {
             conversation_id: conversation_id.clone(),
-            revision: listeners.revision,
-            event: Some(live_event::Event::Poke(Poke {})),
+            revision,
+            event: Some(event),
             ..LiveEvent::default()
         },
         occurred_at,
@@ -291,7 +346,7 @@ fn told_by_feed(
     occurred_at: DateTime<Utc>,
 ) -> Option<Notice> {
     Some(Notice {
-        recipients: vec![place.user.parse().ok()?],
+        recipients: vec![place.user.parse().ok()?].into(),
         event: LiveEvent {
             conversation_id: conversation_id.to_owned(),
             event: Some(event),
@@ -304,20 +359,27 @@ fn told_by_feed(
 
 /// What is told of a change: to those whose membership came or went, that; to the other members, the change. The group is shown
 /// as it is after the change, perhaps long after: to nobody who is no member by then.
-fn notices(done: &GroupDone, row: &ConversationRow) -> Vec<Notice> {
+fn notices(done: &GroupDone, looked: &Looked) -> Vec<Notice> {
     let conversation_id = done.conversation.to_string();
     let Some(occurred_at) = done.at else { return Vec::new() };
-    let is_member = |user: &str| row.members.iter().any(|member| member.user_id == user);
     let mut notices = Vec::new();
     if let Some(entry) = &done.entry {
         let is_about = |user: &str| done.feeds.iter().any(|feed| feed.user == user);
         // Who has come again since then sees nothing of before.
         let was_member = |user: &str| {
-            let mut members = row.members.iter();
-            members.any(|member| member.user_id == user && member.joined_revision < entry.revision)
+            let member = looked.member(user);
+            member.is_some_and(|member| member.joined_revision < entry.revision)
         };
-        let others = done.told.iter().filter(|user| !is_about(user) && was_member(user));
-        let others: Vec<UserId> = others.filter_map(|member| member.parse().ok()).collect();
+        let others = match &done.told {
+            Audience::Users(users) => {
+                let others = users
+                    .iter()
+                    .filter(|user| !is_about(user.as_str()) && was_member(user.as_str()));
+                Audience::Users(others.cloned().collect())
+            }
+            // Who came by this change has joined at its revision, and who went is no member: neither is told.
+            Audience::Members => Audience::Members,
+        };
         if !others.is_empty() {
             notices.push(Notice {
                 recipients: others,
@@ -325,7 +387,7 @@ fn notices(done: &GroupDone, row: &ConversationRow) -> Vec<Notice> {
                     conversation_id: conversation_id.clone(),
                     revision: entry.revision,
                     previous_revision: entry.revision - 1,
-                    event: Some(live_event::Event::GroupChanged(group_changed(entry, row))),
+                    event: Some(live_event::Event::GroupChanged(group_changed(entry, looked))),
                     ..LiveEvent::default()
                 },
                 occurred_at,
@@ -336,9 +398,9 @@ fn notices(done: &GroupDone, row: &ConversationRow) -> Vec<Notice> {
     notices.extend(done.feeds.iter().filter_map(|feed| {
         let event = if !begins {
             ended(end_reason(done))
-        } else if is_member(&feed.user) {
+        } else if looked.member(&feed.user).is_some() {
             live_event::Event::ConversationOpened(ConversationOpened {
-                conversation: Some(seen_by(feed, row, done.entry.as_ref())),
+                conversation: Some(seen_by(feed, looked, done.entry.as_ref())),
             })
         } else {
             live_event::Event::Poke(Poke {})
@@ -349,12 +411,12 @@ fn notices(done: &GroupDone, row: &ConversationRow) -> Vec<Notice> {
 }
 
 /// A change as the other members are told of it, with the members that it is about as they are now.
-fn group_changed(entry: &GroupEntry, row: &ConversationRow) -> GroupChanged {
-    let is_about = |user: &String| *user == entry.actor || entry.users.contains(user);
-    let members = row.members.iter().filter(|member| is_about(&member.user_id));
+fn group_changed(entry: &GroupEntry, looked: &Looked) -> GroupChanged {
+    let about: BTreeSet<&str> = entry.users.iter().chain([&entry.actor]).map(String::as_str).collect();
+    let members = about.into_iter().filter_map(|user| looked.member(user));
     GroupChanged {
         change: Some(chat_view::group_change(entry.clone())),
-        group: row.group.clone().map(|group| Group {
+        group: looked.row.group.clone().map(|group| Group {
             role: GroupRole::Unspecified.into(),
             ..chat_view::group(group)
         }),
@@ -363,12 +425,12 @@ fn group_changed(entry: &GroupEntry, row: &ConversationRow) -> GroupChanged {
 }
 
 /// The group as a new member sees it, to whom nothing is unread.
-fn seen_by(feed: &FeedPlace, row: &ConversationRow, entry: Option<&GroupEntry>) -> Conversation {
-    let mut conversation = chat_view::conversation(row.clone());
+fn seen_by(feed: &FeedPlace, looked: &Looked, entry: Option<&GroupEntry>) -> Conversation {
+    let mut conversation = chat_view::conversation(looked.row.clone());
     // What was said since, they count themselves.
     conversation.unread_count = 0;
-    conversation.counted_seq = entry.map_or(row.counted_seq, |entry| entry.after_seq);
-    let own = row.members.iter().find(|member| member.user_id == feed.user);
+    conversation.counted_seq = entry.map_or(looked.row.counted_seq, |entry| entry.after_seq);
+    let own = looked.member(&feed.user);
     if let (Some(group), Some(role)) = (&mut conversation.group, own.and_then(|own| own.role)) {
         group.role = chat_view::role(role).into();
     }

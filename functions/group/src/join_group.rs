@@ -39,7 +39,7 @@ impl Operation for JoinGroup {
             .join_group(token, caller, &request_hash, &content_hash);
         match joined.await?? {
             Joined::Requested { conversation, told, at } => {
-                let notice = at.and_then(|at| asked(conversation, caller, &told, at));
+                let notice = at.and_then(|at| asked(conversation, caller, told, at));
                 Ok(Answer {
                     notices: notice.into_iter().collect(),
                     ..Answer::new(JoinGroupResponse::default())
@@ -63,10 +63,14 @@ impl Operation for JoinGroup {
 }
 
 /// What those who manage invites are told. None when there are none.
-fn asked(conversation: ConversationId, caller: &UserId, told: &[String], occurred_at: DateTime<Utc>) -> Option<Notice> {
-    let recipients: Vec<UserId> = told.iter().filter_map(|user| user.parse().ok()).collect();
-    (!recipients.is_empty()).then(|| Notice {
-        recipients,
+fn asked(
+    conversation: ConversationId,
+    caller: &UserId,
+    told: Vec<UserId>,
+    occurred_at: DateTime<Utc>,
+) -> Option<Notice> {
+    (!told.is_empty()).then(|| Notice {
+        recipients: told.into(),
         event: LiveEvent {
             conversation_id: conversation.to_string(),
             event: Some(live_event::Event::JoinRequested(JoinRequested {

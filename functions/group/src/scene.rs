@@ -301,7 +301,7 @@ pub(crate) fn told(notices: &[Notice]) -> Vec<(Vec<String>, Told)> {
 }
 
 fn recipients(notice: &Notice) -> Vec<String> {
-    notice.recipients.iter().map(ToString::to_string).collect()
+    notice.recipients.users().iter().map(ToString::to_string).collect()
 }
 
 fn happening(notice: &Notice) -> Told {

@@ -3,13 +3,15 @@
 //! A client asks for a ticket ([`CreateLiveTicket`]) and offers it when it connects. The authorizer ([`AuthorizeSocket`])
 //! checks the ticket without any call and puts what it says into the context that every later event of the connection
 //! carries. [`Connect`] uses the ticket up and registers the connection, [`Disconnect`] removes it, and [`DefaultRoute`]
-//! answers the few frames that a client sends. What is pushed to a connection is not here: that is delivery's work.
+//! answers the few frames that a client sends. What is pushed to a connection is delivery's work; [`Deliver`] has it done for
+//! those who are too many for the call that has something to tell.
 
 mod authorize_socket;
 mod clock;
 mod connect;
 mod create_live_ticket;
 mod default;
+mod deliver;
 mod disconnect;
 mod socket;
 mod ticket;
@@ -20,6 +22,7 @@ pub use authorize_socket::{Authorization, AuthorizeSocket, AuthorizerEvent};
 pub use connect::Connect;
 pub use create_live_ticket::CreateLiveTicket;
 pub use default::DefaultRoute;
+pub use deliver::{Deliver, QueueAnswer, QueueEvent};
 pub use disconnect::Disconnect;
 pub use socket::{SocketAnswer, SocketEvent};
 
@@ -30,4 +33,5 @@ pub const FUNCTIONS: &[Function] = &[
     Function::event::<Connect>("connect", Trigger::SocketRoute("$connect")),
     Function::event::<Disconnect>("disconnect", Trigger::SocketRoute("$disconnect")),
     Function::event::<DefaultRoute>("default", Trigger::SocketRoute("$default")),
+    Function::event::<Deliver>("deliver", Trigger::DeliveryQueue),
 ];

@@ -225,7 +225,7 @@ pub(crate) fn read_positions(notices: &[Notice]) -> Vec<(Vec<String>, i64, Optio
         Some(live_event::Event::ReadPositionMoved(ReadPositionMoved {
             read_seq, unread_count, ..
         })) => {
-            let recipients = notice.recipients.iter().map(ToString::to_string).collect();
+            let recipients = notice.recipients.users().iter().map(ToString::to_string).collect();
             Some((recipients, *read_seq, *unread_count))
         }
         _ => None,

@@ -4,7 +4,7 @@
 //! repeated in between: the timeline's unique indexes tell, and the loop below decides.
 
 use chat_contract::v1::{LiveEvent, SendMessageRequest, SendMessageResponse, live_event};
-use chat_domain::{ClientMessageId, ConversationId, MessageId, MessageText, UserId, Window, at_least};
+use chat_domain::{Audience, ClientMessageId, ConversationId, MessageId, MessageText, UserId, Window, at_least};
 use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Notice, Operation};
 use chat_sealing::Sealer;
 use chat_stores::StoreError;
@@ -79,7 +79,7 @@ struct Draft {
 struct Sent {
     message: MessageEntry,
     deduplicated: bool,
-    members: Vec<String>,
+    members: Audience,
     /// What it replies to, as it is now, if the sender may see it.
     quoted: Option<PreviewEntry>,
     window: Window,
@@ -305,7 +305,9 @@ impl SendMessage {
         why: Refusal,
         target: Target,
     ) -> Result<Sent, Failure> {
-        let members = held.as_ref().map(|held| held.members.clone()).unwrap_or_default();
+        let members = held
+            .as_ref()
+            .map_or(Audience::Users(Vec::new()), |held| held.members.clone());
         if let Some(first) = self.lookup_first(sender, draft).await? {
             return self.repeated(draft, first, held, members, target).await;
         }
@@ -325,7 +327,7 @@ impl SendMessage {
         draft: &Draft,
         first: MessageEntry,
         place: Option<Place>,
-        members: Vec<String>,
+        members: Audience,
         target: Target,
     ) -> Result<Sent, Failure> {
         if let Some(place) = place.as_ref().filter(|place| place.revision != first.revision) {
@@ -384,7 +386,7 @@ fn reused() -> Failure {
 fn notice(sent: &Sent) -> Notice {
     let message = chat_view::message(sent.message.clone());
     Notice {
-        recipients: sent.members.iter().filter_map(|member| member.parse().ok()).collect(),
+        recipients: sent.members.clone(),
         event: LiveEvent {
             conversation_id: message.conversation_id.clone(),
             revision: message.revision,

@@ -55,6 +55,10 @@ pub(super) enum CommandError {
     #[error("cannot create the table of connections")]
     Table(#[source] StoreError),
 
+    /// The queue of deliveries could not be made.
+    #[error("cannot create the queue of deliveries: what AWS_ENDPOINT_URL names must have SQS as well as DynamoDB")]
+    Queue(#[source] StoreError),
+
     /// Something that prepares the databases lacks a setting.
     #[error("{function} cannot run")]
     Settings {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use chat_operation::Settings;
 use chat_runtime::{Function, Trigger};
 use chat_stores::dynamo::RegistryTable;
+use chat_stores::sqs::LocalQueue;
 use tokio::time::{sleep, timeout};
 
 use super::error::CommandError;
@@ -108,14 +109,19 @@ impl Service {
     }
 }
 
-/// Does what a deployment does: makes the table of connections, which is a resource of the template there, and calls
-/// the functions that a deployment calls.
+/// Does what a deployment does: makes the table of connections and the queue of deliveries, which are resources of the template
+/// there, and calls the functions that a deployment calls.
 pub(super) async fn prepare(functions: &[Function], settings: &Settings) -> Result<(), CommandError> {
     let table = RegistryTable::new(settings).map_err(|source| CommandError::Settings {
         function: "the table of connections",
         source,
     })?;
     table.create().await.map_err(CommandError::Table)?;
+    let queue = LocalQueue::new(settings).map_err(|source| CommandError::Settings {
+        function: "the queue of deliveries",
+        source,
+    })?;
+    queue.create().await.map_err(CommandError::Queue)?;
     for function in functions
         .iter()
         .filter(|function| matches!(function.trigger(), Trigger::Deployment))

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chat_operation::Settings;
 use chat_stores::postgres::role_url;
+use chat_stores::sqs::LocalQueue;
 use rand::Rng;
 
 use super::error::CommandError;
@@ -16,6 +17,8 @@ use crate::stack::{Endpoints, StackError};
 
 /// The registry of connections.
 const LIVE_TABLE: &str = "chat-live";
+/// The queue of what is for more members than a call names.
+const DELIVERY_QUEUE: &str = "chat-deliveries";
 /// The users of Postgres besides the owner, whom `DATABASE_URL` names: their settings, and the ends of their names.
 const ROLES: [(&str, &str); 2] = [
     ("FUNCTIONS_DATABASE_URL", "functions"),
@@ -44,6 +47,10 @@ pub(super) fn settings(folder: &Path, endpoints: &Endpoints) -> Result<Settings,
     }
     Ok(settings
         .with("LIVE_TABLE", LIVE_TABLE)
+        .with(
+            "DELIVERY_QUEUE_URL",
+            LocalQueue::url(&endpoints.aws_endpoint_url, DELIVERY_QUEUE),
+        )
         .with("TICKET_KEY", key(&folder.join("ticket.key"))?)
         .with("CONTENT_KEY", key(&folder.join("content.key"))?))
 }

@@ -1,7 +1,8 @@
 //! A local API Gateway that is faithful to AWS: what works behind it works when deployed, and what AWS refuses, it refuses.
 //!
 //! It serves the HTTP API (one route per RPC, a JWT authorizer, payload format 2.0), the WebSocket API (its authorizer,
-//! `$connect`, `$default`, `$disconnect`) and `@connections` on one port, and calls the functions with the JSON that AWS
+//! `$connect`, `$default`, `$disconnect`) and `@connections` on one port, hands the queue's messages to its function, and calls
+//! the functions with the JSON that AWS
 //! would send them, each in a pool of environments that serve one request at a time. It never looks into what the
 //! functions say to their callers, and it never runs in a deployment.
 //!
@@ -16,6 +17,7 @@ mod event;
 mod grpc;
 mod http_api;
 mod issuer;
+mod queue;
 mod reply;
 mod site;
 mod socket;
@@ -32,8 +34,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chat_operation::Settings;
+use chat_operation::{Settings, SettingsError};
 use chat_runtime::{Function, Trigger};
+use chat_stores::sqs::LocalQueue;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONNECTION, HeaderMap, HeaderValue, VARY};
 use http::{Method, Request, StatusCode, Version, request};
 use http_body_util::{BodyExt as _, Limited};
@@ -194,6 +197,9 @@ pub enum GatewayError {
     /// Two functions have one trigger.
     #[error("{0} and {1} have the same trigger")]
     Ambiguous(&'static str, &'static str),
+    /// A function is called by the queue of deliveries, which the settings do not name.
+    #[error("the queue of deliveries: {0}")]
+    Queue(SettingsError),
     /// Functions of the WebSocket API are there, but not all.
     #[error("the WebSocket API has no function for {0}")]
     Incomplete(&'static str),
@@ -502,6 +508,7 @@ impl Api {
                 Trigger::Rpc { path, .. } => path,
                 Trigger::SocketAuthorizer => "authorizer",
                 Trigger::SocketRoute(route) => route,
+                Trigger::DeliveryQueue => "queue",
                 Trigger::Deployment => continue,
             };
             if let Some(other) = names.insert(key, function.name()) {
@@ -509,17 +516,29 @@ impl Api {
             }
             let environments = Environments::new(*function, settings.clone(), limits.clone(), tasks.clone());
             all.push(Arc::clone(&environments));
-            if let Trigger::Rpc { path, public } = function.trigger() {
-                routes.insert(
-                    path,
-                    Route {
+            match function.trigger() {
+                Trigger::Rpc { path, public } => {
+                    let route = Route {
                         key: format!("POST {path}"),
                         public,
                         environments,
-                    },
-                );
-            } else {
-                socket_functions.insert(key, environments);
+                    };
+                    routes.insert(path, route);
+                }
+                Trigger::DeliveryQueue => {
+                    let queue = LocalQueue::new(settings).map_err(GatewayError::Queue)?;
+                    let calls = queue::serve(
+                        Arc::new(queue),
+                        environments,
+                        limits.clone(),
+                        tasks.clone(),
+                        stopping.clone(),
+                    );
+                    tasks.spawn(calls);
+                }
+                _ => {
+                    socket_functions.insert(key, environments);
+                }
             }
         }
         let sockets = if socket_functions.is_empty() {

@@ -1,4 +1,4 @@
-//! A DynamoDB API: ministack, which is a Python package. What is in it lives only as long as the process: what it can save,
+//! A DynamoDB API, and beside it one of SQS: ministack, which is a Python package. What is in it lives only as long as the process: what it can save,
 //! it saves when it ends in good order, so nothing after a kill. Whoever runs it closes the sockets that it knew of.
 
 use std::ffi::OsString;
@@ -105,7 +105,7 @@ fn launch(python: &Python, packages: &PathBuf, home: &PathBuf, port: u16) -> Lau
             ("BIND_HOST", value("127.0.0.1")),
             ("MINISTACK_HOST", value("127.0.0.1")),
             ("GATEWAY_PORT", value(&port.to_string())),
-            ("SERVICES", value("dynamodb")),
+            ("SERVICES", value("dynamodb,sqs")),
             // Services that would listen on ports of their own, on all interfaces.
             ("IOT_MTLS_ENABLED", value("0")),
             ("SFTP_ENABLED", value("0")),

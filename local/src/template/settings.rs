@@ -88,6 +88,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         Source::Text("wss://${LiveApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live"),
         "wss://example.execute-api.eu-west-1.amazonaws.com/live",
     ),
+    Setting::new(
+        "DELIVERY_QUEUE_URL",
+        Source::Parameter("DeliveryQueue"),
+        "https://sqs.eu-west-1.amazonaws.com/123456789012/chat-deliveries",
+    )
+    .with_arn("${DeliveryQueueArn}"),
     Setting::new("AWS_REGION", Source::Elsewhere, "eu-west-1"),
     Setting::new("AWS_ACCESS_KEY_ID", Source::Elsewhere, "example"),
     Setting::new("AWS_SECRET_ACCESS_KEY", Source::Elsewhere, "example"),

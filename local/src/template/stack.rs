@@ -22,6 +22,8 @@ const PARAMETERS: &[(&str, &str, &str)] = &[
     ("JwtAuthorizer", "String", "!Ref JwtAuthorizer"),
     ("LiveApi", "String", "!Ref LiveApi"),
     ("LiveTable", "String", "!Ref LiveTable"),
+    ("DeliveryQueue", "String", "!Ref DeliveryQueue"),
+    ("DeliveryQueueArn", "String", "!GetAtt DeliveryQueue.Arn"),
     ("TicketKey", "String", "!Ref TicketKey"),
     ("ContentKey", "String", "!Ref ContentKey"),
     ("DatabaseUrlSecret", "String", "!Ref DatabaseUrlSecret"),
@@ -138,7 +140,10 @@ fn shared(service: &str) -> String {
 fn gateway_role(functions: &[Deployed]) -> Result<Option<String>, TemplateError> {
     let called: Vec<String> = functions
         .iter()
-        .filter(|function| function.function.trigger() != Trigger::Deployment)
+        .filter(|function| {
+            let trigger = function.function.trigger();
+            !matches!(trigger, Trigger::Deployment | Trigger::DeliveryQueue)
+        })
         .map(|function| format!("                  - !GetAtt {}Function.Arn\n", function.id))
         .collect();
     if called.is_empty() {
@@ -243,6 +248,7 @@ impl Deployed {
             Trigger::Rpc { path, .. } => format!("POST {path}"),
             Trigger::SocketAuthorizer => "The live socket's authorizer".to_owned(),
             Trigger::SocketRoute(route) => format!("The live socket's {route}"),
+            Trigger::DeliveryQueue => "The queue of deliveries".to_owned(),
             Trigger::Deployment => "Run by whoever deploys".to_owned(),
         };
         // The HTTP API gives up after 30 s; a function that ends before it can still say what went wrong.
@@ -250,6 +256,8 @@ impl Deployed {
             Trigger::Rpc { .. } => (29, "FunctionMemory"),
             Trigger::SocketAuthorizer => (5, "SocketMemory"),
             Trigger::SocketRoute(_) => (10, "SocketMemory"),
+            // A sixth of the time for which the queue hides a message that was taken.
+            Trigger::DeliveryQueue => (30, "FunctionMemory"),
             Trigger::Deployment => (900, "FunctionMemory"),
         };
         let network = if self.in_vpc() {
@@ -312,6 +320,16 @@ impl Deployed {
         };
         let mut statements = Vec::new();
         let mut bytes = ARN_BYTES;
+        if self.function.trigger() == Trigger::DeliveryQueue {
+            bytes += 2 * ARN_BYTES;
+            statements.push(
+                "
+              - Effect: Allow
+                Action: [sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes]
+                Resource: !Ref DeliveryQueueArn"
+                    .to_owned(),
+            );
+        }
         for (name, grants) in &self.grants {
             let arn = lookup(name).map_or("", |setting| setting.arn);
             let mut actions_of: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -451,6 +469,20 @@ impl Deployed {
 {properties}{response}"
                 )
             }
+            Trigger::DeliveryQueue => format!(
+                "
+  # A message each, so that none waits for another; what fails comes again, and after a few times is put with the dead letters.
+  {id}Source:
+    Type: AWS::Lambda::EventSourceMapping
+    DependsOn: {id}Role
+    Properties:
+      EventSourceArn: !Ref DeliveryQueueArn
+      FunctionName: !Ref {id}Function
+      BatchSize: 1
+      FunctionResponseTypes: [ReportBatchItemFailures]
+      ScalingConfig: {{MaximumConcurrency: 50}}
+"
+            ),
             Trigger::Deployment => String::new(),
         }
     }

@@ -5,13 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chat_domain::{DELIVERY_MEMBERS_MAX, UserId};
+use chat_contract::v1::LiveEvent;
+use chat_domain::{Audience, NAMED_MEMBERS_MAX, UserId};
 use chat_operation::{FromSettings, Notice};
 use chat_stores::StoreError;
 use chat_stores::dynamo::{Connection, Registry, RegistryReader};
+use chat_stores::sqs::DeliveryQueue;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 
+use crate::errand::Errand;
 use crate::frame::frame;
 use crate::post::{Post, Poster};
 
@@ -37,6 +40,7 @@ pub struct Deliverer {
     // Clients are made at first use, and most environments never meet a connection that is gone.
     registry: Registry,
     poster: Poster,
+    queue: DeliveryQueue,
 }
 
 impl Deliverer {
@@ -46,14 +50,39 @@ impl Deliverer {
     /// Each connection gets its notices in their order, and waits for no other connection.
     pub async fn deliver(&self, notices: Vec<Notice>, deadline: Instant) {
         let now = now();
-        let plan = Plan::new(&notices, now);
-        if plan.frames_of.is_empty() {
-            return;
-        }
-        let tally = Tally::default();
         let deadline = deadline.min(Instant::now() + DELIVERY_DURATION_MAX);
-        let in_time = tokio::time::timeout_at(deadline.into(), self.deliver_plan(&plan, now, &tally)).await;
-        tally.log(in_time.is_ok());
+        let plan = Plan::new(&notices, now);
+        let post = async {
+            if plan.frames_of.is_empty() {
+                return;
+            }
+            let tally = Tally::default();
+            let in_time = tokio::time::timeout_at(deadline.into(), self.deliver_plan(&plan, now, &tally)).await;
+            tally.log(in_time.is_ok());
+        };
+        tokio::join!(post, self.enqueue(&notices));
+    }
+
+    /// Leaves what is for more members than are named to the queue.
+    async fn enqueue(&self, notices: &[Notice]) {
+        for notice in notices.iter().filter(|notice| notice.recipients == Audience::Members) {
+            let LiveEvent {
+                conversation_id,
+                revision,
+                ..
+            } = &notice.event;
+            let Some(Ok(body)) = Errand::of(notice).map(|errand| errand.body()) else {
+                tracing::error!(
+                    conversation_id,
+                    revision,
+                    "dropped a live event that cannot be written as JSON"
+                );
+                continue;
+            };
+            if let Err(error) = self.queue.send(body).await {
+                log_store_error(&error, "a live event that is for many members was dropped");
+            }
+        }
     }
 
     async fn deliver_plan(&self, plan: &Plan<'_>, now: DateTime<Utc>, tally: &Tally) {
@@ -128,13 +157,16 @@ impl<'a> Plan<'a> {
     fn new(notices: &'a [Notice], now: DateTime<Utc>) -> Self {
         let mut frames_of: BTreeMap<&UserId, Vec<Bytes>> = BTreeMap::new();
         for notice in notices {
-            let recipients: BTreeSet<&UserId> = notice.recipients.iter().collect();
-            if recipients.len() > DELIVERY_MEMBERS_MAX {
+            let recipients: BTreeSet<&UserId> = notice.recipients.users().iter().collect();
+            if recipients.is_empty() {
+                continue;
+            }
+            if recipients.len() > NAMED_MEMBERS_MAX {
                 tracing::error!(
                     recipients = recipients.len(),
                     conversation_id = notice.event.conversation_id,
                     revision = notice.event.revision,
-                    "dropped a live event that is for more than {DELIVERY_MEMBERS_MAX} users"
+                    "dropped a live event that is for more than {NAMED_MEMBERS_MAX} users"
                 );
                 continue;
             }

@@ -19,6 +19,14 @@ pub(crate) fn frame(notice: &Notice, now: DateTime<Utc>) -> Option<Bytes> {
     serde_json::to_vec(&poke(&notice.event)).ok().map(Bytes::from)
 }
 
+/// An event, or a poke where it is too large to be pushed.
+pub(crate) fn small(event: &LiveEvent) -> LiveEvent {
+    match serde_json::to_vec(event) {
+        Ok(frame) if frame.len() <= PUSH_BYTES_MAX => event.clone(),
+        _ => poke(event),
+    }
+}
+
 /// Tells that something happened without telling what. It says nothing of the revision before it: a client that trusted
 /// that would move its cursor past what it has not seen.
 fn poke(event: &LiveEvent) -> LiveEvent {
@@ -56,7 +64,7 @@ mod tests {
             feed_revision: 0,
         };
         Notice {
-            recipients: Vec::new(),
+            recipients: Vec::new().into(),
             event,
             occurred_at: now(),
         }

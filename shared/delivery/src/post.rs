@@ -9,7 +9,8 @@ use aws_sdk_apigatewaymanagement::error::{DisplayErrorContext, SdkError};
 use aws_smithy_types::Blob;
 use bytes::Bytes;
 use chat_operation::{FromSettings, Grant, Settings, SettingsError};
-use chat_stores::dynamo::{Aws, ConnectionId, Patience};
+use chat_stores::aws::{Aws, Patience};
+use chat_stores::dynamo::ConnectionId;
 
 /// A post is tried once by the SDK: what is tried again, and for how long, is decided by [`super::Deliverer`], which knows
 /// of all posts.

@@ -18,7 +18,7 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use chat_contract::v1::{FriendChanged, LiveEvent, Message, Poke, live_event::Event};
 use chat_delivery::Deliverer;
-use chat_domain::{DELIVERY_MEMBERS_MAX, PUSH_BYTES_MAX, UserId};
+use chat_domain::{NAMED_MEMBERS_MAX, PUSH_BYTES_MAX, UserId};
 use chat_operation::Settings;
 use chat_operation::{FromSettings, Notice};
 use chat_stores::dynamo::{Connection, Registration, Registry, RegistryReader, TicketId};
@@ -354,9 +354,7 @@ async fn delivery_is_back_by_its_deadline() {
 async fn an_event_for_too_many_users_is_dropped_and_the_others_are_delivered() {
     let mut fixture = Fixture::new().await;
     fixture.connect("user-0", "u0", Duration::ZERO).await;
-    let names: Vec<_> = (0..=DELIVERY_MEMBERS_MAX)
-        .map(|number| format!("user-{number}"))
-        .collect();
+    let names: Vec<_> = (0..=NAMED_MEMBERS_MAX).map(|number| format!("user-{number}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     fixture
         .deliver(vec![
@@ -376,6 +374,7 @@ fn settings_with_registry_at(endpoint: &str) -> Settings {
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("LIVE_TABLE", "any"),
+        ("DELIVERY_QUEUE_URL", "any"),
         ("LIVE_ENDPOINT", "http://127.0.0.1:1/live"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))

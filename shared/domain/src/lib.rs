@@ -5,6 +5,7 @@
 
 #![warn(missing_docs)]
 
+mod audience;
 mod content;
 mod group;
 mod ids;
@@ -12,6 +13,7 @@ mod limits;
 mod page;
 mod window;
 
+pub use audience::Audience;
 pub use content::{AvatarUrl, ContentKey, DisplayName, GroupDescription, GroupName, MessageText, excerpt};
 pub use group::{GroupAdders, GroupSettings, Permission, Permissions, Role};
 pub use ids::{ClientMessageId, ConversationId, InviteId, InviteToken, MessageId, RequestId, UserId};

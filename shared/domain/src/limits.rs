@@ -50,9 +50,12 @@ pub const GROUP_NAME_CHARS_MAX: usize = 100;
 /// Characters in a group's description, at most.
 pub const GROUP_DESCRIPTION_CHARS_MAX: usize = 1_000;
 /// Members of a group, at most.
-pub const GROUP_MEMBERS_MAX: i32 = 100;
-/// Members of a conversation in which it is kept what has reached their devices, at most.
-pub const DELIVERED_MEMBERS_MAX: i32 = 100;
+pub const GROUP_MEMBERS_MAX: i32 = 10_000;
+/// Members of a conversation whom one call names, at most. Where there are more, they are told through a queue; how far each has
+/// read is told to nobody else, and what has reached their devices is not kept.
+pub const NAMED_MEMBERS_MAX: usize = 100;
+/// Members of a group whom one message of that queue is for, about.
+pub const MEMBERS_PER_DELIVERY: i64 = 1_000;
 /// Users that one call adds to a group, at most.
 pub const GROUP_MEMBERS_PER_CALL_MAX: usize = 100;
 /// Members of a group that lists and the feed name.
@@ -130,8 +133,6 @@ pub const PAGE_WAITS: [Duration; 3] = [
 /// A revision that has been missing for this long was abandoned by its writer.
 pub const HOLE_AGE_MAX: Duration = Duration::from_secs(3);
 
-/// Users that one notice goes to, at most; one for more is dropped, and logged as an error.
-pub const DELIVERY_MEMBERS_MAX: usize = 100;
 /// Bytes of one push, at most; a larger event becomes a poke.
 pub const PUSH_BYTES_MAX: usize = 32 * 1024;
 /// An event older than this is delivered as a poke.

@@ -31,6 +31,8 @@ pub enum Trigger {
     SocketAuthorizer,
     /// A route of the WebSocket API: `$connect`, `$disconnect`, `$default`.
     SocketRoute(&'static str),
+    /// The queue of what is for more members than a call names.
+    DeliveryQueue,
     /// Run by a deployment, by hand, or at start of the local stack; the event is any JSON.
     Deployment,
 }

@@ -11,6 +11,10 @@ ALTER TABLE outbox ADD COLUMN updated text[] NOT NULL DEFAULT '{}';
 -- Admins of the groups that are there may manage invites if they may add members: chat_domain::Permission::ManageInvites.
 UPDATE conversations SET admin_may = admin_may | 256 WHERE kind = 'group' AND admin_may & 2 <> 0;
 
+-- Members of a conversation whom one call names, or tells of each other, at most: chat_domain::NAMED_MEMBERS_MAX.
+CREATE FUNCTION named_members_max() RETURNS int
+LANGUAGE sql IMMUTABLE AS $$ SELECT 100 $$;
+
 -- A change of a group that was not made.
 CREATE OR REPLACE FUNCTION group_unchanged(p_outcome text, p_conversation uuid DEFAULT NULL, p_wait_us bigint DEFAULT NULL)
 RETURNS group_change
@@ -104,8 +108,7 @@ BEGIN
     v_change.told := told(p_conversation, NULL, NULL, p_actor);
     UPDATE conversations c SET
         revision = c.revision + 1,
-        allocated_at = greatest(c.allocated_at, date_trunc('milliseconds', clock_timestamp())),
-        member_count = cardinality(v_change.told)
+        allocated_at = greatest(c.allocated_at, date_trunc('milliseconds', clock_timestamp()))
     WHERE c.conversation_id = p_conversation
     RETURNING c.revision, c.message_count, c.allocated_at INTO v_change.revision, v_change.after_seq, v_change.allocated_at;
     UPDATE groups g SET state_revision = v_change.revision WHERE g.conversation_id = p_conversation;
@@ -299,28 +302,54 @@ BEGIN
     RETURN v_change;
 END $$;
 
--- Deletes a group: from here on it is not there for any call. Its places stay, and what they hold.
+-- Memberships that have ended, by user id, with where that stands in their users' feeds, and whether there are more to end.
+CREATE TYPE ended_memberships AS (user_ids text[], feed_revisions bigint[], has_more boolean);
+
+-- Ends memberships of a group that is deleted: a hundred at most, so that no transaction holds more feeds. Null where none is left.
+CREATE FUNCTION end_deleted(p_conversation uuid) RETURNS ended_memberships
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    c_users_max CONSTANT int := 100;
+    v_ended     ended_memberships;
+BEGIN
+    PERFORM FROM conversations c
+    WHERE c.conversation_id = p_conversation AND c.deleted_at IS NOT NULL FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    v_ended.user_ids := ARRAY(
+        SELECT m.user_id FROM members m WHERE m.conversation_id = p_conversation AND m.ended_at IS NULL
+        ORDER BY m.user_id LIMIT c_users_max + 1);
+    IF v_ended.user_ids = '{}' THEN
+        RETURN NULL;
+    END IF;
+    v_ended.has_more := cardinality(v_ended.user_ids) > c_users_max;
+    v_ended.user_ids := v_ended.user_ids[1:c_users_max];
+    v_ended.feed_revisions := end_memberships(p_conversation, v_ended.user_ids);
+    RETURN v_ended;
+END $$;
+
+-- Deletes a group: from here on it is not there for any call. Its places stay, and what they hold; what memberships are left
+-- end later.
 CREATE OR REPLACE FUNCTION delete_group(
     p_conversation uuid, p_actor text, p_op bytea, p_content bytea, p_needs int, p_call_us bigint, p_burst_us bigint
 ) RETURNS group_change
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     v_change group_change := enter_group(p_conversation, p_actor, p_op, p_content, p_needs, p_call_us, p_burst_us);
-    v_users  text[];
+    v_ended  ended_memberships;
 BEGIN
     IF v_change.outcome IS NOT NULL THEN
         RETURN v_change;
     END IF;
-    v_users := told(p_conversation, NULL, NULL, p_actor);
     v_change := group_unchanged('ok', p_conversation);
-    v_change.feed_users := v_users;
-    v_change.feed_revisions := end_memberships(p_conversation, v_users);
-    -- With the memberships, to the microsecond: a repeat tells those by it whom the deletion took out.
-    UPDATE conversations c SET
-        deleted_at = (SELECT m.ended_at FROM members m WHERE m.conversation_id = p_conversation AND m.user_id = p_actor),
-        member_count = 0
-    WHERE c.conversation_id = p_conversation
+    -- Before any membership ends: those that end later than this, the deletion has ended.
+    UPDATE conversations c SET deleted_at = clock_timestamp() WHERE c.conversation_id = p_conversation
     RETURNING date_trunc('milliseconds', c.deleted_at) INTO v_change.allocated_at;
+    v_ended := end_deleted(p_conversation);
+    v_change.feed_users := v_ended.user_ids;
+    v_change.feed_revisions := v_ended.feed_revisions;
+    v_change.told := CASE WHEN v_ended.has_more THEN NULL ELSE '{}' END;
     PERFORM remember_call(p_conversation, p_actor, p_op, p_content);
     PERFORM use_budget(p_actor, 'write', p_call_us);
     RETURN v_change;

@@ -77,6 +77,10 @@ BEGIN
         caught_up_seq = EXCLUDED.caught_up_seq, feed_revision = EXCLUDED.feed_revision;
     -- Who is in it asks no more.
     DELETE FROM join_requests r WHERE r.conversation_id = p_conversation AND r.user_id = ANY (v_users);
+    -- The count of a conversation that is new is that of a direct one.
+    UPDATE conversations c SET
+        member_count = CASE c.revision WHEN 0 THEN 0 ELSE c.member_count END + cardinality(v_users)
+    WHERE c.conversation_id = p_conversation;
     RETURN v_users;
 END $$;
 
@@ -189,13 +193,13 @@ BEGIN
     RETURN NEXT;
 END $$;
 
--- The members of a group who may do something.
+-- The members of a group who may do something: the first hundred.
 CREATE FUNCTION managers(p_conversation uuid, p_needs int) RETURNS text[]
 LANGUAGE sql STABLE AS $$
     SELECT ARRAY(
         SELECT m.user_id FROM members m JOIN conversations c USING (conversation_id)
         WHERE m.conversation_id = p_conversation AND m.ended_at IS NULL AND may(m.role, c.member_may, c.admin_may, p_needs)
-        ORDER BY 1)
+        ORDER BY 1 LIMIT 100)
 $$;
 
 -- Joins a group by an invite, or asks to. `outcome`, besides those of group_change: 'requested', and then `told` are those who

@@ -67,7 +67,7 @@ BEGIN
     SELECT * INTO v_member FROM members m
     WHERE m.conversation_id = p_conversation AND m.user_id = p_actor AND m.ended_at IS NULL FOR NO KEY UPDATE;
     at := clock_timestamp();
-    IF NOT FOUND THEN
+    IF NOT FOUND OR (SELECT c.deleted_at IS NOT NULL FROM conversations c WHERE c.conversation_id = p_conversation) THEN
         outcome := 'missing';
         RETURN NEXT;
         RETURN;
@@ -167,11 +167,11 @@ BEGIN
         RETURN NEXT;
         RETURN;
     END IF;
-    SELECT * INTO v_conversation FROM conversations c WHERE c.conversation_id = p_conversation FOR NO KEY UPDATE;
+    SELECT * INTO v_conversation FROM conversations c
+    WHERE c.conversation_id = p_conversation AND c.deleted_at IS NULL FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    -- Members of a deleted group are none.
     SELECT * INTO v_member FROM members m
     WHERE m.conversation_id = p_conversation AND m.user_id = p_actor AND m.ended_at IS NULL FOR NO KEY UPDATE;
     IF NOT FOUND THEN
@@ -200,7 +200,7 @@ BEGIN
         END IF;
     END IF;
 
-    IF v_conversation.kind = 'group' THEN
+    IF v_conversation.kind = 'group' AND v_conversation.member_count <= named_members_max() THEN
         -- Who has come since it got its place is told nothing of it.
         member_ids := ARRAY(
             SELECT m.user_id FROM members m
@@ -351,7 +351,7 @@ BEGIN
     SELECT * INTO v_conversation FROM conversations c WHERE c.conversation_id = p_conversation;
     SELECT * INTO v_member FROM members m
     WHERE m.conversation_id = p_conversation AND m.user_id = p_actor AND m.ended_at IS NULL;
-    IF NOT FOUND THEN
+    IF NOT FOUND OR v_conversation.deleted_at IS NOT NULL THEN
         RETURN;
     END IF;
     IF wait_us > 0 THEN
@@ -373,7 +373,9 @@ BEGIN
     at := clock_timestamp();
     v_base := greatest(read_seq, v_member.caught_up_seq, v_member.visible_from_seq);
     unread_count := count_unread(p_conversation, p_actor, v_base, counted_seq);
-    member_ids := told(p_conversation, v_conversation.low_user_id, v_conversation.high_user_id, p_actor);
+    -- Where they are too many to name, they are not told either.
+    member_ids := coalesce(
+        told(p_conversation, v_conversation.low_user_id, v_conversation.high_user_id, p_actor), ARRAY[p_actor]);
     IF v_member.marked_unread AND read_seq = least(p_read_seq, counted_seq) AND NOT p_is_repeat THEN
         -- Another call of theirs may have taken it off, or set something else.
         SELECT * INTO v_member FROM members m
@@ -441,7 +443,7 @@ BEGIN
     SELECT * INTO v_member FROM members m
     WHERE m.conversation_id = p_conversation AND m.user_id = p_actor AND m.ended_at IS NULL FOR NO KEY UPDATE;
     at := clock_timestamp();
-    IF NOT FOUND THEN
+    IF NOT FOUND OR (SELECT c.deleted_at IS NOT NULL FROM conversations c WHERE c.conversation_id = p_conversation) THEN
         outcome := 'missing';
         RETURN NEXT;
         RETURN;
@@ -496,11 +498,11 @@ BEGIN
     RETURN NEXT;
 END $$;
 
--- Moves what has reached a member's devices forward, never past the newest seq; where there are more than p_members_max members,
--- nothing is kept. No row: the conversation is not there for this user. `announce`: whether it is what was asked for, and more
+-- Moves what has reached a member's devices forward, never past the newest seq; where there are too many members
+-- to name, nothing is kept. No row: the conversation is not there for this user. `announce`: whether it is what was asked for, and more
 -- than is read, so that all are told. `wait_us` is above 0 when they write too often and nothing was done.
 CREATE FUNCTION mark_delivered(
-    p_conversation uuid, p_actor text, p_delivered_seq bigint, p_members_max int, p_call_us bigint, p_burst_us bigint
+    p_conversation uuid, p_actor text, p_delivered_seq bigint, p_call_us bigint, p_burst_us bigint
 )
 RETURNS TABLE (delivered_seq bigint, announce boolean, at timestamptz, member_ids text[], wait_us bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -513,7 +515,7 @@ BEGIN
     SELECT * INTO v_conversation FROM conversations c WHERE c.conversation_id = p_conversation;
     SELECT * INTO v_member FROM members m
     WHERE m.conversation_id = p_conversation AND m.user_id = p_actor AND m.ended_at IS NULL;
-    IF NOT FOUND THEN
+    IF NOT FOUND OR v_conversation.deleted_at IS NOT NULL THEN
         RETURN;
     END IF;
     IF wait_us > 0 THEN
@@ -521,7 +523,7 @@ BEGIN
         RETURN;
     END IF;
     v_asked := least(p_delivered_seq, v_conversation.message_count);
-    IF v_conversation.member_count <= p_members_max AND v_asked > greatest(v_member.read_seq, v_member.delivered_seq) THEN
+    IF v_conversation.member_count <= named_members_max() AND v_asked > greatest(v_member.read_seq, v_member.delivered_seq) THEN
         -- Another call of theirs may have been faster.
         UPDATE members m SET delivered_seq = greatest(m.delivered_seq, v_asked)
         WHERE m.conversation_id = p_conversation AND m.user_id = p_actor AND m.ended_at IS NULL

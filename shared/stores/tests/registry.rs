@@ -20,8 +20,9 @@ use chat_domain::{
 };
 use chat_operation::FromSettings;
 use chat_stores::StoreErrorKind;
+use chat_stores::aws::{Aws, Patience};
 use chat_stores::dynamo::{
-    Allowance, Aws, Connection, Hearing, Patience, Registration, Registry, RegistryReader, RegistryTable, TicketId,
+    Allowance, Connection, Hearing, Registration, Registry, RegistryReader, RegistryTable, TicketId,
 };
 use chrono::{DateTime, Utc};
 use futures::future::join_all;

@@ -6,9 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client as DynamoDb;
 use chat_operation::{FromSettings, Settings};
-use chat_stores::dynamo::{Aws, Patience, RegistryTable};
+use chat_stores::aws::{Aws, Patience};
+use chat_stores::dynamo::RegistryTable;
 use chat_stores::mongo::Timeline;
 use chat_stores::postgres::{Migration, role_url};
+use chat_stores::sqs::LocalQueue;
 use mongodb::Client as Mongo;
 use mongodb::options::{ClientOptions, ServerAddress};
 use sqlx::postgres::PgConnectOptions;
@@ -90,6 +92,10 @@ impl Fixture {
         let settings = database_urls(&servers, &database_url(&servers, &name))
             .with("MONGODB_DATABASE", &name)
             .with("LIVE_TABLE", &name)
+            .with(
+                "DELIVERY_QUEUE_URL",
+                LocalQueue::url(&setting(&servers, "AWS_ENDPOINT_URL"), &name),
+            )
             .with("LIVE_ENDPOINT", format!("http://{NOWHERE}/live"))
             .with("LIVE_URL", format!("ws://{NOWHERE}/live"))
             .with("TICKET_KEY", TICKET_KEY)
@@ -130,6 +136,17 @@ impl Fixture {
     /// The name of the Postgres database, the Mongo database and the DynamoDB table.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Makes the queue of deliveries, which few tests need.
+    ///
+    /// # Panics
+    /// When SQS fails.
+    pub async fn make_queue(&self) {
+        step("making a queue", async {
+            LocalQueue::new(&self.settings)?.create().await.map_err(Failure::from)
+        })
+        .await;
     }
 
     /// A connection to the fixture's Postgres database as its owner, for what no operation does.

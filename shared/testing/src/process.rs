@@ -28,12 +28,13 @@ pub const REQUEST_ID: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
 pub const TRACE_ID: &str = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=1";
 
 /// What functions may be told by their environment.
-const SETTINGS: [&str; 13] = [
+const SETTINGS: [&str; 14] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_ENDPOINT_URL",
     "AWS_REGION",
     "AWS_SECRET_ACCESS_KEY",
     "CONTENT_KEY",
+    "DELIVERY_QUEUE_URL",
     "FUNCTIONS_DATABASE_URL",
     "LIVE_ENDPOINT",
     "LIVE_TABLE",

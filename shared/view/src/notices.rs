@@ -8,8 +8,8 @@ use chat_stores::postgres::{OwnChanged, ReadPosition};
 /// What the reader's own devices and the other members are told of a moved read position. How many messages are unread
 /// concerns nobody but the reader, as does that they had marked the conversation as unread.
 pub fn read_position_moved(conversation: ConversationId, reader: &UserId, position: &ReadPosition) -> Vec<Notice> {
-    let notice = |recipients, unread_count, counted_seq| Notice {
-        recipients,
+    let notice = |recipients: Vec<UserId>, unread_count, counted_seq| Notice {
+        recipients: recipients.into(),
         event: LiveEvent {
             conversation_id: conversation.to_string(),
             event: Some(live_event::Event::ReadPositionMoved(ReadPositionMoved {
@@ -22,8 +22,8 @@ pub fn read_position_moved(conversation: ConversationId, reader: &UserId, positi
         },
         occurred_at: position.at,
     };
-    let others = position.members.iter().filter(|member| *member != reader.as_str());
-    let others: Vec<UserId> = others.filter_map(|member| member.parse().ok()).collect();
+    let others = position.members.iter().filter(|member| *member != reader);
+    let others: Vec<UserId> = others.cloned().collect();
     let mut notices = vec![notice(
         vec![reader.clone()],
         Some(position.unread_count),
@@ -40,7 +40,7 @@ pub fn read_position_moved(conversation: ConversationId, reader: &UserId, positi
 /// What a member's own devices are told when a conversation is something else to them. Nobody else is told.
 pub fn conversation_settings_changed(conversation: ConversationId, member: &UserId, changed: &OwnChanged) -> Notice {
     Notice {
-        recipients: vec![member.clone()],
+        recipients: vec![member.clone()].into(),
         event: LiveEvent {
             conversation_id: conversation.to_string(),
             event: Some(live_event::Event::ConversationSettingsChanged(

@@ -49,6 +49,7 @@ pub(crate) struct Faults {
 impl Stack {
     pub(crate) async fn start() -> Self {
         let fixture = Fixture::new().await;
+        fixture.make_queue().await;
         let gateway = serve(chat_local::functions(), fixture.settings(), Limits::default()).await;
         let nobody = client_at(gateway.address());
         Self {
@@ -66,6 +67,7 @@ impl Stack {
     /// A stack in which everything passes proxies, with limits of its own.
     pub(crate) async fn with_faults_within(limits: Limits) -> (Self, Faults) {
         let fixture = Fixture::new().await;
+        fixture.make_queue().await;
         let databases = fixture.with_proxies().await;
         // Where they lead to is known once the gateway stands.
         let proxy = || async { FaultProxy::start(Protocol::Opaque, "127.0.0.1:9").await.unwrap() };

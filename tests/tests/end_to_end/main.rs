@@ -9,6 +9,7 @@
 mod gathering;
 mod groups;
 mod harness;
+mod large;
 mod many;
 mod matrix;
 mod own;

@@ -53,7 +53,7 @@ async fn what_is_cleared_is_gone_for_the_caller_alone_and_their_own_devices_hear
     let settings = answer.response.settings.unwrap();
     assert_eq!((settings.visible_from_seq, answer.response.unread_count), (3, 0));
     let notice = |event, feed_revision| Notice {
-        recipients: vec![user("alice")],
+        recipients: vec![user("alice")].into(),
         event: LiveEvent {
             conversation_id: scene.conversation.to_string(),
             event: Some(event),

@@ -61,7 +61,12 @@ async fn it_is_hidden_from_the_caller_alone_until_something_is_said() {
 
     let settings = answer.response.settings.unwrap();
     assert_eq!(settings.hidden_through_seq, Some(1));
-    assert!(answer.notices.iter().all(|notice| notice.recipients == [user("alice")]));
+    assert!(
+        answer
+            .notices
+            .iter()
+            .all(|notice| notice.recipients.users() == [user("alice")])
+    );
     let event = &answer.notices[0].event;
     assert_eq!(event.feed_revision, settings.revision);
     let Some(live_event::Event::ConversationSettingsChanged(changed)) = &event.event else {

@@ -47,7 +47,7 @@ async fn a_position_moves_and_all_members_hear_of_it() {
 
     assert_eq!(answer.response, MarkConversationDeliveredResponse { delivered_seq: 2 });
     let notice = Notice {
-        recipients: vec![user("alice"), user("bob")],
+        recipients: vec![user("alice"), user("bob")].into(),
         event: LiveEvent {
             conversation_id: conversation.to_string(),
             event: Some(live_event::Event::DeliveredPositionMoved(DeliveredPositionMoved {
@@ -128,7 +128,7 @@ async fn who_is_no_longer_a_friend_is_not_told() {
     let removed = fixture.postgres().remove_friend(&user("alice"), &user("bob")).await;
     assert!(removed.unwrap().is_ok());
     let answer = call(&mark, "bob", request(&conversation, 1)).await.unwrap();
-    assert_eq!(answer.notices[0].recipients, [user("bob")]);
+    assert_eq!(answer.notices[0].recipients.users(), [user("bob")]);
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ async fn a_position_moves_and_both_hear_of_it_but_only_the_reader_how_many_are_l
     assert_eq!(answer.response, expected);
     let at = answer.notices[0].occurred_at;
     let notice = |recipient: &str, unread_count, counted_seq| Notice {
-        recipients: vec![user(recipient)],
+        recipients: vec![user(recipient)].into(),
         event: LiveEvent {
             conversation_id: conversation.to_string(),
             event: Some(live_event::Event::ReadPositionMoved(ReadPositionMoved {
@@ -103,7 +103,11 @@ async fn who_is_no_longer_a_friend_is_not_told() {
     assert!(removed.unwrap().is_ok());
     for _ in 0..2 {
         let answer = call(&mark, "bob", request(&conversation, 2)).await.unwrap();
-        let told: Vec<_> = answer.notices.iter().flat_map(|notice| &notice.recipients).collect();
+        let told: Vec<_> = answer
+            .notices
+            .iter()
+            .flat_map(|notice| notice.recipients.users())
+            .collect();
         assert_eq!(told, [&user("bob")]);
     }
     assert_eq!(stored(&fixture, conversation).await, [0, 2]);

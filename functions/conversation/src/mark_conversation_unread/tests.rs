@@ -75,7 +75,7 @@ async fn a_flag_is_shown_to_the_caller_alone_and_nothing_else_changes() {
         }
     );
     let notice = Notice {
-        recipients: vec![user("alice")],
+        recipients: vec![user("alice")].into(),
         event: LiveEvent {
             conversation_id: scene.conversation.to_string(),
             event: Some(live_event::Event::ConversationSettingsChanged(
@@ -154,11 +154,11 @@ async fn a_mark_takes_the_flag_off_unless_it_is_below_the_position() {
     let told: Vec<_> = answer
         .notices
         .iter()
-        .map(|notice| (&notice.recipients, &notice.event))
+        .map(|notice| (notice.recipients.users(), &notice.event))
         .collect();
     assert_eq!(told.len(), 3);
     let (recipients, event) = told[2];
-    assert_eq!(recipients, &vec![user("alice")]);
+    assert_eq!(recipients, [user("alice")]);
     assert_eq!(event.feed_revision, seen + 1);
     let Some(live_event::Event::ConversationSettingsChanged(changed)) = &event.event else {
         panic!("{event:?}")
@@ -182,7 +182,7 @@ async fn the_flag_of_an_empty_conversation_can_be_taken_off() {
     };
     let answer = call(&mark, "alice", read).await.unwrap();
     assert_eq!(answer.notices.len(), 1);
-    assert_eq!(answer.notices[0].recipients, [user("alice")]);
+    assert_eq!(answer.notices[0].recipients.users(), [user("alice")]);
     assert!(!is_flagged(&scene, "alice").await);
 }
 

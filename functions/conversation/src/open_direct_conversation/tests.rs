@@ -66,7 +66,7 @@ async fn friends_open_a_conversation_and_both_are_told() {
     assert_eq!(members, ["alice", "bob"]);
     assert_eq!((conversation.revision, conversation.counted_seq), (0, 0));
     let notice = |recipient: &str| Notice {
-        recipients: vec![user(recipient)],
+        recipients: vec![user(recipient)].into(),
         event: LiveEvent {
             conversation_id: id.to_string(),
             event: Some(live_event::Event::ConversationOpened(ConversationOpened {
@@ -89,7 +89,7 @@ async fn friends_open_a_conversation_and_both_are_told() {
 fn poked(notices: &[Notice]) -> Vec<(&str, i64)> {
     let poked = notices.iter().map(|notice| {
         assert_eq!(notice.event.event, Some(live_event::Event::Poke(Poke {})));
-        (notice.recipients[0].as_str(), notice.event.feed_revision)
+        (notice.recipients.users()[0].as_str(), notice.event.feed_revision)
     });
     poked.collect()
 }

@@ -89,7 +89,7 @@ async fn what_is_set_is_shown_to_the_caller_alone_and_told_to_their_own_devices(
     };
     assert_eq!(answer.response, expected);
     let notice = Notice {
-        recipients: vec![user("alice")],
+        recipients: vec![user("alice")].into(),
         event: LiveEvent {
             conversation_id: conversation.to_string(),
             event: Some(live_event::Event::ConversationSettingsChanged(

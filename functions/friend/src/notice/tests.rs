@@ -19,7 +19,7 @@ pub(crate) fn told(notices: &[Notice]) -> Vec<Told> {
     notices
         .iter()
         .map(|notice| {
-            let [recipient] = notice.recipients.as_slice() else {
+            let [recipient] = notice.recipients.users() else {
                 panic!("each user sees the other: {notice:?}")
             };
             let Some(live_event::Event::FriendChanged(FriendChanged { friend: Some(friend) })) = &notice.event.event

@@ -115,7 +115,7 @@ async fn who_sends_while_they_are_removed_is_before_it_or_refused() {
     match sent.unwrap().outcome {
         Outcome::Placed(place) => {
             assert_eq!(place.revision, 3);
-            assert!(place.members.contains(&"mia".to_owned()));
+            assert!(place.members.users().contains(&chat_testing::user("mia")));
         }
         Outcome::NotFound => assert_eq!(removed.revision, 3),
         other => panic!("{other:?}"),

@@ -60,7 +60,7 @@ async fn a_message_gets_its_place_and_both_members_are_told() {
     let [notice] = answer.notices.as_slice() else {
         panic!("one notice, not {:?}", answer.notices)
     };
-    assert_eq!(notice.recipients, [user("alice"), user("bob")]);
+    assert_eq!(notice.recipients.users(), [user("alice"), user("bob")]);
     assert_eq!((notice.event.revision, notice.event.previous_revision), (1, 0));
     assert_eq!(notice.event.event, Some(live_event::Event::MessageSent(message)));
 }
@@ -336,7 +336,7 @@ async fn former_friends_cannot_send_but_a_repeat_still_gets_its_answer() {
         let repeat = again(request(conversation, "a1", "one"), retry);
         let repeat = call(&send, "alice", repeat).await.unwrap();
         // Nobody is kept awake by who was sent away.
-        assert_eq!(repeat.notices[0].recipients, [user("alice")]);
+        assert_eq!(repeat.notices[0].recipients.users(), [user("alice")]);
         let repeat = repeat.response;
         assert_eq!((repeat.deduplicated, repeat.message.as_ref()), (true, Some(&first)));
     }
@@ -796,7 +796,7 @@ async fn a_refused_repeat_does_not_spoil_the_honest_one() {
         let repeat = call(&send, "alice", honest).await.unwrap();
         assert!(repeat.response.deduplicated);
         assert_eq!(repeat.response.message.unwrap().seq, 1);
-        assert_eq!(repeat.notices[0].recipients, [user("alice"), user("bob")]);
+        assert_eq!(repeat.notices[0].recipients.users(), [user("alice"), user("bob")]);
     }
     assert_eq!(seen(&fixture, conversation, "bob").await.unread, 9);
 }
@@ -881,7 +881,7 @@ async fn a_retry_that_finds_its_message_costs_one_postgres_beside_one_mongo_roun
 
     assert!(found.response.deduplicated);
     assert_eq!(
-        found.notices[0].recipients,
+        found.notices[0].recipients.users(),
         [user("alice"), user("bob")],
         "it is delivered again"
     );

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use chat_operation::Settings;
-use chat_stores::dynamo::{Aws, Patience};
+use chat_stores::aws::{Aws, Patience};
 use chat_stores::postgres::{APPEND, LIST_CONVERSATIONS, LOOKUP_MEMBERSHIP};
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;

@@ -36,7 +36,7 @@ pub(crate) fn response(sender: &str, text: &str) -> SendMessageResponse {
 
 pub(crate) fn notice() -> Notice {
     Notice {
-        recipients: vec!["bob".parse::<UserId>().unwrap()],
+        recipients: vec!["bob".parse::<UserId>().unwrap()].into(),
         event: LiveEvent {
             revision: 7,
             ..LiveEvent::default()

@@ -58,7 +58,8 @@ impl Operation for Echo {
                 "bob"
                     .parse()
                     .map_err(|_| Failure::internal("NO_BOB", "bob is no user id"))?,
-            ],
+            ]
+            .into(),
             event: LiveEvent::default(),
             occurred_at: DateTime::UNIX_EPOCH,
         };

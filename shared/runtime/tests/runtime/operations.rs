@@ -37,6 +37,7 @@ impl Operation for Check {
 pub(crate) fn settings(registry_port: u16) -> Settings {
     [
         ("LIVE_TABLE", "live".to_owned()),
+        ("DELIVERY_QUEUE_URL", "http://127.0.0.1:9/000000000000/queue".to_owned()),
         ("LIVE_ENDPOINT", format!("http://127.0.0.1:{registry_port}/live")),
         ("AWS_REGION", "eu-central-1".to_owned()),
         ("AWS_ACCESS_KEY_ID", "id".to_owned()),

@@ -141,6 +141,7 @@ async fn a_missing_setting_is_one_line_and_exit_code_1() {
     let settings = settings(9);
     let delivery = [
         "LIVE_TABLE",
+        "DELIVERY_QUEUE_URL",
         "LIVE_ENDPOINT",
         "AWS_REGION",
         "AWS_ACCESS_KEY_ID",

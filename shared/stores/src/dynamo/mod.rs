@@ -22,13 +22,11 @@
 //! Nothing here is ever the truth about what was said: a lost item costs its user's live events until they reconnect, and
 //! they recover by syncing.
 
-mod aws;
 mod item;
 mod rate;
 mod registry;
 mod table;
 
-pub use aws::{Aws, Patience};
 pub use item::{Connection, ConnectionId, TicketId};
 pub use registry::{Allowance, Hearing, Registration, Registry, RegistryReader};
 pub use table::RegistryTable;

@@ -16,8 +16,9 @@ use chrono::{DateTime, Utc};
 
 use super::item::{CLOSED, ID, Item, Map, OPEN, QUIET, TICKETS, TTL, USER_ID, integer, number, seconds};
 use super::rate::Rate;
-use super::table::{BatchReads, STORE, Writes, store_error};
+use super::table::{BatchReads, STORE, Writes};
 use super::{Connection, ConnectionId, TicketId};
+use crate::aws::store_error;
 use crate::{StoreError, StoreErrorKind};
 use chat_operation::FromSettings;
 
@@ -434,7 +435,7 @@ impl RegistryReader {
                     .build()
                     .map_err(|error| StoreError::new(StoreErrorKind::Corrupt, STORE, LOOK_UP, error))?;
                 let read = self.table.batch_get_item(request).await;
-                let (items, left) = read.map_err(|error| store_error(LOOK_UP, error))?;
+                let (items, left) = read.map_err(|error| store_error(STORE, LOOK_UP, error))?;
                 for attributes in items {
                     let user = attributes
                         .get(USER_ID)
@@ -479,6 +480,6 @@ fn present_item(action: &'static str, error: SdkError<UpdateItemError, HttpRespo
                 _ => Ok(Map::new()),
             }
         }
-        error => Err(store_error(action, error)),
+        error => Err(store_error(STORE, action, error)),
     }
 }

@@ -1,12 +1,11 @@
 //! The registry's table: how it is called, and how it is made where no template makes it.
 
-use std::error::Error;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemError;
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
@@ -18,7 +17,7 @@ use aws_sdk_dynamodb::types::{
 use chat_operation::{FromSettings, Grant, Settings, SettingsError};
 
 use super::item::{Map, TTL, USER_ID};
-use super::{Aws, Patience};
+use crate::aws::{Aws, Patience, store_error};
 use crate::{StoreError, StoreErrorKind};
 
 /// The store's name in errors.
@@ -44,15 +43,6 @@ const MAKING_PATIENCE: Patience = Patience {
 /// How often, and how far apart, a new table is asked whether it can be used.
 const TABLE_POLLS_MAX: usize = 300;
 const TABLE_POLL_WAIT: Duration = Duration::from_millis(100);
-
-/// DynamoDB's errors that a later try may not meet.
-const PASSING_ERRORS: [&str; 5] = [
-    "InternalServerError",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "ServiceUnavailable",
-    "ThrottlingException",
-];
 
 /// The table `LIVE_TABLE`, called with [`Aws::new`]'s settings, at `AWS_ENDPOINT_URL` if that is set. Only what is granted
 /// is handed out of here: each kind of call is a type of its own.
@@ -173,7 +163,7 @@ impl RegistryTable {
                 .as_service_error()
                 .is_some_and(CreateTableError::is_resource_in_use_exception)
         {
-            return Err(store_error(ACTION, error));
+            return Err(store_error(STORE, ACTION, error));
         }
         self.wait_until_active(&client, ACTION).await?;
         self.expire_items(&client, ACTION).await
@@ -193,7 +183,7 @@ impl RegistryTable {
                     if error
                         .as_service_error()
                         .is_some_and(DescribeTableError::is_resource_not_found_exception) => {}
-                Err(error) => return Err(store_error(action, error)),
+                Err(error) => return Err(store_error(STORE, action, error)),
             }
             tokio::time::sleep(TABLE_POLL_WAIT).await;
         }
@@ -207,7 +197,7 @@ impl RegistryTable {
             .table_name(&self.0.name)
             .send()
             .await
-            .map_err(|error| store_error(action, error))?;
+            .map_err(|error| store_error(STORE, action, error))?;
         let status = present.time_to_live_description.and_then(|ttl| ttl.time_to_live_status);
         if matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)) {
             return Ok(());
@@ -223,28 +213,7 @@ impl RegistryTable {
             .time_to_live_specification(specification)
             .send()
             .await
-            .map_err(|error| store_error(action, error))?;
+            .map_err(|error| store_error(STORE, action, error))?;
         Ok(())
     }
-}
-
-pub(super) fn store_error<E>(action: &'static str, error: SdkError<E, HttpResponse>) -> StoreError
-where
-    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-{
-    let kind = match &error {
-        SdkError::TimeoutError(_) => StoreErrorKind::Timeout,
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => StoreErrorKind::Timeout,
-        SdkError::ServiceError(refusal) => {
-            let passes = refusal.err().code().is_some_and(|code| PASSING_ERRORS.contains(&code));
-            if passes || refusal.raw().status().is_server_error() {
-                StoreErrorKind::Unavailable
-            } else {
-                StoreErrorKind::Corrupt
-            }
-        }
-        SdkError::ConstructionFailure(_) => StoreErrorKind::Corrupt,
-        _ => StoreErrorKind::Unavailable,
-    };
-    StoreError::new(kind, STORE, action, error)
 }

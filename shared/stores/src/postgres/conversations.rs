@@ -1,7 +1,7 @@
 //! Conversations, members, read positions, and the sequencer.
 
 use chat_domain::{
-    CONVERSATIONS_MAX, ConversationId, ConversationsToken, DELIVERED_MEMBERS_MAX, GroupSettings, MessageId,
+    Audience, CONVERSATIONS_MAX, ConversationId, ConversationsToken, GroupSettings, MessageId,
     PINNED_CONVERSATIONS_MAX, PageSize, Permissions, READ_BUDGET, Role, UNREAD_COUNT_MAX, UNREAD_TOTAL_MAX, UserId,
     WRITE_BUDGET, Window,
 };
@@ -187,7 +187,7 @@ pub struct Writer {
     /// What the member may see.
     pub window: Window,
     /// Who is to be told of what the member wrote.
-    pub members: Vec<String>,
+    pub members: Audience,
 }
 
 /// What became of opening a direct conversation.
@@ -286,7 +286,7 @@ pub struct Place {
     /// When it was handed out; never decreases along the revisions. Whole milliseconds.
     pub allocated_at: DateTime<Utc>,
     /// Who is to be told: the members.
-    pub members: Vec<String>,
+    pub members: Audience,
 }
 
 /// Where a member stands after marking as read.
@@ -303,7 +303,7 @@ pub struct ReadPosition {
     /// The database's clock.
     pub at: DateTime<Utc>,
     /// Who is to be told.
-    pub members: Vec<String>,
+    pub members: Vec<UserId>,
     /// What the conversation is to the member, when it was marked as unread until now.
     pub unflagged: Option<OwnChanged>,
 }
@@ -364,7 +364,7 @@ pub struct Delivered {
     /// The database's clock.
     pub at: DateTime<Utc>,
     /// Who is to be told; nobody when it is not what was asked for.
-    pub members: Vec<String>,
+    pub members: Vec<UserId>,
 }
 
 /// What is unread to a user, over all conversations that they have neither archived nor hidden.
@@ -459,7 +459,7 @@ pub(super) use group_of;
 macro_rules! memberships {
     ($members:literal) => {
         concat!(
-            "members m JOIN conversations c USING (conversation_id)
+            "members m JOIN (SELECT * FROM conversations WHERE deleted_at IS NULL) c USING (conversation_id)
              LEFT JOIN members o ON o.conversation_id = c.conversation_id
                  AND o.user_id = CASE WHEN c.low_user_id = m.user_id THEN c.high_user_id ELSE c.low_user_id END",
             $crate::postgres::conversations::group_of!($members)
@@ -508,7 +508,7 @@ pub const LOOKUP_MEMBERSHIP: &str =
          CASE WHEN c.uncounted_seq > c.closed_seq THEN uncounted_above(c.conversation_id, c.closed_seq) END AS uncounted,
          c.allocated_at, clock_timestamp() AS now
      FROM members m JOIN conversations c USING (conversation_id)
-     WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL";
+     WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL AND c.deleted_at IS NULL";
 
 /// What of the conversations `c` a list asks for: those above its page are `$2` and `$3`, the filters `$9` and `$10`.
 macro_rules! is_listed {
@@ -516,7 +516,7 @@ macro_rules! is_listed {
         concat!(
             "b.wait_us = 0 AND c.conversation_id = ANY (ARRAY(",
             $members,
-            ")) AND (",
+            ")) AND c.deleted_at IS NULL AND (",
             $goes_on,
             " OR (c.last_activity_at, c.conversation_id) < ($2, $3::uuid))
              AND ($9::text IS NULL OR c.kind = $9)
@@ -582,7 +582,7 @@ const UNREAD_TOTALS: &str = concat!(
     unread_count!(),
     " AS unread
              FROM members m JOIN conversations c USING (conversation_id)
-             WHERE b.wait_us = 0 AND m.user_id = $1 AND m.ended_at IS NULL AND m.archived IS NULL
+             WHERE b.wait_us = 0 AND m.user_id = $1 AND m.ended_at IS NULL AND c.deleted_at IS NULL AND m.archived IS NULL
                AND (m.marked_unread OR c.message_count > ",
     read_base!(),
     ") AND NOT is_hidden(m, c)
@@ -735,6 +735,16 @@ impl RawConversation {
         members.sort_by(|one, other| one.user_id.cmp(&other.user_id));
         members
     }
+}
+
+/// Whom Postgres names as those to be told; null where they are too many.
+pub(super) fn audience(members: Option<Vec<String>>) -> Audience {
+    members.map_or(Audience::Members, |members| users(members).into())
+}
+
+/// Stored ids. The tables hold no others.
+pub(super) fn users(stored: Vec<String>) -> Vec<UserId> {
+    stored.iter().filter_map(|user| user.parse().ok()).collect()
 }
 
 /// A stored role. The table holds no others.
@@ -989,7 +999,7 @@ impl Postgres {
         user: &UserId,
     ) -> Result<Result<Option<Writer>, OutOfBudget>, StoreError> {
         let charge = self.budgets.charge(WRITE_BUDGET);
-        let row: Option<(i64, i64, i64, Vec<String>)> = self
+        let row: Option<(i64, i64, i64, Option<Vec<String>>)> = self
             .fetch_optional("look up a membership and charge a call", || {
                 sqlx::query_as(
                     "SELECT charge($2, 'write', $3, $4), m.visible_from_seq,
@@ -997,7 +1007,7 @@ impl Postgres {
                          CASE c.kind WHEN 'group' THEN ARRAY[m.user_id]
                              ELSE told(c.conversation_id, c.low_user_id, c.high_user_id, m.user_id) END
                      FROM members m JOIN conversations c USING (conversation_id)
-                     WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL",
+                     WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL AND c.deleted_at IS NULL",
                 )
                 .bind(conversation.uuid())
                 .bind(user.as_str())
@@ -1009,7 +1019,7 @@ impl Postgres {
             Some((wait_us, ..)) if wait_us > 0 => Err(OutOfBudget::after(wait_us)),
             row => Ok(row.map(|(_, visible_from_seq, visible_from_revision, members)| Writer {
                 window: Window::above(visible_from_seq, visible_from_revision),
-                members,
+                members: audience(members),
             })),
         })
     }
@@ -1119,7 +1129,7 @@ impl Postgres {
                 read: None,
             });
         };
-        let members = row.member_ids.unwrap_or_default();
+        let members = audience(row.member_ids);
         let read = match (row.read_seq, row.unread_count, row.counted_seq, row.at) {
             (Some(read_seq), Some(unread_count), Some(counted_seq), Some(at)) => Some(ReadPosition {
                 read_seq,
@@ -1127,7 +1137,11 @@ impl Postgres {
                 counted_seq,
                 announce: true,
                 at,
-                members: members.clone(),
+                members: match &members {
+                    Audience::Users(members) => members.clone(),
+                    // Where they are too many to name, they are not told either.
+                    Audience::Members => vec![append.actor.clone()],
+                },
                 unflagged: row.unflagged.at(at),
             }),
             _ => None,
@@ -1211,7 +1225,7 @@ impl Postgres {
                     counted_seq,
                     announce,
                     at,
-                    members: row.member_ids.unwrap_or_default(),
+                    members: users(row.member_ids.unwrap_or_default()),
                     unflagged: row.unflagged.at(at),
                 })))
             }
@@ -1344,11 +1358,10 @@ impl Postgres {
         let charge = self.budgets.charge(WRITE_BUDGET);
         let row: Option<Row> = self
             .fetch_optional(ACTION, || {
-                sqlx::query_as("SELECT * FROM mark_delivered($1, $2, $3, $4, $5, $6)")
+                sqlx::query_as("SELECT * FROM mark_delivered($1, $2, $3, $4, $5)")
                     .bind(conversation.uuid())
                     .bind(user.as_str())
                     .bind(delivered_seq)
-                    .bind(DELIVERED_MEMBERS_MAX)
                     .bind(charge.call_us)
                     .bind(charge.burst_us)
             })
@@ -1361,7 +1374,7 @@ impl Postgres {
             (Some(delivered_seq), Some(at)) => Ok(Ok(Some(Delivered {
                 delivered_seq,
                 at,
-                members: row.member_ids.unwrap_or_default(),
+                members: users(row.member_ids.unwrap_or_default()),
             }))),
             _ => Err(unknown_outcome(ACTION)),
         }

@@ -71,7 +71,7 @@ pub const SYNC: &str = concat!(
      FROM deployment d LEFT JOIN feeds f ON f.user_id = $1 LEFT JOIN LATERAL (SELECT ",
     conversation_columns!(),
     ", c.allocated_at, c.closed_revision
-       FROM (SELECT * FROM conversations WHERE conversation_id = ANY ($2) OFFSET 0) c ",
+       FROM (SELECT * FROM conversations WHERE conversation_id = ANY ($2) AND deleted_at IS NULL OFFSET 0) c ",
     members_by_keys!(100),
     ") v ON true"
 );

@@ -1,8 +1,8 @@
 //! Groups: their changes, members, and the outbox of what has a place and is not known to be in the timeline yet.
 
 use chat_domain::{
-    AvatarUrl, CONVERSATIONS_MAX, ConversationId, GROUP_MEMBERS_MAX, GroupDescription, GroupName, GroupSettings,
-    PageSize, RequestId, Role, UserId, UsersToken, WRITE_BUDGET,
+    Audience, AvatarUrl, CONVERSATIONS_MAX, ConversationId, GROUP_MEMBERS_MAX, GroupDescription, GroupName,
+    GroupSettings, PageSize, RequestId, Role, UserId, UsersToken, WRITE_BUDGET,
 };
 use chat_domain::{Permission, Permissions};
 use chrono::{DateTime, Utc};
@@ -12,7 +12,7 @@ use sqlx::query::QueryAs;
 use uuid::Uuid;
 
 use super::budgets::OutOfBudget;
-use super::conversations::role_of;
+use super::conversations::{audience, role_of};
 use super::{MemberRow, Postgres, STORE, unknown_outcome, users_page};
 use crate::{GroupAction, GroupEntry, StoreError, StoreErrorKind};
 
@@ -108,8 +108,8 @@ pub struct GroupDone {
     pub conversation: ConversationId,
     /// Its entry for the timeline; None where all was so already, or where it needs none.
     pub entry: Option<GroupEntry>,
-    /// The members now.
-    pub told: Vec<String>,
+    /// The members now. Of a group that was deleted, those whose memberships are yet to end.
+    pub told: Audience,
     /// Whose membership came or went.
     pub feeds: Vec<FeedPlace>,
     /// Who was asked for and could not be added.
@@ -119,18 +119,29 @@ pub struct GroupDone {
 }
 
 /// Who is to hear of a call on a group that was made before.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct GroupAudience {
     /// The newest revision.
     pub revision: i64,
-    /// The database's clock; None without anybody.
-    pub at: Option<DateTime<Utc>>,
-    /// The members now.
-    pub members: Vec<String>,
+    /// Whether the group has been deleted.
+    pub is_deleted: bool,
+    /// The database's clock.
+    pub at: DateTime<Utc>,
+    /// The members now. Of a group that was deleted, those whose memberships are yet to end.
+    pub members: Audience,
     /// Whom the call is about and who are members.
     pub came: Vec<FeedPlace>,
     /// Whom the call is about, or its deletion, and who are no members any more.
     pub went: Vec<FeedPlace>,
+}
+
+/// Memberships that a deletion has ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EndedMemberships {
+    /// Where that stands in their users' feeds.
+    pub feeds: Vec<FeedPlace>,
+    /// Whether there are more to end.
+    pub has_more: bool,
 }
 
 /// A page of members.
@@ -152,7 +163,7 @@ pub(super) struct RawChange {
     user_ids: Vec<String>,
     name: String,
     role: String,
-    pub(super) told: Vec<String>,
+    pub(super) told: Option<Vec<String>>,
     feed_users: Vec<String>,
     feed_revisions: Vec<i64>,
     left_out: Vec<String>,
@@ -188,11 +199,13 @@ struct RawMember {
 #[derive(FromRow)]
 struct RawListener {
     revision: i64,
+    is_deleted: bool,
+    are_many: bool,
     at: DateTime<Utc>,
-    user_id: String,
+    user_id: Option<String>,
     feed_revision: Option<i64>,
-    is_member: bool,
-    is_about: bool,
+    is_member: Option<bool>,
+    is_about: Option<bool>,
 }
 
 impl RawChange {
@@ -219,12 +232,11 @@ impl RawChange {
                     updated: self.updated,
                     allocated_at,
                 });
-                let feeds = self.feed_users.into_iter().zip(self.feed_revisions);
                 GroupChanged::Done(Box::new(GroupDone {
                     conversation,
                     entry,
-                    told: self.told,
-                    feeds: feeds.map(|(user, revision)| FeedPlace { user, revision }).collect(),
+                    told: audience(self.told),
+                    feeds: feed_places(self.feed_users, self.feed_revisions),
                     left_out: self.left_out,
                     at: self.allocated_at,
                 }))
@@ -270,6 +282,11 @@ fn entries(action: &'static str, rows: Vec<RawOutbox>) -> Result<Vec<GroupEntry>
 /// What Postgres remembers of a hash.
 pub(super) fn remembered(hash: &[u8; 32]) -> &[u8] {
     hash.first_chunk::<8>().map_or(&[], |bytes| bytes.as_slice())
+}
+
+fn feed_places(users: Vec<String>, revisions: Vec<i64>) -> Vec<FeedPlace> {
+    let places = users.into_iter().zip(revisions);
+    places.map(|(user, revision)| FeedPlace { user, revision }).collect()
 }
 
 fn strings(users: &[UserId]) -> Vec<&str> {
@@ -478,7 +495,7 @@ impl Postgres {
                          SELECT EXISTS (
                              SELECT FROM members m JOIN conversations c USING (conversation_id)
                              WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL
-                               AND ($5 IS NOT TRUE OR c.kind = 'group')
+                               AND c.deleted_at IS NULL AND ($5 IS NOT TRUE OR c.kind = 'group')
                          ) AS is_member
                      ) asker LEFT JOIN LATERAL (
                          SELECT * FROM members x
@@ -555,52 +572,179 @@ impl Postgres {
     }
 
     /// Reads who is to hear of a call on a group that was made before: its members, and those whom the call is about, with
-    /// those whom its deletion has just taken out.
+    /// those whom its deletion has just taken out. None: there is no such group.
     pub async fn lookup_audience(
         &self,
         conversation: ConversationId,
         about: &[UserId],
-    ) -> Result<GroupAudience, StoreError> {
+    ) -> Result<Option<GroupAudience>, StoreError> {
         let rows: Vec<RawListener> = self
             .fetch_all("read who is to hear of a call on a group", || {
                 sqlx::query_as(
-                    "SELECT c.revision, clock_timestamp() AS at, m.user_id, m.feed_revision, m.is_member, m.is_about
-                     FROM conversations c CROSS JOIN LATERAL (
+                    "SELECT c.revision, c.deleted_at IS NOT NULL AS is_deleted,
+                         c.member_count > CASE WHEN c.deleted_at IS NULL THEN named_members_max() ELSE 0 END AS are_many,
+                         clock_timestamp() AS at, m.user_id, m.feed_revision, m.is_member, m.is_about
+                     FROM conversations c LEFT JOIN LATERAL (
                          SELECT m.user_id, m.feed_revision, true AS is_member, m.user_id = ANY ($2) AS is_about
-                         FROM members m WHERE m.conversation_id = $1 AND m.ended_at IS NULL
+                         FROM members m
+                         WHERE m.conversation_id = $1 AND m.ended_at IS NULL AND c.deleted_at IS NULL
+                           AND (c.member_count <= named_members_max() OR m.user_id = ANY ($2))
                          UNION ALL
                          SELECT m.user_id, m.feed_revision, false, true
                          FROM members m WHERE m.conversation_id = $1 AND m.user_id = ANY ($2) AND m.ended_at IS NOT NULL
                          UNION ALL
-                         SELECT m.user_id, m.feed_revision, false, true
-                         FROM members m
-                         WHERE c.deleted_at > clock_timestamp() - interval '10 minutes' AND m.conversation_id = $1
-                           AND m.ended_at = c.deleted_at AND m.user_id <> ALL ($2)
-                     ) m
+                         (SELECT m.user_id, m.feed_revision, false, true
+                          FROM members m
+                          WHERE c.deleted_at > clock_timestamp() - interval '10 minutes' AND m.conversation_id = $1
+                            AND m.ended_at >= c.deleted_at AND m.user_id <> ALL ($2)
+                          ORDER BY m.user_id LIMIT named_members_max())
+                     ) m ON true
                      WHERE c.conversation_id = $1 ORDER BY m.user_id",
                 )
                 .bind(conversation.uuid())
                 .bind(strings(about))
             })
             .await?;
-        let mut audience = GroupAudience {
-            revision: rows.first().map_or(0, |row| row.revision),
-            at: rows.first().map(|row| row.at),
-            ..GroupAudience::default()
+        let Some(first) = rows.first() else { return Ok(None) };
+        let mut listeners = GroupAudience {
+            revision: first.revision,
+            is_deleted: first.is_deleted,
+            at: first.at,
+            members: Audience::Members,
+            came: Vec::new(),
+            went: Vec::new(),
         };
+        let are_many = first.are_many;
+        let mut members = Vec::new();
         for row in rows {
-            let feed = row.feed_revision.filter(|_| row.is_about).map(|revision| FeedPlace {
-                user: row.user_id.clone(),
+            let Some(user) = row.user_id else { continue };
+            let feed = row.feed_revision.filter(|_| row.is_about == Some(true));
+            let feed = feed.map(|revision| FeedPlace {
+                user: user.clone(),
                 revision,
             });
-            if row.is_member {
-                audience.members.push(row.user_id);
-                audience.came.extend(feed);
+            if row.is_member == Some(true) {
+                members.push(user);
+                listeners.came.extend(feed);
             } else {
-                audience.went.extend(feed);
+                listeners.went.extend(feed);
             }
         }
-        Ok(audience)
+        listeners.members = audience((!are_many).then_some(members));
+        Ok(Some(listeners))
+    }
+
+    /// Reads those of these users who are members of a group; where nobody is named, anybody who is.
+    pub async fn list_members_among(
+        &self,
+        conversation: ConversationId,
+        users: &[&str],
+    ) -> Result<Vec<MemberRow>, StoreError> {
+        let rows: Vec<(String, i64, i64, String, i64)> = self
+            .fetch_all("read members of a group", || {
+                sqlx::query_as(
+                    "SELECT m.user_id, m.read_seq, m.joined_revision, m.role, greatest(m.read_seq, m.delivered_seq)
+                     FROM members m
+                     WHERE m.conversation_id = $1 AND m.ended_at IS NULL AND (m.user_id = ANY ($2) OR $2 = '{}')
+                     ORDER BY m.user_id LIMIT named_members_max() + 1",
+                )
+                .bind(conversation.uuid())
+                .bind(users)
+            })
+            .await?;
+        let members = rows
+            .into_iter()
+            .map(|(user_id, read_seq, joined_revision, role, delivered_seq)| MemberRow {
+                user_id,
+                read_seq,
+                joined_revision,
+                role: Some(role_of(&role)),
+                delivered_seq,
+            });
+        Ok(members.collect())
+    }
+
+    /// Divides the members of a group into ranges by user id, of about so many each: the last user of every range but the last.
+    /// Only those count that had joined before a revision.
+    pub async fn divide_members(
+        &self,
+        conversation: ConversationId,
+        joined_before: i64,
+        size: i64,
+    ) -> Result<Vec<UserId>, StoreError> {
+        let ends: Vec<(String,)> = self
+            .fetch_all("divide the members of a group", || {
+                sqlx::query_as(
+                    "SELECT user_id FROM (
+                         SELECT m.user_id, row_number() OVER (ORDER BY m.user_id) AS place FROM members m
+                         WHERE m.conversation_id = $1 AND m.ended_at IS NULL AND m.joined_revision < $2
+                     ) m WHERE m.place % $3 = 0 ORDER BY m.user_id",
+                )
+                .bind(conversation.uuid())
+                .bind(joined_before)
+                .bind(size)
+            })
+            .await?;
+        Ok(ends.iter().filter_map(|(user,)| user.parse().ok()).collect())
+    }
+
+    /// Reads the members of a group that had joined before a revision, by user id, in a range above one user and up to another:
+    /// the first ones, as many as a call names. Nobody of a group that is deleted.
+    pub async fn list_listeners(
+        &self,
+        conversation: ConversationId,
+        joined_before: i64,
+        after: Option<&UserId>,
+        through: Option<&UserId>,
+    ) -> Result<Vec<UserId>, StoreError> {
+        let members: Vec<(String,)> = self
+            .fetch_all("read whom to tell of a change", || {
+                sqlx::query_as(
+                    "SELECT m.user_id FROM members m
+                     WHERE m.conversation_id = $1 AND m.ended_at IS NULL AND m.joined_revision < $2
+                       AND ($3::text IS NULL OR m.user_id > $3) AND ($4::text IS NULL OR m.user_id <= $4)
+                       AND EXISTS (SELECT FROM conversations c WHERE c.conversation_id = $1 AND c.deleted_at IS NULL)
+                     ORDER BY m.user_id LIMIT named_members_max()",
+                )
+                .bind(conversation.uuid())
+                .bind(joined_before)
+                .bind(after.map(UserId::as_str))
+                .bind(through.map(UserId::as_str))
+            })
+            .await?;
+        Ok(members.iter().filter_map(|(user,)| user.parse().ok()).collect())
+    }
+
+    /// Ends memberships of a group that is deleted, as many as a call names. None: it is not deleted, or all have ended.
+    pub async fn end_deleted(&self, conversation: ConversationId) -> Result<Option<EndedMemberships>, StoreError> {
+        self.end_deleted_among(&[conversation]).await
+    }
+
+    /// The same for one of these conversations, of which memberships are left.
+    pub async fn end_deleted_among(
+        &self,
+        conversations: &[ConversationId],
+    ) -> Result<Option<EndedMemberships>, StoreError> {
+        type Row = (Option<Vec<String>>, Option<Vec<i64>>, Option<bool>);
+        let conversations: Vec<Uuid> = conversations.iter().map(|conversation| conversation.uuid()).collect();
+        let ended: Option<Row> = self
+            .fetch_optional("end the memberships of a deleted group", || {
+                sqlx::query_as(
+                    "SELECT e.user_ids, e.feed_revisions, e.has_more FROM (
+                         SELECT c.conversation_id FROM conversations c
+                         WHERE c.conversation_id = ANY ($1) AND c.deleted_at IS NOT NULL AND c.member_count > 0 LIMIT 1
+                     ) c CROSS JOIN LATERAL end_deleted(c.conversation_id) e",
+                )
+                .bind(&conversations)
+            })
+            .await?;
+        let Some((Some(users), Some(revisions), has_more)) = ended else {
+            return Ok(None);
+        };
+        Ok(Some(EndedMemberships {
+            feeds: feed_places(users, revisions),
+            has_more: has_more.unwrap_or_default(),
+        }))
     }
 
     /// Reads which of these places have an entry that is not known to be in the timeline. Whoever knows of a place by a head

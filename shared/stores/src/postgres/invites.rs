@@ -9,6 +9,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::budgets::OutOfBudget;
+use super::conversations::users;
 use super::groups::{GroupCall, GroupChanged, RawChange, bits, change, remembered};
 use super::{Postgres, unknown_outcome, users_page};
 use crate::StoreError;
@@ -80,7 +81,7 @@ pub enum Joined {
         /// The group.
         conversation: ConversationId,
         /// Who is to be told: those who manage invites, if they do not know.
-        told: Vec<String>,
+        told: Vec<UserId>,
         /// When, if it was now.
         at: Option<DateTime<Utc>>,
     },
@@ -213,7 +214,7 @@ macro_rules! asker {
     () => {
         "(SELECT (
              SELECT may(m.role, c.member_may, c.admin_may, $3) FROM members m JOIN conversations c USING (conversation_id)
-             WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL AND c.kind = 'group'
+             WHERE m.conversation_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL AND c.kind = 'group' AND c.deleted_at IS NULL
          ) AS may) asker"
     };
 }
@@ -352,7 +353,7 @@ impl Postgres {
         match raw.conversation_id {
             Some(conversation) if raw.outcome == "requested" => Ok(Ok(Joined::Requested {
                 conversation: conversation.into(),
-                told: raw.told,
+                told: users(raw.told.unwrap_or_default()),
                 at: raw.allocated_at,
             })),
             Some(_) if raw.outcome == "too_many_ask" => Ok(Ok(Joined::TooManyAsk)),

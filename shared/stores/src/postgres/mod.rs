@@ -33,7 +33,9 @@ pub use conversations::{
     OwnChanged, OwnRow, OwnUpdate, OwnUpdated, Place, ReadPosition, Refusal, UnreadTotals, Withdrawn,
 };
 pub use feed::{FeedChange, FeedHead, FeedRow, SYNC, SyncRow, SyncState};
-pub use groups::{FeedPlace, GroupAudience, GroupCall, GroupChanged, GroupDone, GroupUpdate, MembersPage, NewGroup};
+pub use groups::{
+    EndedMemberships, FeedPlace, GroupAudience, GroupCall, GroupChanged, GroupDone, GroupUpdate, MembersPage, NewGroup,
+};
 pub use invites::{InvitePreview, InviteRow, JoinRequestRow, JoinRequestsPage, Joined, Managed, NewInvite};
 pub use people::{Friend, FriendAnswered, FriendRequested, Friendship, FriendshipState, ProfileRow, ProfileUpdate};
 pub use roles::role_url;

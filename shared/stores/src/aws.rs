@@ -4,10 +4,13 @@
 //! to discover, and a cold start does no more than it must. The one TLS provider is ring; the trusted roots are those
 //! that sign AWS's endpoints, since loading a system's whole store costs more than the first request.
 
+use std::error::Error;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_types::retry::RetryConfig;
@@ -16,8 +19,9 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-
 use chat_operation::{Settings, SettingsError};
+
+use crate::{StoreError, StoreErrorKind};
 
 /// What the certificates of the roots that sign AWS's endpoints are called.
 const ROOT_NAMES: [&[u8]; 2] = [
@@ -34,6 +38,15 @@ const POOL_IDLE_MAX: Duration = Duration::from_secs(15);
 /// The wait before the second attempt is up to this long; it doubles each time. The SDK's own second is longer than anyone
 /// here has time for.
 const RETRY_WAIT: Duration = Duration::from_millis(100);
+
+/// Errors of AWS that a later try may not meet.
+const PASSING_ERRORS: [&str; 5] = [
+    "InternalServerError",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "ThrottlingException",
+];
 
 /// How long the parts of a call may take, and how often it is tried.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +106,28 @@ impl Aws {
             .build_https();
         config.http_client(http_client).build()
     }
+}
+
+/// What a failed call of AWS means to whoever asked.
+pub(crate) fn store_error<E>(store: &'static str, action: &'static str, error: SdkError<E, HttpResponse>) -> StoreError
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    let kind = match &error {
+        SdkError::TimeoutError(_) => StoreErrorKind::Timeout,
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => StoreErrorKind::Timeout,
+        SdkError::ServiceError(refusal) => {
+            let passes = refusal.err().code().is_some_and(|code| PASSING_ERRORS.contains(&code));
+            if passes || refusal.raw().status().is_server_error() {
+                StoreErrorKind::Unavailable
+            } else {
+                StoreErrorKind::Corrupt
+            }
+        }
+        SdkError::ConstructionFailure(_) => StoreErrorKind::Corrupt,
+        _ => StoreErrorKind::Unavailable,
+    };
+    StoreError::new(kind, store, action, error)
 }
 
 /// Trusts the roots that sign AWS's endpoints and no others.
