@@ -1,6 +1,6 @@
 //! That Postgres, which decides under the lock, has the table of rights that the rules have.
 
-use chat_domain::{GroupSettings, Permission, Permissions, Role};
+use chat_domain::{GroupSettings, NAMED_MEMBERS_MAX, Permission, Permissions, Role};
 use chat_testing::Fixture;
 
 const ROLES: [Role; 3] = [Role::Member, Role::Admin, Role::Owner];
@@ -33,6 +33,16 @@ async fn postgres_allows_what_the_table_allows() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn postgres_names_as_many_members_as_the_rules_say() {
+    let fixture = Fixture::new().await;
+    let max: i32 = sqlx::query_scalar("SELECT named_members_max()")
+        .fetch_one(&mut fixture.connect_postgres().await)
+        .await
+        .unwrap();
+    assert_eq!(usize::try_from(max), Ok(NAMED_MEMBERS_MAX));
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::environments::Environments;
 use super::{Limits, Tasks};
 
+/// How long one call waits for messages.
+const WAIT: Duration = Duration::from_secs(5);
 /// How long the queue is left alone after it has failed.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -46,7 +48,7 @@ pub(super) async fn serve(
     stopping: CancellationToken,
 ) {
     let mut fails = false;
-    while let Some(received) = stopping.run_until_cancelled(queue.receive()).await {
+    while let Some(received) = stopping.run_until_cancelled(queue.receive(WAIT)).await {
         match received {
             Ok(messages) => {
                 fails = false;

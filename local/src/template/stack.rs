@@ -326,7 +326,7 @@ impl Deployed {
                 "
               - Effect: Allow
                 Action: [sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes]
-                Resource: !Ref DeliveryQueueArn"
+                Resource: !Sub ${DeliveryQueueArn}"
                     .to_owned(),
             );
         }

@@ -29,8 +29,8 @@ const LOCAL_PATIENCE: Patience = Patience {
     attempts: 2,
 };
 
-/// How long a call waits for messages, in seconds.
-const WAIT_S: i32 = 5;
+/// How long a call can wait for messages, in seconds.
+const WAIT_S_MAX: i32 = 20;
 /// Messages that one call takes: all that SQS gives.
 const MESSAGES_MAX: i32 = 10;
 /// How long a message that was taken is hidden from others, in seconds: as the template says.
@@ -135,12 +135,12 @@ impl LocalQueue {
             .map_err(|error| store_error(STORE, "delete itself", error))
     }
 
-    /// Takes messages; none after a few seconds without one. They come again unless they are removed.
-    pub async fn receive(&self) -> Result<Vec<QueuedMessage>, StoreError> {
+    /// Takes messages; none after so many whole seconds without one. They come again unless they are removed.
+    pub async fn receive(&self, wait: Duration) -> Result<Vec<QueuedMessage>, StoreError> {
         let call = self.0.client().receive_message().queue_url(&self.0.url);
         let answer = call
             .max_number_of_messages(MESSAGES_MAX)
-            .wait_time_seconds(WAIT_S)
+            .wait_time_seconds(i32::try_from(wait.as_secs()).unwrap_or(WAIT_S_MAX))
             .send()
             .await
             .map_err(|error| store_error(STORE, "hand out messages", error))?;

@@ -350,9 +350,12 @@ async fn left_of(stack: &Stack, group: &str) -> (i32, i64) {
 async fn the_deletion_of_a_large_group_holds_at_once_and_is_told_to_all() {
     let stack = Stack::start().await;
     let (olga, group) = group_of(&stack, 250).await;
-    say(&olga, &group, "one").await;
     let mut first = stack.device(&member(0)).await;
     let mut last = stack.device(&member(249)).await;
+    say(&olga, &group, "one").await;
+    for device in [&mut first, &mut last] {
+        assert_eq!(text_of_next(device).await, "one");
+    }
     delete(&olga, &group).await;
     assert_nothing_is_left(&stack.client(&member(248)), &group).await;
     for device in [&mut first, &mut last] {

@@ -66,7 +66,8 @@ fn allowed(role: &Value) -> BTreeSet<String> {
         texts(&statement["Resource"], &mut resources);
         for action in actions {
             allowed.extend(resources.iter().map(|resource| {
-                let (_, resource) = resource.split_once("${AWS::AccountId}:").unwrap();
+                let named = resource.split_once("${AWS::AccountId}:");
+                let resource = named.map_or(resource.as_str(), |(_, resource)| resource);
                 format!("{action} on {resource}")
             }));
         }
@@ -275,7 +276,7 @@ fn the_gateway_calls_every_function_by_a_role_without_a_condition() {
         let called: BTreeSet<String> = service
             .functions
             .iter()
-            .filter(|function| function.trigger() != Trigger::Deployment)
+            .filter(|function| !matches!(function.trigger(), Trigger::Deployment | Trigger::DeliveryQueue))
             .map(|function| pascal_case(function.name()))
             .collect();
         if called.is_empty() {
@@ -313,6 +314,12 @@ fn functions_may_do_what_their_clients_call_and_nothing_else() {
     let reads = "dynamodb:BatchGetItem on table/${LiveTable}";
     let posts = "execute-api:ManageConnections on ${LiveApi}/live/POST/@connections/*";
     let closes = "execute-api:ManageConnections on ${LiveApi}/live/DELETE/@connections/*";
+    let sends = "sqs:SendMessage on ${DeliveryQueueArn}";
+    let [receives, removes, looks] = [
+        "sqs:ReceiveMessage on ${DeliveryQueueArn}",
+        "sqs:DeleteMessage on ${DeliveryQueueArn}",
+        "sqs:GetQueueAttributes on ${DeliveryQueueArn}",
+    ];
     let expected = |function: &str| -> Vec<&str> {
         match function {
             "CreateLiveTicket" | "Disconnect" => vec![writes],
@@ -337,7 +344,8 @@ fn functions_may_do_what_their_clients_call_and_nothing_else() {
             | "TransferGroupOwnership"
             | "LeaveGroup"
             | "JoinGroup"
-            | "AnswerJoinRequest" => vec![writes, reads, posts],
+            | "AnswerJoinRequest" => vec![writes, reads, posts, sends],
+            "Deliver" => vec![writes, reads, posts, sends, receives, removes, looks],
             _ => vec![],
         }
     };
@@ -427,6 +435,7 @@ fn stacks_are_handed_what_they_ask_for_under_its_own_name() {
             let expected = match name.as_str() {
                 "StackName" => reference("AWS::StackName"),
                 "NetworkPolicy" => json!({ "Fn::If": ["InVpc", reference("NetworkPolicy"), ""] }),
+                "DeliveryQueueArn" => json!({ "Fn::GetAtt": "DeliveryQueue.Arn" }),
                 "SubnetIds" | "SecurityGroupIds" => json!({ "Fn::Join": [",", reference(name)] }),
                 _ => reference(name),
             };
@@ -468,6 +477,44 @@ fn each_route_leads_to_its_own_function_which_runs_with_its_own_role() {
 }
 
 #[test]
+fn deliveries_come_again_and_what_fails_for_good_is_kept_apart() {
+    let head = head();
+    let queues: BTreeMap<_, _> = resources_of_type(&head, "AWS::SQS::Queue")
+        .map(|(name, queue)| (name.clone(), queue["Properties"].clone()))
+        .collect();
+    assert_eq!(
+        queues.keys().collect::<Vec<_>>(),
+        ["DeliveryDeadLetters", "DeliveryQueue"]
+    );
+    for (name, queue) in &queues {
+        assert_eq!(queue["SqsManagedSseEnabled"], true, "{name} may hold what was said");
+    }
+    let (queue, dead) = (&queues["DeliveryQueue"], &queues["DeliveryDeadLetters"]);
+    let redrive = &queue["RedrivePolicy"];
+    assert_eq!(
+        redrive["deadLetterTargetArn"],
+        json!({ "Fn::GetAtt": "DeliveryDeadLetters.Arn" })
+    );
+    let seconds = |of: &Value, what: &str| of[what].as_u64().unwrap();
+    let hidden = seconds(queue, "VisibilityTimeout");
+    let tries = redrive["maxReceiveCount"].as_u64().unwrap();
+    assert!(tries * hidden < seconds(queue, "MessageRetentionPeriod"));
+    assert!(seconds(dead, "MessageRetentionPeriod") > seconds(queue, "MessageRetentionPeriod"));
+
+    let stack = &stacks()["live"];
+    let sources: Vec<_> = resources_of_type(stack, "AWS::Lambda::EventSourceMapping").collect();
+    let [(_, source)] = sources.as_slice() else {
+        panic!("one function is called by a queue: {sources:?}")
+    };
+    let source = &source["Properties"];
+    assert_eq!(source["FunctionName"], reference("DeliverFunction"));
+    assert_eq!(source["EventSourceArn"], reference("DeliveryQueueArn"));
+    assert_eq!(source["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+    let function = &stack["Resources"]["DeliverFunction"]["Properties"];
+    assert_eq!(hidden, 6 * seconds(function, "Timeout"));
+}
+
+#[test]
 fn secrets_are_named_and_read_anew_with_their_revision() {
     for stack in stacks().values() {
         for (name, function) in resources_of_type(stack, "AWS::Lambda::Function") {
@@ -486,6 +533,7 @@ fn secrets_are_named_and_read_anew_with_their_revision() {
                     "USER_BUDGET_FACTOR" => reference("UserBudgetFactor"),
                     "MONGODB_DATABASE" => reference("MongodbDatabase"),
                     "LIVE_TABLE" => reference("LiveTable"),
+                    "DELIVERY_QUEUE_URL" => reference("DeliveryQueue"),
                     "LIVE_ENDPOINT" => json!({ "Fn::Sub": format!("https://{host}") }),
                     "LIVE_URL" => json!({ "Fn::Sub": format!("wss://{host}") }),
                     "RUST_LOG" => reference("LogLevel"),
@@ -588,6 +636,21 @@ fn alarms_compare_shares_of_both_apis_and_are_silent_for_an_idle_service() {
     let mut watched = BTreeSet::new();
     for (name, alarm) in resources_of_type(&head, "AWS::CloudWatch::Alarm") {
         let alarm = &alarm["Properties"];
+        for actions in ["AlarmActions", "OKActions"] {
+            assert_eq!(alarm[actions]["Fn::If"][0], "HasAlarmTopic", "{name}");
+        }
+        assert_eq!(alarm["TreatMissingData"], "notBreaching", "{name}");
+        assert_eq!(alarm["ComparisonOperator"], "GreaterThanThreshold", "{name}");
+        // Any dead letter is one too many.
+        if name == "DeadLettersAlarm" {
+            let queue = json!([{ "Name": "QueueName", "Value": { "Fn::GetAtt": "DeliveryDeadLetters.QueueName" } }]);
+            assert_eq!(alarm["Dimensions"], queue);
+            assert_eq!(
+                (&alarm["MetricName"], &alarm["Threshold"]),
+                (&json!("ApproximateNumberOfMessagesVisible"), &json!(0))
+            );
+            continue;
+        }
         let mut ids = Vec::new();
         let mut share = &Value::Null;
         for metric in alarm["Metrics"].as_array().unwrap() {
@@ -618,13 +681,8 @@ fn alarms_compare_shares_of_both_apis_and_are_silent_for_an_idle_service() {
         // Nothing is divided by nothing.
         assert!(share.starts_with("IF("), "{name}: {share}");
         assert!(alarm["Threshold"].as_u64().unwrap() < 100, "{name}");
-        assert_eq!(alarm["ComparisonOperator"], "GreaterThanThreshold", "{name}");
         // One failure of a quiet hour is not twice.
         assert_eq!(alarm["DatapointsToAlarm"], 2, "{name}");
-        assert_eq!(alarm["TreatMissingData"], "notBreaching", "{name}");
-        for actions in ["AlarmActions", "OKActions"] {
-            assert_eq!(alarm[actions]["Fn::If"][0], "HasAlarmTopic", "{name}");
-        }
     }
     let expected = [
         ("-", "Errors"),

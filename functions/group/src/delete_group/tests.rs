@@ -1,7 +1,8 @@
 //! Groups end, on real databases.
 
-use chat_contract::v1::MembershipEndReason;
-use chat_operation::Code;
+use chat_contract::v1::{MembershipEndReason, MembershipEnded, live_event};
+use chat_domain::Audience;
+use chat_operation::{Code, Notice};
 use chat_stores::postgres::{Append, Outcome};
 use chat_testing::{call, call_without_token, user};
 
@@ -131,4 +132,44 @@ async fn it_costs_2_round_trips_of_postgres() {
         proxies.mongo.counts().round_trips,
     );
     assert_eq!((after.0 - before.0, after.1 - before.1), (2, 0));
+}
+
+/// More members than one call names, past the operations.
+async fn crowd(scene: &Scene, members: i32) {
+    sqlx::query(
+        "SELECT begin_memberships($1, ARRAY(SELECT 'extra' || lpad(n::text, 5, '0') FROM generate_series(1, $2) n), 10000)",
+    )
+    .bind(scene.group.uuid())
+    .bind(members)
+    .execute(&mut scene.fixture.connect_postgres().await)
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn of_a_large_group_a_hundred_memberships_end_at_once_and_the_rest_is_left_to_the_queue_again_by_a_repeat() {
+    let scene = Scene::new().await;
+    crowd(&scene, 200).await;
+    let deleted = scene.delete("olga", "1").await.unwrap();
+    let ended = |notices: &[Notice]| {
+        let left = notices.iter().filter(|notice| notice.recipients == Audience::Members);
+        let left: Vec<_> = left.map(|notice| notice.event.event.clone().unwrap()).collect();
+        (notices.len() - left.len(), left)
+    };
+    let reason = MembershipEndReason::GroupDeleted;
+    let for_the_rest = live_event::Event::MembershipEnded(MembershipEnded { reason: reason.into() });
+    assert_eq!(ended(&deleted.notices), (100, vec![for_the_rest.clone()]));
+    // The owner's own membership is among those that are left, and they are no member all the same.
+    assert!(scene.seen_by("olga").await.is_none());
+
+    let again = scene.delete("olga", "1").await.unwrap();
+    assert_eq!(ended(&again.notices), (100, vec![for_the_rest]));
+    let postgres = scene.postgres();
+    let mut rounds = Vec::new();
+    while let Some(ended) = postgres.end_deleted(scene.group).await.unwrap() {
+        rounds.push((ended.feeds.len(), ended.has_more));
+    }
+    assert_eq!(rounds, [(100, true), (4, false)]);
+    let again = scene.delete("olga", "1").await.unwrap();
+    assert_eq!(ended(&again.notices), (100, vec![]));
 }

@@ -774,8 +774,8 @@ pub struct Conversation {
     /// What kind it is.
     #[prost(enumeration = "ConversationKind", tag = "2")]
     pub kind: i32,
-    /// Its members by user id, at most 100; both of them, in a direct conversation. Of a group, ListConversations and the feed
-    /// name ten of a group alone.
+    /// Its members by user id: the first 100 and the caller; both, in a direct conversation. ListConversations and the feed name the
+    /// first ten of a group. ListGroupMembers lists all.
     #[prost(message, repeated, tag = "3")]
     pub members: ::prost::alloc::vec::Vec<Member>,
     /// The newest revision handed out.
