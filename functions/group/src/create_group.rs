@@ -1,15 +1,15 @@
 //! Creates a group of the caller and friends of theirs.
 
 use chat_contract::v1::{CreateGroupRequest, CreateGroupResponse};
-use chat_domain::{AvatarUrl, ConversationId, GROUP_MEMBERS_MAX, GroupDescription, GroupName, GroupSettings};
+use chat_domain::{AvatarUrl, ConversationId, GROUP_MEMBERS_PER_CALL_MAX, GroupDescription, GroupName, GroupSettings};
 use chat_operation::{Answer, CallContext, Failure, Fields, FromSettings, Operation};
 use chat_stores::postgres::NewGroup;
 
 use crate::change::Groups;
 use crate::parse;
 
-/// First members besides the caller, at most.
-const OTHERS_MAX: usize = GROUP_MEMBERS_MAX as usize - 1;
+/// First members besides the caller, at most: with them, as many as one call names.
+const OTHERS_MAX: usize = GROUP_MEMBERS_PER_CALL_MAX - 1;
 
 /// The RPC `CreateGroup`.
 #[derive(Debug, FromSettings)]

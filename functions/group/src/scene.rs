@@ -199,6 +199,16 @@ impl Scene {
         .unwrap();
     }
 
+    /// Has the group count as having so many members, past the operations.
+    pub(crate) async fn count_members_as(&self, members: i32) {
+        sqlx::query("UPDATE conversations SET member_count = $2 WHERE conversation_id = $1")
+            .bind(self.group.uuid())
+            .bind(members)
+            .execute(&mut self.fixture.connect_postgres().await)
+            .await
+            .unwrap();
+    }
+
     /// The group as a member sees it; None when it is not there for them.
     pub(crate) async fn seen_by(&self, user: &str) -> Option<Conversation> {
         let row = self

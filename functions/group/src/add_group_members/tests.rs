@@ -1,7 +1,7 @@
 //! Friends come into a group, on real databases.
 
 use chat_contract::v1::{GroupAction, GroupRole, MembershipEndReason};
-use chat_domain::GroupAdders;
+use chat_domain::{GROUP_MEMBERS_MAX, GroupAdders};
 use chat_operation::Code;
 use chat_testing::{call, call_without_token};
 
@@ -140,21 +140,7 @@ async fn a_new_member_sees_history_where_the_group_shows_it() {
 #[tokio::test]
 async fn a_full_group_takes_nobody_and_two_who_fill_it_do_not_overfill_it() {
     let scene = Scene::new().await;
-    let others: Vec<String> = (0..96).map(|number| format!("friend-{number:02}")).collect();
-    for other in &others {
-        scene.fixture.befriend("olga", other).await;
-        scene.fixture.befriend("adam", other).await;
-    }
-    let others: Vec<&str> = others.iter().map(String::as_str).collect();
-    let (one, other) = tokio::join!(
-        scene.add("olga", &others[..50], "1"),
-        scene.add("adam", &others[50..], "1")
-    );
-    assert_eq!(
-        one.unwrap().response.not_added_user_ids.len() + other.unwrap().response.not_added_user_ids.len(),
-        0
-    );
-    assert_eq!(scene.seen_by("olga").await.unwrap().members.len(), 100);
+    scene.count_members_as(GROUP_MEMBERS_MAX).await;
     assert_refused(
         scene.add("olga", &["nina"], "2").await,
         Code::ResourceExhausted,
@@ -163,7 +149,8 @@ async fn a_full_group_takes_nobody_and_two_who_fill_it_do_not_overfill_it() {
     scene.remove("olga", "max", "3").await.unwrap();
     let (one, other) = tokio::join!(scene.add("olga", &["nina"], "4"), scene.add("adam", &["max"], "4"));
     assert_eq!([one.is_ok(), other.is_ok()].iter().filter(|it| **it).count(), 1);
-    assert_eq!(scene.seen_by("olga").await.unwrap().group.unwrap().member_count, 100);
+    let group = scene.seen_by("olga").await.unwrap().group.unwrap();
+    assert_eq!(group.member_count, GROUP_MEMBERS_MAX);
 }
 
 #[tokio::test]

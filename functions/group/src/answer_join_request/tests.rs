@@ -84,11 +84,7 @@ async fn there_must_be_room() {
         Code::FailedPrecondition,
         "USER_CONVERSATION_LIMIT",
     );
-    sqlx::query("UPDATE conversations SET member_count = 100 WHERE conversation_id = $1")
-        .bind(scene.group.uuid())
-        .execute(&mut scene.fixture.connect_postgres().await)
-        .await
-        .unwrap();
+    scene.count_members_as(chat_domain::GROUP_MEMBERS_MAX).await;
     assert_refused(
         scene.answer("adam", "sam", true, "2").await,
         Code::ResourceExhausted,

@@ -245,11 +245,7 @@ async fn a_full_group_and_a_user_with_too_many_conversations_are_refused() {
         Code::ResourceExhausted,
         "CONVERSATION_LIMIT",
     );
-    sqlx::query("UPDATE conversations SET member_count = 100 WHERE conversation_id = $1")
-        .bind(scene.group.uuid())
-        .execute(&mut scene.fixture.connect_postgres().await)
-        .await
-        .unwrap();
+    scene.count_members_as(chat_domain::GROUP_MEMBERS_MAX).await;
     assert_refused(
         scene.join("nina", &invite, "1").await,
         Code::ResourceExhausted,
