@@ -81,10 +81,15 @@ impl Operation for SyncConversations {
         })
     }
 
-    /// Whoever has lost a conversation may have met one whose deletion has died before all memberships had ended: it goes on.
+    /// Whoever has lost a conversation may have met one whose deletion has died before all memberships had ended: it goes on, as
+    /// far as there is time.
     async fn seal(&self, lost: Vec<ConversationId>) {
-        if let Err(error) = self.postgres.end_deleted_among(&lost).await {
-            error.log();
+        loop {
+            match self.postgres.end_deleted_among(&lost).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => return error.log(),
+            }
         }
     }
 }

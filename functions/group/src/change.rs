@@ -7,7 +7,7 @@ use chat_contract::v1::{
     Conversation, ConversationOpened, Group, GroupChanged, GroupRole, LiveEvent, MembershipEndReason, MembershipEnded,
     Poke, live_event,
 };
-use chat_domain::{Audience, CONVERSATIONS_MAX, ConversationId, GROUP_MEMBERS_MAX, UserId};
+use chat_domain::{Audience, CONVERSATIONS_MAX, ConversationId, GROUP_MEMBERS_MAX, NAMED_MEMBERS_MAX, UserId};
 use chat_operation::{Answer, Failure, FromSettings, Notice};
 use chat_sealing::{Filled, Sealer};
 use chat_stores::mongo::Timeline;
@@ -106,6 +106,14 @@ impl Groups {
     }
 
     async fn announce(&self, caller: &UserId, done: GroupDone) -> Result<Changed, StoreError> {
+        if done.is_deletion {
+            return Ok(Changed {
+                conversation: None,
+                not_added: Vec::new(),
+                notices: told(&Listeners::of(&done, None), done.conversation, done.at),
+                seal: None,
+            });
+        }
         let has_left = !begins(&done) && done.feeds.iter().any(|feed| feed.user == caller.as_str());
         let sealer = self.sealer();
         let (looked, filled) = tokio::try_join!(
@@ -117,7 +125,7 @@ impl Groups {
             Filled::Moved => {
                 let (looked, audience) = tokio::try_join!(
                     self.look(caller, has_left, &done),
-                    self.postgres.lookup_audience(done.conversation, &[]),
+                    self.postgres.lookup_audience(done.conversation, caller, &[]),
                 )?;
                 (looked, audience.map(|audience| audience.revision))
             }
@@ -125,10 +133,7 @@ impl Groups {
         let notices = match (&looked, moved_to) {
             (Some(looked), None) => notices(&done, looked),
             // What it looks like now, nobody here may see, or it stands elsewhere: they look for themselves.
-            _ => match done.at {
-                Some(at) => pokes(&Listeners::of(&done, moved_to), done.conversation, at),
-                None => Vec::new(),
-            },
+            _ => told(&Listeners::of(&done, moved_to), done.conversation, done.at),
         };
         Ok(Changed {
             conversation: looked
@@ -147,10 +152,7 @@ impl Groups {
         let other = match &done.told {
             _ if !has_left => None,
             Audience::Users(members) => members.first().cloned(),
-            Audience::Members => {
-                let anybody = postgres.list_members_among(conversation, &[]).await?;
-                anybody.first().and_then(|member| member.user_id.parse().ok())
-            }
+            Audience::Members | Audience::Remaining => postgres.lookup_any_member(conversation).await?,
         };
         let row = postgres
             .lookup_conversation(conversation, other.as_ref().unwrap_or(caller))
@@ -158,8 +160,13 @@ impl Groups {
         let Some(row) = row.map(|row| row.conversation) else {
             return Ok(None);
         };
-        let about = match (&done.told, &done.entry) {
-            (Audience::Members, Some(entry)) => {
+        // The group may have grown since.
+        let are_many = row
+            .group
+            .as_ref()
+            .is_some_and(|group| usize::try_from(group.member_count).is_ok_and(|count| count > NAMED_MEMBERS_MAX));
+        let about = match &done.entry {
+            Some(entry) if are_many => {
                 let about: Vec<&str> = entry.users.iter().chain([&entry.actor]).map(String::as_str).collect();
                 postgres.list_members_among(conversation, &about).await?
             }
@@ -182,7 +189,7 @@ impl Groups {
         // As it is once all is in its place.
         let (row, audience) = tokio::try_join!(
             postgres.lookup_conversation(conversation, caller),
-            postgres.lookup_audience(conversation, about),
+            postgres.lookup_audience(conversation, caller, about),
         )?;
         let is_member = |user: &&UserId| {
             let mut came = audience.iter().flat_map(|audience| &audience.came);
@@ -194,12 +201,15 @@ impl Groups {
             .map(ToString::to_string)
             .collect();
         let notices = audience.map(|mut audience| {
-            if row.is_none() && pending.is_empty() && !audience.is_deleted {
-                // Who is no member keeps nobody awake by repeating what all have been told.
+            // Neither who is no member, nor one of many, keeps others awake by repeating what all have been told.
+            let are_told = pending.is_empty() && audience.members != Audience::Remaining;
+            if are_told && (row.is_none() || audience.members == Audience::Members) {
                 audience.members = Vec::new().into();
+            }
+            if are_told && row.is_none() {
                 audience.came.clear();
             }
-            pokes(&Listeners::again(&audience), conversation, audience.at)
+            told(&Listeners::again(&audience), conversation, Some(audience.at))
         });
         Ok(Changed {
             conversation: row.map(|row| chat_view::conversation(row.conversation)),
@@ -248,8 +258,6 @@ struct Listeners<'a> {
     members: &'a Audience,
     came: &'a [FeedPlace],
     went: &'a [FeedPlace],
-    /// Whether the group is deleted, and memberships of members are yet to end.
-    is_deleted: bool,
     /// Why those went, as far as that is known.
     reason: MembershipEndReason,
 }
@@ -269,7 +277,6 @@ impl<'a> Listeners<'a> {
             members: &done.told,
             came,
             went,
-            is_deleted: end_reason(done) == MembershipEndReason::GroupDeleted,
             reason: end_reason(done),
         }
     }
@@ -280,7 +287,6 @@ impl<'a> Listeners<'a> {
             members: &audience.members,
             came: &audience.came,
             went: &audience.went,
-            is_deleted: audience.is_deleted,
             reason: MembershipEndReason::Unspecified,
         }
     }
@@ -296,15 +302,15 @@ fn begins(done: &GroupDone) -> bool {
     })
 }
 
-/// Tells members to look, those who came to look at their feed, and those who went that they did.
-fn pokes(listeners: &Listeners<'_>, conversation: ConversationId, occurred_at: DateTime<Utc>) -> Vec<Notice> {
+/// Tells members to look, or those who remain of a deleted group that they do not any more, those who came to look at their feed, and those who went that they did.
+fn told(listeners: &Listeners<'_>, conversation: ConversationId, at: Option<DateTime<Utc>>) -> Vec<Notice> {
+    let Some(occurred_at) = at else { return Vec::new() };
     let conversation_id = conversation.to_string();
-    let (revision, event) = if listeners.is_deleted {
-        (0, ended(MembershipEndReason::GroupDeleted))
-    } else {
-        (listeners.revision, live_event::Event::Poke(Poke {}))
+    let (revision, event) = match listeners.members {
+        Audience::Remaining => (0, ended(MembershipEndReason::GroupDeleted)),
+        Audience::Users(_) | Audience::Members => (listeners.revision, live_event::Event::Poke(Poke {})),
     };
-    let is_told = !listeners.members.is_empty() && (listeners.is_deleted || revision > 0);
+    let is_told = *listeners.members == Audience::Remaining || !listeners.members.is_empty() && revision > 0;
     let look = is_told.then(|| Notice {
         recipients: listeners.members.clone(),
         event: LiveEvent {
@@ -332,10 +338,10 @@ fn ended(reason: MembershipEndReason) -> live_event::Event {
 /// Why the memberships ended that a change has ended.
 fn end_reason(done: &GroupDone) -> MembershipEndReason {
     match done.entry.as_ref().map(|entry| entry.action) {
-        None => MembershipEndReason::GroupDeleted,
+        _ if done.is_deletion => MembershipEndReason::GroupDeleted,
         Some(GroupAction::MemberLeft) => MembershipEndReason::Left,
         Some(GroupAction::MemberRemoved) => MembershipEndReason::Removed,
-        Some(_) => MembershipEndReason::Unspecified,
+        Some(_) | None => MembershipEndReason::Unspecified,
     }
 }
 
@@ -378,7 +384,7 @@ fn notices(done: &GroupDone, looked: &Looked) -> Vec<Notice> {
                 Audience::Users(others.cloned().collect())
             }
             // Who came by this change has joined at its revision, and who went is no member: neither is told.
-            Audience::Members => Audience::Members,
+            many => many.clone(),
         };
         if !others.is_empty() {
             notices.push(Notice {
@@ -433,6 +439,12 @@ fn seen_by(feed: &FeedPlace, looked: &Looked, entry: Option<&GroupEntry>) -> Con
     let own = looked.member(&feed.user);
     if let (Some(group), Some(role)) = (&mut conversation.group, own.and_then(|own| own.role)) {
         group.role = chat_view::role(role).into();
+    }
+    // Whoever asks is among the first ones of a large group that are shown; a new member must be as well.
+    if let Some(own) = own
+        && conversation.members.iter().all(|member| member.user_id != own.user_id)
+    {
+        conversation.members.push(chat_view::member(own.clone()));
     }
     conversation
 }

@@ -1,19 +1,24 @@
 //! Tells the members of a large group what happened there, from the queue on which it was left for them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use chat_contract::v1::{LiveEvent, live_event};
-use chat_delivery::{Deliverer, Errand};
-use chat_domain::{ConversationId, MEMBERS_PER_DELIVERY, UserId};
+use chat_delivery::{Deliverer, Fanout, FanoutError, Range, Recipients};
+use chat_domain::{ConversationId, MEMBERS_PER_DELIVERY, NAMED_MEMBERS_MAX, UserId};
 use chat_operation::{FromSettings, Notice};
 use chat_runtime::{EventError, EventHandler};
 use chat_stores::StoreError;
 use chat_stores::postgres::Postgres;
 use chat_stores::sqs::DeliveryQueue;
+use futures::future::{join_all, try_join_all};
 use serde::{Deserialize, Serialize};
 
-/// The function of the queue. A message for a whole group is divided into messages for ranges of its members; one for a range is
-/// told to them, a hundred at a time. Where a deletion has left memberships, they end first, a hundred for each message.
+/// With less time than this left, the rest is left to another message.
+const TIME_MIN: Duration = Duration::from_secs(5);
+/// How many times as many as are named are told at once.
+const AT_ONCE: usize = 4;
+
+/// The function of the queue. What is for a whole group is divided into messages for ranges of its members; a range is told some
+/// at a time. Where a deletion has left memberships, they end before.
 #[derive(Debug, FromSettings)]
 pub struct Deliver {
     postgres: Postgres,
@@ -48,20 +53,20 @@ struct Failed {
     item_identifier: String,
 }
 
-/// Why an errand was not run to its end.
+/// Why not all were told.
 #[derive(Debug, thiserror::Error)]
-enum Unrun {
+enum Untold {
     #[error("{error}: {}", error.causes())]
     Store { error: StoreError },
     #[error(transparent)]
-    Errand(#[from] chat_delivery::ErrandError),
+    Fanout(#[from] FanoutError),
     #[error("it names no conversation")]
     Conversation,
     #[error("its time was up")]
     Time,
 }
 
-impl From<StoreError> for Unrun {
+impl From<StoreError> for Untold {
     fn from(error: StoreError) -> Self {
         Self::Store { error }
     }
@@ -74,8 +79,8 @@ impl EventHandler for Deliver {
     async fn call(&self, event: QueueEvent, deadline: Instant) -> Result<QueueAnswer, EventError> {
         let mut answer = QueueAnswer::default();
         for Record { message_id, body } in event.records {
-            let run = tokio::time::timeout_at(deadline.into(), self.run(&body, deadline)).await;
-            if let Err(error) = run.unwrap_or(Err(Unrun::Time)) {
+            let told = tokio::time::timeout_at(deadline.into(), self.run(&body, deadline)).await;
+            if let Err(error) = told.unwrap_or(Err(Untold::Time)) {
                 tracing::error!(message_id, %error, "members of a group were not all told; the message comes again");
                 answer.batch_item_failures.push(Failed {
                     item_identifier: message_id,
@@ -87,93 +92,121 @@ impl EventHandler for Deliver {
 }
 
 impl Deliver {
-    async fn run(&self, body: &str, deadline: Instant) -> Result<(), Unrun> {
-        let errand = Errand::parse(body)?;
-        let event = errand.event()?;
-        let conversation = event.conversation_id.parse().map_err(|_| Unrun::Conversation)?;
-        if let Some(live_event::Event::MembershipEnded(_)) = event.event {
-            return self.end_memberships(&errand, conversation, &event, deadline).await;
-        }
-        match errand.range()? {
-            Some((after, through)) => {
-                self.tell(&errand, conversation, &event, (after, through.as_ref()), deadline)
-                    .await
+    async fn run(&self, body: &str, deadline: Instant) -> Result<(), Untold> {
+        let fanout = Fanout::parse(body)?;
+        let conversation = fanout.event.conversation_id.parse();
+        let conversation: ConversationId = conversation.map_err(|_| Untold::Conversation)?;
+        match &fanout.to {
+            Recipients::Remaining => self.end_memberships(&fanout, conversation, deadline).await,
+            Recipients::Members => {
+                let members = self.list(&fanout, conversation, &Range::default()).await?;
+                let range = self.divide(&fanout, &members).await?;
+                let first = members.get(..MEMBERS_PER_DELIVERY).unwrap_or(&members);
+                self.tell(&fanout, first, range.through, deadline).await
             }
-            None => self.divide(&errand, conversation, &event, deadline).await,
+            Recipients::Range(range) => {
+                let members = self.list(&fanout, conversation, range).await?;
+                self.tell(&fanout, &members, range.through.clone(), deadline).await
+            }
         }
     }
 
-    /// Leaves all ranges but the first to others, and tells that one.
-    async fn divide(
+    /// Those who are to be told: as they are now, and had joined before.
+    async fn list(
         &self,
-        errand: &Errand,
+        fanout: &Fanout,
         conversation: ConversationId,
-        event: &LiveEvent,
-        deadline: Instant,
-    ) -> Result<(), Unrun> {
-        let ends = self
-            .postgres
-            .divide_members(conversation, event.revision, MEMBERS_PER_DELIVERY)
-            .await?;
-        let throughs = ends.iter().skip(1).map(Some).chain([None]);
-        for (after, through) in ends.iter().zip(throughs) {
-            self.queue.send(errand.of_range(Some(after), through).body()?).await?;
-        }
-        self.tell(errand, conversation, event, (None, ends.first()), deadline)
+        range: &Range,
+    ) -> Result<Vec<UserId>, StoreError> {
+        let Range { after, through } = range;
+        self.postgres
+            .list_listeners(conversation, fanout.event.revision, after.as_ref(), through.as_ref())
             .await
     }
 
-    async fn tell(
-        &self,
-        errand: &Errand,
-        conversation: ConversationId,
-        event: &LiveEvent,
-        (mut after, through): (Option<UserId>, Option<&UserId>),
-        deadline: Instant,
-    ) -> Result<(), Unrun> {
-        loop {
-            let members = self
-                .postgres
-                .list_listeners(conversation, event.revision, after.as_ref(), through)
-                .await?;
-            let Some(last) = members.last().cloned() else {
-                return Ok(());
-            };
-            let notice = Notice {
-                recipients: members.into(),
-                event: event.clone(),
-                occurred_at: errand.occurred_at(),
-            };
-            self.deliverer.deliver(vec![notice], deadline).await;
-            after = Some(last);
-        }
+    /// Leaves all ranges but the first to other messages, and answers that one.
+    async fn divide(&self, fanout: &Fanout, members: &[UserId]) -> Result<Range, Untold> {
+        let ends: Vec<&UserId> = members
+            .chunks(MEMBERS_PER_DELIVERY)
+            .filter_map(<[UserId]>::last)
+            .collect();
+        let ends = ends.get(..ends.len().saturating_sub(1)).unwrap_or_default();
+        let throughs = ends.iter().skip(1).map(|&end| Some(end.clone())).chain([None]);
+        let others = ends.iter().zip(throughs).map(|(&after, through)| Range {
+            after: Some(after.clone()),
+            through,
+        });
+        try_join_all(others.map(|range| self.leave(fanout, Recipients::Range(range)))).await?;
+        Ok(Range {
+            after: None,
+            through: ends.first().map(|&end| end.clone()),
+        })
     }
 
-    /// Ends a hundred of the memberships that a deletion has left, tells their users, and leaves the others to the next message.
-    async fn end_memberships(
+    /// Leaves the rest to another message.
+    async fn leave(&self, fanout: &Fanout, to: Recipients) -> Result<(), Untold> {
+        Ok(self.queue.send(fanout.to(to).body()?).await?)
+    }
+
+    /// Tells these members, of a range that ends there.
+    async fn tell(
         &self,
-        errand: &Errand,
-        conversation: ConversationId,
-        event: &LiveEvent,
+        fanout: &Fanout,
+        members: &[UserId],
+        through: Option<UserId>,
         deadline: Instant,
-    ) -> Result<(), Unrun> {
-        let Some(ended) = self.postgres.end_deleted(conversation).await? else {
-            return Ok(());
-        };
-        if ended.has_more {
-            self.queue.send(errand.body()?).await?;
+    ) -> Result<(), Untold> {
+        let mut told = None;
+        for some in members.chunks(AT_ONCE * NAMED_MEMBERS_MAX) {
+            if is_short(deadline) {
+                let rest = Range { after: told, through };
+                return self.leave(fanout, Recipients::Range(rest)).await;
+            }
+            let deliveries = some.chunks(NAMED_MEMBERS_MAX).map(|members| {
+                let notice = Notice {
+                    recipients: members.to_vec().into(),
+                    event: fanout.event.clone(),
+                    occurred_at: fanout.occurred_at,
+                };
+                self.deliverer.deliver(vec![notice], deadline)
+            });
+            join_all(deliveries).await;
+            told = some.last().cloned();
         }
-        let notices = ended.feeds.into_iter().filter_map(|place| {
-            Some(Notice {
-                recipients: vec![place.user.parse().ok()?].into(),
-                event: LiveEvent {
-                    feed_revision: place.revision,
-                    ..event.clone()
-                },
-                occurred_at: errand.occurred_at(),
-            })
-        });
-        self.deliverer.deliver(notices.collect(), deadline).await;
         Ok(())
     }
+
+    /// Ends the memberships that a deletion has left, some at a time, and tells their users.
+    async fn end_memberships(
+        &self,
+        fanout: &Fanout,
+        conversation: ConversationId,
+        deadline: Instant,
+    ) -> Result<(), Untold> {
+        loop {
+            if is_short(deadline) {
+                return self.leave(fanout, Recipients::Remaining).await;
+            }
+            let Some(ended) = self.postgres.end_deleted(conversation).await? else {
+                return Ok(());
+            };
+            let notices = ended.feeds.into_iter().filter_map(|place| {
+                let mut event = fanout.event.clone();
+                event.feed_revision = place.revision;
+                Some(Notice {
+                    recipients: vec![place.user.parse().ok()?].into(),
+                    event,
+                    occurred_at: fanout.occurred_at,
+                })
+            });
+            self.deliverer.deliver(notices.collect(), deadline).await;
+            if !ended.has_more {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn is_short(deadline: Instant) -> bool {
+    deadline.saturating_duration_since(Instant::now()) < TIME_MIN
 }

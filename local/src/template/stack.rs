@@ -271,6 +271,12 @@ impl Deployed {
         } else {
             ""
         };
+        // What it leaves to another message ends: it is less each time.
+        let loops = if self.function.trigger() == Trigger::DeliveryQueue {
+            "\n      RecursiveLoop: Allow"
+        } else {
+            ""
+        };
         let variables: String = self.settings.iter().filter_map(|setting| variable(setting)).collect();
         let has_secret = self
             .settings
@@ -302,7 +308,7 @@ impl Deployed {
       Timeout: {seconds}
       MemorySize: !Ref {memory}
       TracingConfig: {{Mode: Active}}
-      LoggingConfig: {{LogFormat: JSON, ApplicationLogLevel: !Ref LogLevel, LogGroup: !Ref Logs}}{network}
+      LoggingConfig: {{LogFormat: JSON, ApplicationLogLevel: !Ref LogLevel, LogGroup: !Ref Logs}}{network}{loops}
       Environment:
         Variables:
           RUST_LOG: !Ref LogLevel
@@ -474,13 +480,12 @@ impl Deployed {
   # A message each, so that none waits for another; what fails comes again, and after a few times is put with the dead letters.
   {id}Source:
     Type: AWS::Lambda::EventSourceMapping
-    DependsOn: {id}Role
     Properties:
       EventSourceArn: !Ref DeliveryQueueArn
       FunctionName: !Ref {id}Function
       BatchSize: 1
       FunctionResponseTypes: [ReportBatchItemFailures]
-      ScalingConfig: {{MaximumConcurrency: 50}}
+      ScalingConfig: {{MaximumConcurrency: 10}}
 "
             ),
             Trigger::Deployment => String::new(),

@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chat_contract::v1::LiveEvent;
-use chat_domain::{Audience, NAMED_MEMBERS_MAX, UserId};
+use chat_domain::{NAMED_MEMBERS_MAX, UserId};
 use chat_operation::{FromSettings, Notice};
 use chat_stores::StoreError;
 use chat_stores::dynamo::{Connection, Registry, RegistryReader};
@@ -14,7 +13,7 @@ use chat_stores::sqs::DeliveryQueue;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 
-use crate::errand::Errand;
+use crate::fanout::Fanout;
 use crate::frame::frame;
 use crate::post::{Post, Poster};
 
@@ -60,29 +59,27 @@ impl Deliverer {
             let in_time = tokio::time::timeout_at(deadline.into(), self.deliver_plan(&plan, now, &tally)).await;
             tally.log(in_time.is_ok());
         };
-        tokio::join!(post, self.enqueue(&notices));
+        let enqueue = tokio::time::timeout_at(deadline.into(), self.enqueue(&notices));
+        if let ((), Err(_)) = tokio::join!(post, enqueue) {
+            tracing::error!("dropped what is for many members: the queue did not take it in time");
+        }
     }
 
     /// Leaves what is for more members than are named to the queue.
     async fn enqueue(&self, notices: &[Notice]) {
-        for notice in notices.iter().filter(|notice| notice.recipients == Audience::Members) {
-            let LiveEvent {
-                conversation_id,
-                revision,
-                ..
-            } = &notice.event;
-            let Some(Ok(body)) = Errand::of(notice).map(|errand| errand.body()) else {
-                tracing::error!(
-                    conversation_id,
-                    revision,
-                    "dropped a live event that cannot be written as JSON"
-                );
-                continue;
-            };
-            if let Err(error) = self.queue.send(body).await {
-                log_store_error(&error, "a live event that is for many members was dropped");
+        let fanouts = notices.iter().filter_map(Fanout::of).map(|fanout| async move {
+            let (conversation_id, revision) = (&fanout.event.conversation_id, fanout.event.revision);
+            match fanout.body() {
+                Ok(body) => {
+                    if let Err(error) = self.queue.send(body).await {
+                        let causes = error.causes();
+                        tracing::error!(conversation_id, revision, %error, causes, "dropped what is for many members");
+                    }
+                }
+                Err(error) => tracing::error!(conversation_id, revision, %error, "dropped what is for many members"),
             }
-        }
+        });
+        futures::future::join_all(fanouts).await;
     }
 
     async fn deliver_plan(&self, plan: &Plan<'_>, now: DateTime<Utc>, tally: &Tally) {

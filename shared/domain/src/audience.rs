@@ -7,8 +7,10 @@ use crate::UserId;
 pub enum Audience {
     /// These users. One who stands here twice hears of it once.
     Users(Vec<UserId>),
-    /// All members of the conversation that had joined before it happened, who are too many to name.
+    /// All members of the conversation who had joined before it happened: too many to name.
     Members,
+    /// Those whose memberships of a conversation that was deleted have yet to end, which they do before they hear of it.
+    Remaining,
 }
 
 impl Audience {
@@ -16,7 +18,7 @@ impl Audience {
     pub fn users(&self) -> &[UserId] {
         match self {
             Self::Users(users) => users,
-            Self::Members => &[],
+            Self::Members | Self::Remaining => &[],
         }
     }
 

@@ -55,7 +55,7 @@ pub const GROUP_MEMBERS_MAX: i32 = 10_000;
 /// read is told to nobody else, and what has reached their devices is not kept.
 pub const NAMED_MEMBERS_MAX: usize = 100;
 /// Members of a group whom one message of that queue is for, about.
-pub const MEMBERS_PER_DELIVERY: i64 = 1_000;
+pub const MEMBERS_PER_DELIVERY: usize = 1_000;
 /// Users that one call adds to a group, at most.
 pub const GROUP_MEMBERS_PER_CALL_MAX: usize = 100;
 /// Members of a group that lists and the feed name.

@@ -65,7 +65,7 @@ impl Scene {
                     revision: *place,
                     messages_after: *place,
                     allocated_at: at,
-                    members: Vec::new(),
+                    members: Vec::new().into(),
                 };
                 async move { self.write("bob", &format!("filled-{}", place.revision), &place).await }
             });
@@ -307,7 +307,7 @@ async fn a_writer_that_is_faster_than_the_sealer_keeps_its_place_and_is_counted(
         revision: 2,
         messages_after: 2,
         allocated_at: scene.state().await.allocated_at,
-        members: Vec::new(),
+        members: Vec::new().into(),
     };
     assert_eq!(scene.write("bob", "late", &place).await, Inserted::Written);
     held.release();
@@ -338,7 +338,7 @@ async fn who_is_closed_out_while_a_sealer_looks_is_not_counted_twice() {
                 revision,
                 messages_after: revision,
                 allocated_at: scene.state().await.allocated_at,
-                members: Vec::new(),
+                members: Vec::new().into(),
             };
             (revision, scene.write("bob", &format!("late-{revision}"), &place).await)
         }
@@ -464,7 +464,7 @@ async fn a_sequencer_that_was_lifted_leaves_nothing_unread_of_what_was_never_han
         revision,
         messages_after: revision + 100,
         allocated_at: chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
-        members: Vec::new(),
+        members: Vec::new().into(),
     });
     for (op, place) in ["x", "y"].into_iter().zip(&ahead) {
         assert_eq!(scene.write("bob", op, place).await, Inserted::Written);

@@ -15,6 +15,66 @@ UPDATE conversations SET admin_may = admin_may | 256 WHERE kind = 'group' AND ad
 CREATE FUNCTION named_members_max() RETURNS int
 LANGUAGE sql IMMUTABLE AS $$ SELECT 100 $$;
 
+-- What a call that tells a conversation's members takes out of a budget, as a multiple of a call that tells as many as it names.
+CREATE FUNCTION reach(p_members int) RETURNS int
+LANGUAGE sql IMMUTABLE AS $$ SELECT greatest(1, p_members / named_members_max()) $$;
+
+-- The same for a change of a group, which has been made.
+CREATE FUNCTION charge_change(p_conversation uuid, p_actor text, p_call_us bigint) RETURNS void
+LANGUAGE sql AS $$
+    SELECT use_budget(p_actor, 'write', p_call_us * (
+        SELECT reach(c.member_count) FROM conversations c WHERE c.conversation_id = p_conversation))
+$$;
+
+-- Who is told at once of what a member of a conversation does; the users of a direct one, or null. Null: all members, who are
+-- too many to name.
+CREATE OR REPLACE FUNCTION told(p_conversation uuid, p_low text, p_high text, p_actor text) RETURNS text[]
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF p_low IS NOT NULL THEN
+        RETURN members_told(p_low, p_high, p_actor);
+    END IF;
+    IF (SELECT c.member_count FROM conversations c WHERE c.conversation_id = p_conversation) > named_members_max() THEN
+        RETURN NULL;
+    END IF;
+    RETURN ARRAY(SELECT m.user_id FROM members m WHERE m.conversation_id = p_conversation AND m.ended_at IS NULL ORDER BY 1);
+END $$;
+
+-- Ends memberships of a conversation, which is locked. Answers where that stands in the users' feeds, by user id.
+CREATE OR REPLACE FUNCTION end_memberships(p_conversation uuid, p_users text[]) RETURNS bigint[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    c_kept_for CONSTANT interval := interval '30 days';
+    v_now      timestamptz;
+    v_floor    bigint;
+    v_user     text;
+    v_gone     uuid[];
+BEGIN
+    PERFORM FROM members m WHERE m.conversation_id = p_conversation AND m.user_id = ANY (p_users)
+    ORDER BY m.user_id FOR NO KEY UPDATE;
+    PERFORM lock_feeds(p_users);
+    v_now := clock_timestamp();
+    UPDATE feeds f SET revision = f.revision + 1, conversation_count = f.conversation_count - 1 WHERE f.user_id = ANY (p_users);
+    UPDATE conversations c SET member_count = c.member_count - cardinality(p_users) WHERE c.conversation_id = p_conversation;
+    UPDATE members m SET ended_at = v_now, role = 'member', feed_revision = f.revision
+    FROM feeds f
+    WHERE m.conversation_id = p_conversation AND m.user_id = ANY (p_users) AND f.user_id = m.user_id;
+    -- What ended long ago leaves the feed. Locked rows are passed over: who holds them may wait for this feed.
+    FOREACH v_user IN ARRAY p_users LOOP
+        SELECT array_agg(g.conversation_id), max(g.feed_revision) INTO v_gone, v_floor FROM (
+            SELECT m.conversation_id, m.feed_revision FROM members m
+            WHERE m.user_id = v_user AND m.feed_revision IS NOT NULL AND m.ended_at < v_now - c_kept_for
+            ORDER BY m.ended_at LIMIT 100
+            FOR NO KEY UPDATE SKIP LOCKED
+        ) g;
+        IF v_gone IS NOT NULL THEN
+            UPDATE members m SET feed_revision = NULL WHERE m.user_id = v_user AND m.conversation_id = ANY (v_gone);
+            UPDATE feeds f SET floor_revision = greatest(f.floor_revision, v_floor) WHERE f.user_id = v_user;
+        END IF;
+    END LOOP;
+    RETURN ARRAY(SELECT f.revision FROM feeds f WHERE f.user_id = ANY (p_users) ORDER BY f.user_id);
+END $$;
+
 -- A change of a group that was not made.
 CREATE OR REPLACE FUNCTION group_unchanged(p_outcome text, p_conversation uuid DEFAULT NULL, p_wait_us bigint DEFAULT NULL)
 RETURNS group_change
@@ -215,7 +275,7 @@ BEGIN
     END IF;
     v_change.updated := v_updated;
     UPDATE outbox o SET updated = v_updated WHERE o.conversation_id = p_conversation AND o.revision = v_change.revision;
-    PERFORM use_budget(p_actor, 'write', p_call_us);
+    PERFORM charge_change(p_conversation, p_actor, p_call_us);
     RETURN v_change;
 END $$;
 
@@ -258,7 +318,7 @@ BEGIN
             WHERE m.conversation_id = p_conversation AND m.user_id = ANY (v_users) ORDER BY m.user_id);
     END IF;
     v_change.left_out := v_left;
-    PERFORM use_budget(p_actor, 'write', p_call_us);
+    PERFORM charge_change(p_conversation, p_actor, p_call_us);
     RETURN v_change;
 END $$;
 
@@ -298,33 +358,38 @@ BEGIN
     ELSE
         v_change := place_change(p_conversation, p_actor, p_op, p_content, 'role_changed', ARRAY[p_user], '', p_role);
     END IF;
-    PERFORM use_budget(p_actor, 'write', p_call_us);
+    PERFORM charge_change(p_conversation, p_actor, p_call_us);
     RETURN v_change;
 END $$;
 
 -- Memberships that have ended, by user id, with where that stands in their users' feeds, and whether there are more to end.
 CREATE TYPE ended_memberships AS (user_ids text[], feed_revisions bigint[], has_more boolean);
 
--- Ends memberships of a group that is deleted: a hundred at most, so that no transaction holds more feeds. Null where none is left.
-CREATE FUNCTION end_deleted(p_conversation uuid) RETURNS ended_memberships
+-- Ends memberships of a group that is deleted: no more than a call names, so that no transaction holds more feeds. Null where none
+-- is left, or where somebody else is at it and p_waits is not set.
+CREATE FUNCTION end_deleted(p_conversation uuid, p_waits boolean) RETURNS ended_memberships
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    c_users_max CONSTANT int := 100;
-    v_ended     ended_memberships;
+    v_ended ended_memberships;
 BEGIN
-    PERFORM FROM conversations c
-    WHERE c.conversation_id = p_conversation AND c.deleted_at IS NOT NULL FOR NO KEY UPDATE;
+    IF p_waits THEN
+        PERFORM FROM conversations c
+        WHERE c.conversation_id = p_conversation AND c.deleted_at IS NOT NULL FOR NO KEY UPDATE;
+    ELSE
+        PERFORM FROM conversations c
+        WHERE c.conversation_id = p_conversation AND c.deleted_at IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED;
+    END IF;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
     v_ended.user_ids := ARRAY(
         SELECT m.user_id FROM members m WHERE m.conversation_id = p_conversation AND m.ended_at IS NULL
-        ORDER BY m.user_id LIMIT c_users_max + 1);
+        ORDER BY m.user_id LIMIT named_members_max() + 1);
     IF v_ended.user_ids = '{}' THEN
         RETURN NULL;
     END IF;
-    v_ended.has_more := cardinality(v_ended.user_ids) > c_users_max;
-    v_ended.user_ids := v_ended.user_ids[1:c_users_max];
+    v_ended.has_more := cardinality(v_ended.user_ids) > named_members_max();
+    v_ended.user_ids := v_ended.user_ids[1:named_members_max()];
     v_ended.feed_revisions := end_memberships(p_conversation, v_ended.user_ids);
     RETURN v_ended;
 END $$;
@@ -346,7 +411,7 @@ BEGIN
     -- Before any membership ends: those that end later than this, the deletion has ended.
     UPDATE conversations c SET deleted_at = clock_timestamp() WHERE c.conversation_id = p_conversation
     RETURNING date_trunc('milliseconds', c.deleted_at) INTO v_change.allocated_at;
-    v_ended := end_deleted(p_conversation);
+    v_ended := end_deleted(p_conversation, true);
     v_change.feed_users := v_ended.user_ids;
     v_change.feed_revisions := v_ended.feed_revisions;
     v_change.told := CASE WHEN v_ended.has_more THEN NULL ELSE '{}' END;

@@ -123,7 +123,7 @@ BEGIN
     END IF;
     v_change.feed_users := ARRAY[p_user];
     v_change.feed_revisions := v_revisions;
-    PERFORM use_budget(p_actor, 'write', p_call_us);
+    PERFORM charge_change(p_conversation, p_actor, p_call_us);
     RETURN v_change;
 END $$;
 
@@ -193,13 +193,16 @@ BEGIN
     RETURN NEXT;
 END $$;
 
--- The members of a group who may do something: the first hundred.
+-- Those who look after a group, of whom few are among many members.
+CREATE INDEX members_managing ON members (conversation_id, user_id) WHERE ended_at IS NULL AND role <> 'member';
+
+-- Those of them who may do something that no group allows all members: as many as a call names.
 CREATE FUNCTION managers(p_conversation uuid, p_needs int) RETURNS text[]
 LANGUAGE sql STABLE AS $$
     SELECT ARRAY(
         SELECT m.user_id FROM members m JOIN conversations c USING (conversation_id)
-        WHERE m.conversation_id = p_conversation AND m.ended_at IS NULL AND may(m.role, c.member_may, c.admin_may, p_needs)
-        ORDER BY 1 LIMIT 100)
+        WHERE m.conversation_id = p_conversation AND m.ended_at IS NULL AND m.role <> 'member' AND may(m.role, c.member_may, c.admin_may, p_needs)
+        ORDER BY 1 LIMIT named_members_max())
 $$;
 
 -- Joins a group by an invite, or asks to. `outcome`, besides those of group_change: 'requested', and then `told` are those who
@@ -299,7 +302,7 @@ BEGIN
             SELECT m.feed_revision FROM members m
             WHERE m.conversation_id = v_invite.conversation_id AND m.user_id = p_actor);
     END IF;
-    PERFORM use_budget(p_actor, 'write', p_call_us);
+    PERFORM charge_change(v_invite.conversation_id, p_actor, p_call_us);
     RETURN v_change;
 END $$;
 
@@ -339,6 +342,6 @@ BEGIN
     v_change.feed_users := ARRAY[p_user];
     v_change.feed_revisions := ARRAY(
         SELECT m.feed_revision FROM members m WHERE m.conversation_id = p_conversation AND m.user_id = p_user);
-    PERFORM use_budget(p_actor, 'write', p_call_us);
+    PERFORM charge_change(p_conversation, p_actor, p_call_us);
     RETURN v_change;
 END $$;

@@ -152,6 +152,7 @@ DECLARE
     v_base          bigint;
     v_may_send      boolean;
     v_changed       boolean := false;
+    v_call_us       bigint;
 BEGIN
     -- A stranger neither waits for the lock nor holds it up; members are looked at again under it. This is `budget_wait`
     -- within the same look.
@@ -302,11 +303,12 @@ BEGIN
         hidden_through_seq := hidden_through(v_member);
     END IF;
     wait_us := NULL;
+    v_call_us := p_call_us * reach(v_conversation.member_count);
     -- This is `use_budget`, without calling it where there is a row.
-    UPDATE budgets b SET used_until = greatest(b.used_until, clock_timestamp()) + p_call_us * interval '1 microsecond'
+    UPDATE budgets b SET used_until = greatest(b.used_until, clock_timestamp()) + v_call_us * interval '1 microsecond'
     WHERE b.user_id = p_actor AND b.class = 'write';
     IF NOT FOUND THEN
-        PERFORM use_budget(p_actor, 'write', p_call_us);
+        PERFORM use_budget(p_actor, 'write', v_call_us);
     END IF;
     RETURN NEXT;
 END $$;

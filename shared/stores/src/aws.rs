@@ -40,10 +40,11 @@ const POOL_IDLE_MAX: Duration = Duration::from_secs(15);
 const RETRY_WAIT: Duration = Duration::from_millis(100);
 
 /// Errors of AWS that a later try may not meet.
-const PASSING_ERRORS: [&str; 5] = [
+const PASSING_ERRORS: [&str; 6] = [
     "InternalServerError",
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
+    "RequestThrottled",
     "ServiceUnavailable",
     "ThrottlingException",
 ];

@@ -20,6 +20,15 @@ pub(in crate::commands) enum BenchError {
     /// The service failed a call.
     #[error("the service failed a call")]
     Service(#[from] CallError),
+    /// A member of a group cannot listen.
+    #[error("a member of a group cannot listen")]
+    Live(#[source] chat_client::LiveError),
+    /// A member of a group was not told of a message.
+    #[error("a member of a group heard nothing of message {seq}")]
+    Unheard {
+        /// Its seq.
+        seq: i64,
+    },
     /// A function failed a call.
     #[error("a function failed a call")]
     Function(#[from] InvocationError),

@@ -10,6 +10,7 @@ mod device;
 mod entry;
 pub(super) mod error;
 mod function;
+mod large;
 mod measure;
 mod scene;
 mod service;
@@ -91,6 +92,8 @@ enum Subject {
     NewDeviceUnsealed,
     /// A new device with 10,000 conversations lists its feed. Only when it is named.
     NewDeviceFeed,
+    /// `SendMessage` to groups of 2 to 10,000, and who hears of it. Only when it is named.
+    LargeGroup,
 }
 
 impl Subject {
@@ -111,12 +114,16 @@ impl Subject {
             Self::NewDevice => "new device",
             Self::NewDeviceUnsealed => "new device, unsealed",
             Self::NewDeviceFeed => "new device, feed",
+            Self::LargeGroup => "large group",
         }
     }
 
     /// Whether it is a single event, not calls against bare ones: told apart, and only when it is named.
     fn is_event(self) -> bool {
-        matches!(self, Self::NewDevice | Self::NewDeviceUnsealed | Self::NewDeviceFeed)
+        matches!(
+            self,
+            Self::NewDevice | Self::NewDeviceUnsealed | Self::NewDeviceFeed | Self::LargeGroup
+        )
     }
 
     /// Calls under way at once. A user's lists are made one after the other, since each takes from one budget.
@@ -217,7 +224,10 @@ async fn bench(stack: &Stack, arguments: &BenchArguments, progress: &Progress) -
     };
     for subject in subjects.iter().copied().filter(|subject| subject.is_event()) {
         step.say(subject.name());
-        let told = device::measure(subject, &service, &scene, stack.endpoints(), arguments.places).await?;
+        let told = match subject {
+            Subject::LargeGroup => large::measure(&service, stack.endpoints(), &step).await?,
+            _ => device::measure(subject, &service, &scene, stack.endpoints(), arguments.places).await?,
+        };
         report.push_str(&told);
     }
     step.done("done");

@@ -172,7 +172,8 @@ impl Scene {
             | Subject::Heads200
             | Subject::NewDevice
             | Subject::NewDeviceUnsealed
-            | Subject::NewDeviceFeed => one_of_many(0).part,
+            | Subject::NewDeviceFeed
+            | Subject::LargeGroup => one_of_many(0).part,
         };
         let named = match subject {
             Subject::Heartbeat13 | Subject::Heads13 => 13,

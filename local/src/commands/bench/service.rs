@@ -192,7 +192,8 @@ impl ServiceCaller {
             | Subject::ListConversationsFunction
             | Subject::NewDevice
             | Subject::NewDeviceUnsealed
-            | Subject::NewDeviceFeed => {}
+            | Subject::NewDeviceFeed
+            | Subject::LargeGroup => {}
         }
         Ok(start.elapsed())
     }

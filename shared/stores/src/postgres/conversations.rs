@@ -1140,7 +1140,7 @@ impl Postgres {
                 members: match &members {
                     Audience::Users(members) => members.clone(),
                     // Where they are too many to name, they are not told either.
-                    Audience::Members => vec![append.actor.clone()],
+                    Audience::Members | Audience::Remaining => vec![append.actor.clone()],
                 },
                 unflagged: row.unflagged.at(at),
             }),

@@ -106,9 +106,11 @@ pub enum GroupChanged {
 pub struct GroupDone {
     /// The group.
     pub conversation: ConversationId,
+    /// Whether it was its deletion, which has no entry.
+    pub is_deletion: bool,
     /// Its entry for the timeline; None where all was so already, or where it needs none.
     pub entry: Option<GroupEntry>,
-    /// The members now. Of a group that was deleted, those whose memberships are yet to end.
+    /// The members now.
     pub told: Audience,
     /// Whose membership came or went.
     pub feeds: Vec<FeedPlace>,
@@ -123,11 +125,9 @@ pub struct GroupDone {
 pub struct GroupAudience {
     /// The newest revision.
     pub revision: i64,
-    /// Whether the group has been deleted.
-    pub is_deleted: bool,
     /// The database's clock.
     pub at: DateTime<Utc>,
-    /// The members now. Of a group that was deleted, those whose memberships are yet to end.
+    /// The members now.
     pub members: Audience,
     /// Whom the call is about and who are members.
     pub came: Vec<FeedPlace>,
@@ -234,6 +234,7 @@ impl RawChange {
                 });
                 GroupChanged::Done(Box::new(GroupDone {
                     conversation,
+                    is_deletion: false,
                     entry,
                     told: audience(self.told),
                     feeds: feed_places(self.feed_users, self.feed_revisions),
@@ -473,7 +474,14 @@ impl Postgres {
                     .bind(charge.burst_us)
             })
             .await?;
-        raw.read(ACTION, call.actor)
+        let mut deleted = raw.read(ACTION, call.actor)?;
+        if let Ok(GroupChanged::Done(done)) = &mut deleted {
+            done.is_deletion = true;
+            if done.told == Audience::Members {
+                done.told = Audience::Remaining;
+            }
+        }
+        Ok(deleted)
     }
 
     /// Lists the members of a conversation that `user` is in, by user id; of a group alone, if that is asked for. None: it is not
@@ -572,49 +580,60 @@ impl Postgres {
     }
 
     /// Reads who is to hear of a call on a group that was made before: its members, and those whom the call is about, with
-    /// those whom its deletion has just taken out. None: there is no such group.
+    /// those whom its deletion has just taken out, if the caller is among them. None: there is no such group.
     pub async fn lookup_audience(
         &self,
         conversation: ConversationId,
+        caller: &UserId,
         about: &[UserId],
     ) -> Result<Option<GroupAudience>, StoreError> {
         let rows: Vec<RawListener> = self
             .fetch_all("read who is to hear of a call on a group", || {
                 sqlx::query_as(
                     "SELECT c.revision, c.deleted_at IS NOT NULL AS is_deleted,
-                         c.member_count > CASE WHEN c.deleted_at IS NULL THEN named_members_max() ELSE 0 END AS are_many,
+                         CASE WHEN c.deleted_at IS NULL THEN c.member_count > named_members_max()
+                             ELSE c.member_count > 0 AND a.was_member END AS are_many,
                          clock_timestamp() AS at, m.user_id, m.feed_revision, m.is_member, m.is_about
-                     FROM conversations c LEFT JOIN LATERAL (
-                         SELECT m.user_id, m.feed_revision, true AS is_member, m.user_id = ANY ($2) AS is_about
+                     FROM conversations c CROSS JOIN LATERAL (
+                         SELECT EXISTS (
+                             SELECT FROM members m
+                             WHERE m.conversation_id = $1 AND m.user_id = $3 AND (m.ended_at IS NULL OR m.ended_at >= c.deleted_at)
+                         ) AS was_member
+                     ) a LEFT JOIN LATERAL (
+                         SELECT m.user_id, m.feed_revision, true AS is_member, true AS is_about
                          FROM members m
-                         WHERE m.conversation_id = $1 AND m.ended_at IS NULL AND c.deleted_at IS NULL
-                           AND (c.member_count <= named_members_max() OR m.user_id = ANY ($2))
+                         WHERE m.conversation_id = $1 AND m.user_id = ANY ($2) AND m.ended_at IS NULL AND c.deleted_at IS NULL
+                         UNION ALL
+                         SELECT m.user_id, m.feed_revision, true, false
+                         FROM members m
+                         WHERE c.deleted_at IS NULL AND c.member_count <= named_members_max()
+                           AND m.conversation_id = $1 AND m.user_id <> ALL ($2) AND m.ended_at IS NULL
                          UNION ALL
                          SELECT m.user_id, m.feed_revision, false, true
                          FROM members m WHERE m.conversation_id = $1 AND m.user_id = ANY ($2) AND m.ended_at IS NOT NULL
                          UNION ALL
                          (SELECT m.user_id, m.feed_revision, false, true
                           FROM members m
-                          WHERE c.deleted_at > clock_timestamp() - interval '10 minutes' AND m.conversation_id = $1
-                            AND m.ended_at >= c.deleted_at AND m.user_id <> ALL ($2)
+                          WHERE c.deleted_at > clock_timestamp() - interval '10 minutes' AND a.was_member
+                            AND m.conversation_id = $1 AND m.ended_at >= c.deleted_at AND m.user_id <> ALL ($2)
                           ORDER BY m.user_id LIMIT named_members_max())
                      ) m ON true
                      WHERE c.conversation_id = $1 ORDER BY m.user_id",
                 )
                 .bind(conversation.uuid())
                 .bind(strings(about))
+                .bind(caller.as_str())
             })
             .await?;
         let Some(first) = rows.first() else { return Ok(None) };
         let mut listeners = GroupAudience {
             revision: first.revision,
-            is_deleted: first.is_deleted,
             at: first.at,
             members: Audience::Members,
             came: Vec::new(),
             went: Vec::new(),
         };
-        let are_many = first.are_many;
+        let (is_deleted, are_many) = (first.is_deleted, first.are_many);
         let mut members = Vec::new();
         for row in rows {
             let Some(user) = row.user_id else { continue };
@@ -630,11 +649,14 @@ impl Postgres {
                 listeners.went.extend(feed);
             }
         }
-        listeners.members = audience((!are_many).then_some(members));
+        listeners.members = match audience((!are_many).then_some(members)) {
+            Audience::Members if is_deleted => Audience::Remaining,
+            members => members,
+        };
         Ok(Some(listeners))
     }
 
-    /// Reads those of these users who are members of a group; where nobody is named, anybody who is.
+    /// Reads those of these users who are members of a group, by user id.
     pub async fn list_members_among(
         &self,
         conversation: ConversationId,
@@ -645,8 +667,7 @@ impl Postgres {
                 sqlx::query_as(
                     "SELECT m.user_id, m.read_seq, m.joined_revision, m.role, greatest(m.read_seq, m.delivered_seq)
                      FROM members m
-                     WHERE m.conversation_id = $1 AND m.ended_at IS NULL AND (m.user_id = ANY ($2) OR $2 = '{}')
-                     ORDER BY m.user_id LIMIT named_members_max() + 1",
+                     WHERE m.conversation_id = $1 AND m.user_id = ANY ($2) AND m.ended_at IS NULL ORDER BY m.user_id",
                 )
                 .bind(conversation.uuid())
                 .bind(users)
@@ -664,32 +685,22 @@ impl Postgres {
         Ok(members.collect())
     }
 
-    /// Divides the members of a group into ranges by user id, of about so many each: the last user of every range but the last.
-    /// Only those count that had joined before a revision.
-    pub async fn divide_members(
-        &self,
-        conversation: ConversationId,
-        joined_before: i64,
-        size: i64,
-    ) -> Result<Vec<UserId>, StoreError> {
-        let ends: Vec<(String,)> = self
-            .fetch_all("divide the members of a group", || {
+    /// Reads some member of a group. None: it has none.
+    pub async fn lookup_any_member(&self, conversation: ConversationId) -> Result<Option<UserId>, StoreError> {
+        let member: Option<(String,)> = self
+            .fetch_optional("read a member of a group", || {
                 sqlx::query_as(
-                    "SELECT user_id FROM (
-                         SELECT m.user_id, row_number() OVER (ORDER BY m.user_id) AS place FROM members m
-                         WHERE m.conversation_id = $1 AND m.ended_at IS NULL AND m.joined_revision < $2
-                     ) m WHERE m.place % $3 = 0 ORDER BY m.user_id",
+                    "SELECT m.user_id FROM members m WHERE m.conversation_id = $1 AND m.ended_at IS NULL
+                     ORDER BY m.user_id LIMIT 1",
                 )
                 .bind(conversation.uuid())
-                .bind(joined_before)
-                .bind(size)
             })
             .await?;
-        Ok(ends.iter().filter_map(|(user,)| user.parse().ok()).collect())
+        Ok(member.and_then(|(user,)| user.parse().ok()))
     }
 
-    /// Reads the members of a group that had joined before a revision, by user id, in a range above one user and up to another:
-    /// the first ones, as many as a call names. Nobody of a group that is deleted.
+    /// Reads the members of a group who had joined before a revision, by user id, above one user and up to another. Nobody of a
+    /// group that is deleted, or that knows of no such revision: it is of another life of the databases.
     pub async fn list_listeners(
         &self,
         conversation: ConversationId,
@@ -703,8 +714,10 @@ impl Postgres {
                     "SELECT m.user_id FROM members m
                      WHERE m.conversation_id = $1 AND m.ended_at IS NULL AND m.joined_revision < $2
                        AND ($3::text IS NULL OR m.user_id > $3) AND ($4::text IS NULL OR m.user_id <= $4)
-                       AND EXISTS (SELECT FROM conversations c WHERE c.conversation_id = $1 AND c.deleted_at IS NULL)
-                     ORDER BY m.user_id LIMIT named_members_max()",
+                       AND EXISTS (
+                           SELECT FROM conversations c
+                           WHERE c.conversation_id = $1 AND c.deleted_at IS NULL AND c.revision >= $2)
+                     ORDER BY m.user_id",
                 )
                 .bind(conversation.uuid())
                 .bind(joined_before)
@@ -717,13 +730,18 @@ impl Postgres {
 
     /// Ends memberships of a group that is deleted, as many as a call names. None: it is not deleted, or all have ended.
     pub async fn end_deleted(&self, conversation: ConversationId) -> Result<Option<EndedMemberships>, StoreError> {
-        self.end_deleted_among(&[conversation]).await
+        self.end_some_deleted(&[conversation], true).await
     }
 
-    /// The same for one of these conversations, of which memberships are left.
-    pub async fn end_deleted_among(
+    /// The same for one of these conversations of which memberships are left, unless somebody is at it: whether some ended.
+    pub async fn end_deleted_among(&self, conversations: &[ConversationId]) -> Result<bool, StoreError> {
+        Ok(self.end_some_deleted(conversations, false).await?.is_some())
+    }
+
+    async fn end_some_deleted(
         &self,
         conversations: &[ConversationId],
+        waits: bool,
     ) -> Result<Option<EndedMemberships>, StoreError> {
         type Row = (Option<Vec<String>>, Option<Vec<i64>>, Option<bool>);
         let conversations: Vec<Uuid> = conversations.iter().map(|conversation| conversation.uuid()).collect();
@@ -733,9 +751,10 @@ impl Postgres {
                     "SELECT e.user_ids, e.feed_revisions, e.has_more FROM (
                          SELECT c.conversation_id FROM conversations c
                          WHERE c.conversation_id = ANY ($1) AND c.deleted_at IS NOT NULL AND c.member_count > 0 LIMIT 1
-                     ) c CROSS JOIN LATERAL end_deleted(c.conversation_id) e",
+                     ) c CROSS JOIN LATERAL end_deleted(c.conversation_id, $2) e",
                 )
                 .bind(&conversations)
+                .bind(waits)
             })
             .await?;
         let Some((Some(users), Some(revisions), has_more)) = ended else {

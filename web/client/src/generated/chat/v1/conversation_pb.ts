@@ -42,8 +42,8 @@ export type Conversation = Message<"chat.v1.Conversation"> & {
   kind: ConversationKind;
 
   /**
-   * Its members by user id, at most 100; both of them, in a direct conversation. Of a group, ListConversations and the feed
-   * name ten of a group alone.
+   * Its members by user id: the first 100 and the caller; both, in a direct conversation. ListConversations and the feed name the
+   * first ten of a group. ListGroupMembers lists all.
    *
    * @generated from field: repeated chat.v1.Member members = 3;
    */
@@ -1539,8 +1539,9 @@ export const ConversationService: GenService<{
   },
   /**
    * Moves the caller's read position forward. It never moves back, and never past the newest message. The other members
-   * are told, and the caller's own devices; by a repeat of the newest mark again. A conversation that the caller has marked
-   * as unread is so no more, unless the seq is below their read position.
+   * are told, and the caller's own devices; by a repeat of the newest mark again. In a conversation of more than 100 members,
+   * the other members are not told. A conversation that the caller has marked as unread is so no more, unless the seq is below
+   * their read position.
    *
    * INVALID_ARGUMENT: a malformed conversation id, or a seq below 1.
    * NOT_FOUND (CONVERSATION_NOT_FOUND): no such conversation, or the caller is not a member.

@@ -992,7 +992,7 @@ export const AnswerJoinRequestResponseSchema: GenMessage<AnswerJoinRequestRespon
   messageDesc(file_chat_v1_group_service, 31);
 
 /**
- * Groups: conversations of up to 100 members with roles. Messages are sent and read as in any conversation, by its id.
+ * Groups: conversations of up to 10,000 members with roles. Messages are sent and read as in any conversation, by its id.
  *
  * Every call that changes something has a request id, chosen by the client and unique for ever per group and caller. A repeat with
  * the same id and content does nothing more, tells those again who were told, and answers what is now; with other content it is
@@ -1055,7 +1055,7 @@ export const GroupService: GenService<{
    * answer, as are those who have 10,000 conversations, and not added. Who is a member already stays as they are. Who comes back sees what a new member sees. Needs ADD_MEMBERS. All members are told.
    *
    * INVALID_ARGUMENT: no user id, more than 100, the caller's own, or a malformed one.
-   * RESOURCE_EXHAUSTED (GROUP_FULL): the group would have more than 100 members; nobody was added.
+   * RESOURCE_EXHAUSTED (GROUP_FULL): the group would have more than 10,000 members; nobody was added.
    *
    * @generated from rpc chat.v1.GroupService.AddGroupMembers
    */
@@ -1187,7 +1187,7 @@ export const GroupService: GenService<{
    *
    * INVALID_ARGUMENT: a malformed token or request id.
    * NOT_FOUND (INVITE_NOT_FOUND): as in GetGroupInvite.
-   * RESOURCE_EXHAUSTED (GROUP_FULL): the group has 100 members.
+   * RESOURCE_EXHAUSTED (GROUP_FULL): the group has 10,000 members.
    * RESOURCE_EXHAUSTED (JOIN_REQUEST_LIMIT): 1,000 users ask to join the group.
    * RESOURCE_EXHAUSTED (CONVERSATION_LIMIT): the caller has 10,000 conversations.
    *
@@ -1216,7 +1216,7 @@ export const GroupService: GenService<{
    *
    * INVALID_ARGUMENT: a malformed user id, or the caller's own.
    * NOT_FOUND (JOIN_REQUEST_NOT_FOUND): the user does not ask to join.
-   * RESOURCE_EXHAUSTED (GROUP_FULL): the group would have more than 100 members.
+   * RESOURCE_EXHAUSTED (GROUP_FULL): the group would have more than 10,000 members.
    * FAILED_PRECONDITION (USER_CONVERSATION_LIMIT): the user has 10,000 conversations.
    *
    * @generated from rpc chat.v1.GroupService.AnswerJoinRequest
