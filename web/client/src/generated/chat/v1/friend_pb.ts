@@ -4,7 +4,7 @@
 
 import { described } from "../../../described.ts";
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Profile } from "./user_pb.ts";
 import { file_chat_v1_user } from "./user_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file chat/v1/friend.proto.
  */
 export const file_chat_v1_friend: GenFile = /*@__PURE__*/
-  fileDesc(/*@__PURE__*/ described("~0a~14chat/v1/friend.proto~12~07chat.v1~22~91~01~0a~06Friend~12~0f~0a~07user_id~18~01 ~01(~09~12#~0a~05state~18~02 ~01(~0e2~14.chat.v1.FriendState~12.~0a~0aupdated_at~18~03 ~01(~0b2~1a.google.protobuf.Timestamp~12!~0a~07profile~18~04 ~01(~0b2~10.chat.v1.Profile~22'~0a~14RequestFriendRequest~12~0f~0a~07user_id~18~01 ~01(~09~228~0a~15RequestFriendResponse~12~1f~0a~06friend~18~01 ~01(~0b2~0f.chat.v1.Friend~22^~0a~1dRespondToFriendRequestRequest~12~0f~0a~07user_id~18~01 ~01(~09~12,~0a~06answer~18~02 ~01(~0e2~1c.chat.v1.FriendRequestAnswer~22A~0a~1eRespondToFriendRequestResponse~12~1f~0a~06friend~18~01 ~01(~0b2~0f.chat.v1.Friend~22&~0a~13RemoveFriendRequest~12~0f~0a~07user_id~18~01 ~01(~09~22~16~0a~14RemoveFriendResponse~22`~0a~12ListFriendsRequest~12#~0a~05state~18~01 ~01(~0e2~14.chat.v1.FriendState~12~11~0a~09page_size~18~02 ~01(~05~12~12~0a~0apage_token~18~03 ~01(~09~22P~0a~13ListFriendsResponse~12 ~0a~07friends~18~01 ~03(~0b2~0f.chat.v1.Friend~12~17~0a~0fnext_page_token~18~02 ~01(~09*~88~01~0a~0bFriendState~12~1c~0a~18FRIEND_STATE_UNSPECIFIED~10~00~12~1d~0a~19FRIEND_STATE_REQUEST_SENT~10~01~12!~0a~1dFRIEND_STATE_REQUEST_RECEIVED~10~02~12~19~0a~15FRIEND_STATE_ACCEPTED~10~03*~81~01~0a~13FriendRequestAnswer~12%~0a!FRIEND_REQUEST_ANSWER_UNSPECIFIED~10~00~12 ~0a~1cFRIEND_REQUEST_ANSWER_ACCEPT~10~01~12!~0a~1dFRIEND_REQUEST_ANSWER_DECLINE~10~022~e6~02~0a~0dFriendService~12N~0a~0dRequestFriend~12~1d.chat.v1.RequestFriendRequest~1a~1e.chat.v1.RequestFriendResponse~12i~0a~16RespondToFriendRequest~12&.chat.v1.RespondToFriendRequestRequest~1a'.chat.v1.RespondToFriendRequestResponse~12K~0a~0cRemoveFriend~12~1c.chat.v1.RemoveFriendRequest~1a~1d.chat.v1.RemoveFriendResponse~12M~0a~0bListFriends~12~1b.chat.v1.ListFriendsRequest~1a~1c.chat.v1.ListFriendsResponse~22~03~90~02~01b~06proto3"), [file_chat_v1_user, file_google_protobuf_timestamp]);
+  described("chat/v1/friend.proto chat.v1;Friend user_id state:#FriendState updated_at:*Timestamp profile:Profile;RequestFriendRequest user_id;RequestFriendResponse friend:Friend;RespondToFriendRequestRequest user_id answer:#FriendRequestAnswer;RespondToFriendRequestResponse friend:Friend;RemoveFriendRequest user_id;RemoveFriendResponse;ListFriendsRequest state:#FriendState page_size:int32 page_token;ListFriendsResponse friends:Friend[] next_page_token;#FriendState FRIEND_STATE_UNSPECIFIED FRIEND_STATE_REQUEST_SENT FRIEND_STATE_REQUEST_RECEIVED FRIEND_STATE_ACCEPTED;#FriendRequestAnswer FRIEND_REQUEST_ANSWER_UNSPECIFIED FRIEND_REQUEST_ANSWER_ACCEPT FRIEND_REQUEST_ANSWER_DECLINE;&FriendService RequestFriend RespondToFriendRequest RemoveFriend ListFriends", [file_chat_v1_user, file_google_protobuf_timestamp]);
 
 /**
  * Another user, seen from the caller.

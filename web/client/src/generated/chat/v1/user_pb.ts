@@ -31,7 +31,7 @@
 
 import { described } from "../../../described.ts";
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -40,7 +40,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file chat/v1/user.proto.
  */
 export const file_chat_v1_user: GenFile = /*@__PURE__*/
-  fileDesc(/*@__PURE__*/ described("~0a~12chat/v1/user.proto~12~07chat.v1~22t~0a~07Profile~12~0f~0a~07user_id~18~01 ~01(~09~12~14~0a~0cdisplay_name~18~02 ~01(~09~12~12~0a~0aavatar_url~18~03 ~01(~09~12.~0a~0aupdated_at~18~04 ~01(~0b2~1a.google.protobuf.Timestamp~22q~0a~14UpsertProfileRequest~12~14~0a~0cdisplay_name~18~01 ~01(~09~12~12~0a~0aavatar_url~18~02 ~01(~09~12/~0a~0bupdate_mask~18~03 ~01(~0b2~1a.google.protobuf.FieldMask~22:~0a~15UpsertProfileResponse~12!~0a~07profile~18~01 ~01(~0b2~10.chat.v1.Profile~22&~0a~12GetProfilesRequest~12~10~0a~08user_ids~18~01 ~03(~09~229~0a~13GetProfilesResponse~12~22~0a~08profiles~18~01 ~03(~0b2~10.chat.v1.Profile~22:~0a~0cUserSettings~12*~0a~0cgroup_adders~18~01 ~01(~0e2~14.chat.v1.GroupAdders~22~18~0a~16GetUserSettingsRequest~22B~0a~17GetUserSettingsResponse~12'~0a~08settings~18~01 ~01(~0b2~15.chat.v1.UserSettings~22u~0a~19UpdateUserSettingsRequest~12'~0a~08settings~18~01 ~01(~0b2~15.chat.v1.UserSettings~12/~0a~0bupdate_mask~18~02 ~01(~0b2~1a.google.protobuf.FieldMask~22E~0a~1aUpdateUserSettingsResponse~12'~0a~08settings~18~01 ~01(~0b2~15.chat.v1.UserSettings*w~0a~0bGroupAdders~12~1c~0a~18GROUP_ADDERS_UNSPECIFIED~10~00~12~18~0a~14GROUP_ADDERS_FRIENDS~10~01~12~17~0a~13GROUP_ADDERS_ANYONE~10~02~12~17~0a~13GROUP_ADDERS_NOBODY~10~032~e6~02~0a~0bUserService~12N~0a~0dUpsertProfile~12~1d.chat.v1.UpsertProfileRequest~1a~1e.chat.v1.UpsertProfileResponse~12M~0a~0bGetProfiles~12~1b.chat.v1.GetProfilesRequest~1a~1c.chat.v1.GetProfilesResponse~22~03~90~02~01~12Y~0a~0fGetUserSettings~12~1f.chat.v1.GetUserSettingsRequest~1a .chat.v1.GetUserSettingsResponse~22~03~90~02~01~12]~0a~12UpdateUserSettings~12~22.chat.v1.UpdateUserSettingsRequest~1a#.chat.v1.UpdateUserSettingsResponseb~06proto3"), [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  described("chat/v1/user.proto chat.v1;Profile user_id display_name avatar_url updated_at:*Timestamp;UpsertProfileRequest display_name avatar_url update_mask:*FieldMask;UpsertProfileResponse profile:Profile;GetProfilesRequest user_ids[];GetProfilesResponse profiles:Profile[];UserSettings group_adders:#GroupAdders;GetUserSettingsRequest;GetUserSettingsResponse settings:UserSettings;UpdateUserSettingsRequest settings:UserSettings update_mask:*FieldMask;UpdateUserSettingsResponse settings:UserSettings;#GroupAdders GROUP_ADDERS_UNSPECIFIED GROUP_ADDERS_FRIENDS GROUP_ADDERS_ANYONE GROUP_ADDERS_NOBODY;&UserService UpsertProfile GetProfiles GetUserSettings UpdateUserSettings", [file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * A user as others see them.

@@ -18,7 +18,7 @@
 
 import { described } from "../../../described.ts";
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -27,7 +27,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file google/rpc/error_details.proto.
  */
 export const file_google_rpc_error_details: GenFile = /*@__PURE__*/
-  fileDesc(/*@__PURE__*/ described("~0a~1egoogle/rpc/error_details.proto~12~0agoogle.rpc~22~93~01~0a~09ErrorInfo~12~0e~0a~06reason~18~01 ~01(~09~12~0e~0a~06domain~18~02 ~01(~09~125~0a~08metadata~18~03 ~03(~0b2#.google.rpc.ErrorInfo.MetadataEntry~1a/~0a~0dMetadataEntry~12~0b~0a~03key~18~01 ~01(~09~12~0d~0a~05value~18~02 ~01(~09:~028~01~22;~0a~09RetryInfo~12.~0a~0bretry_delay~18~01 ~01(~0b2~19.google.protobuf.Duration~22~cc~01~0a~0aBadRequest~12?~0a~10field_violations~18~01 ~03(~0b2%.google.rpc.BadRequest.FieldViolation~1a}~0a~0eFieldViolation~12~0d~0a~05field~18~01 ~01(~09~12~13~0a~0bdescription~18~02 ~01(~09~12~0e~0a~06reason~18~03 ~01(~09~127~0a~11localized_message~18~04 ~01(~0b2~1c.google.rpc.LocalizedMessage~223~0a~10LocalizedMessage~12~0e~0a~06locale~18~01 ~01(~09~12~0f~0a~07message~18~02 ~01(~09Bl~0a~0ecom.google.rpcB~11ErrorDetailsProtoP~01Z?google.golang.org/genproto/googleapis/rpc/errdetails;errdetails~a2~02~03RPCb~06proto3"), [file_google_protobuf_duration]);
+  described("google/rpc/error_details.proto google.rpc;ErrorInfo reason domain metadata:ErrorInfo.MetadataEntry[];%ErrorInfo.MetadataEntry key value;RetryInfo retry_delay:*Duration;BadRequest field_violations:BadRequest.FieldViolation[];BadRequest.FieldViolation field description reason localized_message:LocalizedMessage;LocalizedMessage locale message", [file_google_protobuf_duration]);
 
 /**
  * Describes the cause of the error with structured details.
