@@ -60,6 +60,11 @@ async function threeInAGroup(): Promise<[Person, Person, Person]> {
   return [alice, bob, carol];
 }
 
+/** What a role may, for who may change that. */
+function rights(person: Person, whose: "Members may" | "Admins may") {
+  return details(person).getByRole("group", { name: whose });
+}
+
 function member(person: Person, name: string) {
   return details(person).getByRole("listitem").filter({ hasText: name });
 }
@@ -197,7 +202,7 @@ test("roles and settings decide who may do what", async () => {
 test("an update says what has changed, and who leaves is shown no reason in another tab", async () => {
   const [alice, bob] = await threeInAGroup();
   await openDetails(alice);
-  await alice.page.getByRole("checkbox", { name: "Add members" }).uncheck();
+  await rights(alice, "Members may").getByRole("checkbox", { name: "Add members" }).uncheck();
   await expect.poll(() => changes(bob)).toContainEqual("Alice changed what members may do");
   await alice.page.getByRole("checkbox", { name: "See what was said" }).check();
   await expect.poll(() => changes(bob)).toContainEqual("Alice changed what new members see");
@@ -218,6 +223,40 @@ test("an update says what has changed, and who leaves is shown no reason in anot
     await page.getByText("Pick a conversation").waitFor();
     expect(new URL(page.url()).pathname).toBe("/");
   }
+});
+
+test("admins may what their rights say, and what every member may", async () => {
+  const [alice, bob, carol] = await threeInAGroup();
+  for (const person of [alice, bob, carol]) {
+    await openDetails(person);
+  }
+  const ofAdmins = (name: string) => rights(alice, "Admins may").getByRole("checkbox", { name });
+  const links = (person: Person) => details(person).getByRole("heading", { name: "Links to join" });
+  await act(alice, "Bob", "Make admin");
+  await details(bob).getByRole("button", { name: "New link" }).waitFor();
+  expect(await links(carol).count()).toBe(0);
+  await ofAdmins("Manage links to join").uncheck();
+  await expect.poll(() => changes(carol)).toContainEqual("Alice changed what admins may do");
+  await links(bob).waitFor({ state: "detached" });
+  await links(alice).waitFor();
+  await ofAdmins("Manage links to join").check();
+  await details(bob).getByRole("button", { name: "New link" }).click();
+  await bob.page.getByRole("dialog").getByRole("button", { name: "Create" }).click();
+  await details(bob).locator(".invite").waitFor();
+  // What every member may cannot be taken from admins alone.
+  expect(await ofAdmins("Add members").isChecked()).toBe(true);
+  expect(await ofAdmins("Add members").isDisabled()).toBe(true);
+  await rights(alice, "Members may").getByRole("checkbox", { name: "Add members" }).uncheck();
+  await expect.poll(() => ofAdmins("Add members").isDisabled()).toBe(false);
+  await ofAdmins("Add members").uncheck();
+  await details(bob).getByRole("button", { name: "Add members" }).waitFor({ state: "detached" });
+  // Who may change what is allowed sees it, and grants no more than they have.
+  await ofAdmins("Change what is allowed here").check();
+  await rights(bob, "Admins may").getByRole("checkbox", { name: "Make members admins" }).click();
+  await details(bob).getByText("Your role in this group does not allow this.").waitFor();
+  expect(await rights(bob, "Admins may").getByRole("checkbox", { name: "Make members admins" }).isChecked()).toBe(
+    false,
+  );
 });
 
 test("a message that the role does not allow any more is refused, and says why", async () => {

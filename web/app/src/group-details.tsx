@@ -1,6 +1,6 @@
 /** What a group is, and who is in it, beside its conversation; and all that may be changed of that. */
 
-import type { ConversationState, Group, GroupRole, GroupSettings } from "chat-client";
+import type { ConversationState, Group, GroupPermission, GroupRole, GroupSettings } from "chat-client";
 import { lazy, Suspense, useState } from "react";
 import { useAction, useChat, useName } from "./chat.tsx";
 import { GroupAvatar, may } from "./group.tsx";
@@ -299,29 +299,32 @@ function Rights({ conversation, group }: Shown) {
   });
   // One after the other; switches that are disabled meanwhile would lose the focus.
   const change = (changed: Partial<GroupSettings>) => !isBusy && run(changed);
-  const rights = [
-    ["sendMessages", texts.maySend],
-    ["addMembers", texts.mayAdd],
-    ["editInfo", texts.mayEdit],
-  ] as const;
   return (
     <>
-      <fieldset className="rights">
-        <legend>{texts.memberRights}</legend>
-        {rights.map(([permission, label]) => (
-          <label key={permission}>
-            <input
-              type="checkbox"
-              checked={settings.memberPermissions.includes(permission)}
-              onChange={({ target }) => {
-                const others = settings.memberPermissions.filter((other) => other !== permission);
-                change({ memberPermissions: target.checked ? [...others, permission] : others });
-              }}
-            />
-            {label}
-          </label>
-        ))}
-      </fieldset>
+      <RightsOf
+        title={texts.memberRights}
+        rights={[
+          ["sendMessages", texts.maySend],
+          ["addMembers", texts.mayAdd],
+          ["editInfo", texts.mayEdit],
+        ]}
+        given={settings.memberPermissions}
+        onChange={(memberPermissions) => change({ memberPermissions })}
+      />
+      <RightsOf
+        title={texts.adminRights}
+        rights={[
+          ["addMembers", texts.mayAdd],
+          ["editInfo", texts.mayEdit],
+          ["removeMembers", texts.mayRemove],
+          ["manageInvites", texts.mayInvite],
+          ["manageRoles", texts.mayAppoint],
+          ["changeSettings", texts.mayChangeRights],
+        ]}
+        given={settings.adminPermissions}
+        givenAnyway={settings.memberPermissions}
+        onChange={(adminPermissions) => change({ adminPermissions })}
+      />
       <fieldset className="rights">
         <legend>{texts.newMembers}</legend>
         <label>
@@ -335,6 +338,41 @@ function Rights({ conversation, group }: Shown) {
       </fieldset>
       {error && <Fault text={error} />}
     </>
+  );
+}
+
+/** What one of the roles may, of what it may be allowed. What it may anyway, as every member, cannot be taken from it. */
+function RightsOf({
+  title,
+  rights,
+  given,
+  givenAnyway = [],
+  onChange,
+}: {
+  title: string;
+  rights: readonly (readonly [GroupPermission, string])[];
+  given: readonly GroupPermission[];
+  givenAnyway?: readonly GroupPermission[];
+  onChange: (given: readonly GroupPermission[]) => void;
+}) {
+  return (
+    <fieldset className="rights">
+      <legend>{title}</legend>
+      {rights.map(([permission, label]) => (
+        <label key={permission}>
+          <input
+            type="checkbox"
+            checked={given.includes(permission) || givenAnyway.includes(permission)}
+            disabled={givenAnyway.includes(permission)}
+            onChange={({ target }) => {
+              const others = given.filter((other) => other !== permission);
+              onChange(target.checked ? [...others, permission] : others);
+            }}
+          />
+          {label}
+        </label>
+      ))}
+    </fieldset>
   );
 }
 
