@@ -259,6 +259,46 @@ test("admins may what their rights say, and what every member may", async () => 
   );
 });
 
+test("who lets nobody add them is not added, and the one who tries is told", async () => {
+  const [alice, bob] = (await withFriends("Bob")) as [Person, Person];
+  const { page } = bob;
+  const whoMayAdd = page.getByLabel("Who may add me to groups");
+  const choose = async (who: string) => {
+    await whoMayAdd.selectOption(who);
+    await page.getByRole("status").filter({ hasText: "Saved" }).waitFor();
+  };
+  // What cannot be read is said, and can be later.
+  await page.route("**/GetUserSettings", (route) => route.fulfill({ status: 500 }));
+  await page.getByRole("link", { name: "Settings" }).click();
+  await page.getByRole("alert").waitFor();
+  expect(await whoMayAdd.isDisabled()).toBe(true);
+  await page.unroute("**/GetUserSettings");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await expect.poll(() => whoMayAdd.inputValue()).toBe("friends");
+  await page.getByRole("alert").waitFor({ state: "detached" });
+  await page.route("**/UpdateUserSettings", (route) => route.fulfill({ status: 403 }));
+  await whoMayAdd.selectOption("Nobody");
+  await page.getByRole("alert").waitFor();
+  expect(await whoMayAdd.inputValue()).toBe("friends");
+  await page.unroute("**/UpdateUserSettings");
+  await choose("Nobody");
+  expect(await page.getByRole("alert").count()).toBe(0);
+  await makeGroup(alice, "Trains", ["Bob"]);
+  await alice.page.getByText("Could not be added: Bob.").waitFor();
+  await alice.page.getByRole("button", { name: "To the group" }).click();
+  await alice.page.getByRole("heading", { level: 1, name: "Trains 1 member" }).waitFor();
+  // It is so on all devices, until it is said otherwise.
+  await page.reload();
+  await expect.poll(() => whoMayAdd.inputValue()).toBe("nobody");
+  await choose("Anyone");
+  await alice.page.getByRole("button", { name: "Details" }).click();
+  await alice.page.getByRole("button", { name: "Add members" }).click();
+  await alice.page.getByRole("dialog").getByLabel("Bob").check();
+  await alice.page.getByRole("dialog").getByRole("button", { name: "Add" }).click();
+  await member(alice, "Bob").waitFor();
+  await bob.openFirst();
+});
+
 test("a message that the role does not allow any more is refused, and says why", async () => {
   const [alice, bob] = await threeInAGroup();
   await bob.context.setOffline(true);

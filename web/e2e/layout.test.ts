@@ -79,7 +79,7 @@ test("words of any length stay where they belong, in both directions, on a phone
   const screens = {
     "/": ".line",
     "/people": ".person",
-    "/settings": ".profile-form",
+    "/settings": ".settings select:enabled[aria-describedby]",
     [`/c/${direct.conversationId}`]: ".bubble",
     [`/c/${inGroup.conversationId}`]: ".bubble",
     [`/c/${inGroup.conversationId}/details`]: ".member",

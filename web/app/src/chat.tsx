@@ -2,7 +2,7 @@
 
 import { type ChatClient, ChatError, type ConversationState, type Profile } from "chat-client";
 import { useStore } from "chat-client/react";
-import { createContext, use, useState } from "react";
+import { createContext, use, useCallback, useEffect, useState } from "react";
 import { useI18n } from "./i18n.tsx";
 import type { Texts } from "./texts/en.ts";
 
@@ -72,4 +72,33 @@ export function useAction<A extends unknown[]>(action: (...args: A) => Promise<u
     }
   };
   return { run, isBusy, error };
+}
+
+/**
+ * What the service answers but does not tell of: it is asked now, whenever `version` is another one, and when somebody says so.
+ * `take` is for what else it has answered.
+ */
+export function useAsked<T>(ask: () => Promise<T>, version = 0) {
+  const { texts } = useI18n();
+  const { connection } = useStore(useChat().client.status);
+  const [answer, setAnswer] = useState<T>();
+  const [failure, setFailure] = useState<unknown>();
+  const [turn, setTurn] = useState(0);
+  const take = useCallback((now: T) => {
+    setAnswer(now);
+    setFailure(undefined);
+  }, []);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: all of them are reasons to ask again
+  useEffect(() => {
+    let isOver = false;
+    ask().then(
+      (now) => !isOver && take(now),
+      (cause) => !isOver && setFailure(cause),
+    );
+    return () => {
+      isOver = true;
+    };
+  }, [ask, version, turn, connection]);
+  const again = useCallback(() => setTurn((before) => before + 1), []);
+  return { answer, take, fault: failure === undefined ? undefined : explain(failure, texts), again };
 }

@@ -1,12 +1,11 @@
 /** Links into groups: making and ending them, and letting in who asks. */
 
 import type { GroupInvite, JoinRequest } from "chat-client";
-import { useStore } from "chat-client/react";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { useAnnounce, useCopy } from "./announcer.tsx";
-import { explain, useAction, useChat, useName } from "./chat.tsx";
+import { useAction, useAsked, useChat, useName } from "./chat.tsx";
 import { useI18n } from "./i18n.tsx";
-import { Answers, Avatar, Confirm, Dialog, Fault, IconButton, Name } from "./parts.tsx";
+import { Answers, Avatar, Confirm, Dialog, Fault, IconButton, Name, NotRead } from "./parts.tsx";
 import { pathOf } from "./router.ts";
 
 const HOUR = 3_600_000;
@@ -14,48 +13,6 @@ const HOUR = 3_600_000;
 const TIMES = { hour: HOUR, day: 24 * HOUR, week: 7 * 24 * HOUR, month: 30 * 24 * HOUR, ever: 0 } as const;
 /** How many may use a link; 0: any number. */
 const USES = [0, 1, 5, 10, 25, 100] as const;
-
-/** A list that the service does not tell of: read now, whenever `version` is another one, and when somebody says so. */
-function useListed<T>(read: () => Promise<readonly T[]>, version: number) {
-  const { texts } = useI18n();
-  const { connection } = useStore(useChat().client.status);
-  const [items, setItems] = useState<readonly T[]>([]);
-  const [failure, setFailure] = useState<unknown>();
-  const [turn, setTurn] = useState(0);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: all of them are reasons to read it again
-  useEffect(() => {
-    let isOver = false;
-    read().then(
-      (all) => {
-        if (!isOver) {
-          setItems(all);
-          setFailure(undefined);
-        }
-      },
-      (cause) => !isOver && setFailure(cause),
-    );
-    return () => {
-      isOver = true;
-    };
-  }, [read, version, turn, connection]);
-  const again = useCallback(() => setTurn((before) => before + 1), []);
-  return { items, fault: failure === undefined ? undefined : explain(failure, texts), again };
-}
-
-/** What went wrong with a list, and a way to read it again. */
-function Unread({ fault, again }: { fault: string | undefined; again: () => void }) {
-  const { texts } = useI18n();
-  return (
-    fault && (
-      <>
-        <Fault text={fault} />
-        <button type="button" className="link" onClick={again}>
-          {texts.tryAgain}
-        </button>
-      </>
-    )
-  );
-}
 
 /** What those see of a group who manage its invites. `version` is another one once the group has changed. */
 export default function ManageInvites({ id, version }: { id: string; version: number }) {
@@ -72,13 +29,17 @@ function JoinRequests({ id, version }: { id: string; version: number }) {
   const { texts, number } = useI18n();
   const { client } = useChat();
   const heading = useRef<HTMLHeadingElement>(null);
-  const { items, fault, again } = useListed(
+  const {
+    answer: items = [],
+    fault,
+    again,
+  } = useAsked(
     useCallback(() => client.listJoinRequests(id), [client, id]),
     version,
   );
   useEffect(() => client.onJoinRequest(({ conversationId }) => conversationId === id && again()), [client, id, again]);
   if (items.length === 0) {
-    return <Unread fault={fault} again={again} />;
+    return <NotRead fault={fault} again={again} />;
   }
   return (
     <>
@@ -87,7 +48,7 @@ function JoinRequests({ id, version }: { id: string; version: number }) {
           {texts.joinRequests} <span className="quiet">{number.format(items.length)}</span>
         </h3>
       </div>
-      <Unread fault={fault} again={again} />
+      <NotRead fault={fault} again={again} />
       <ul className="list">
         {items.map((request) => (
           <RequestLine
@@ -138,7 +99,11 @@ function Invites({ id, version }: { id: string; version: number }) {
   const { client } = useChat();
   const heading = useRef<HTMLHeadingElement>(null);
   const [isOpen, setIsOpen] = useState(false);
-  const { items, fault, again } = useListed(
+  const {
+    answer: items = [],
+    fault,
+    again,
+  } = useAsked(
     useCallback(() => client.listGroupInvites(id), [client, id]),
     version,
   );
@@ -152,7 +117,7 @@ function Invites({ id, version }: { id: string; version: number }) {
           {texts.newInvite}
         </button>
       </div>
-      <Unread fault={fault} again={again} />
+      <NotRead fault={fault} again={again} />
       {items.length > 0 && (
         <ul className="list">
           {items.map((invite) => (

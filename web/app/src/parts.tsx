@@ -165,6 +165,21 @@ export function Fault({ text }: { text: string | undefined }) {
   );
 }
 
+/** What went wrong with what is asked of the service, and a way to ask again. */
+export function NotRead({ fault, again }: { fault: string | undefined; again: () => void }) {
+  const { texts } = useI18n();
+  return (
+    fault && (
+      <>
+        <Fault text={fault} />
+        <button type="button" className="link" onClick={again}>
+          {texts.tryAgain}
+        </button>
+      </>
+    )
+  );
+}
+
 /** The end of a form that may be given up. */
 export function Answers({
   action,

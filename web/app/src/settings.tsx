@@ -1,11 +1,13 @@
-/** The person's profile, and how the app looks and speaks. */
+/** The person's profile, how the app looks and speaks, and what others may do. */
 
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { useAction, useChat, useProfile } from "./chat.tsx";
 import { LANGUAGE_NAMES, type Language, useI18n } from "./i18n.tsx";
 import { notificationsAreOn, turnNotifications } from "./notifier.tsx";
-import { Avatar, Confirm, Fault, PictureField } from "./parts.tsx";
+import { Avatar, Confirm, Fault, PictureField, Waiting } from "./parts.tsx";
 import { applyTheme, type Theme, theme } from "./theme.ts";
+
+const AddingToGroups = lazy(() => import("./adding-to-groups.tsx"));
 
 export function Settings() {
   const { texts, language, setLanguage, number } = useI18n();
@@ -56,6 +58,9 @@ export function Settings() {
         </select>
       </label>
       <Notifications />
+      <Suspense fallback={<Waiting rows={1} />}>
+        <AddingToGroups />
+      </Suspense>
       <button type="button" className="button" onClick={askToLeave}>
         {texts.signOut}
       </button>

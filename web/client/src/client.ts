@@ -15,6 +15,7 @@ import {
   type Friend,
   fromGroupRole,
   fromGroupSettings,
+  fromUserSettings,
   type GroupInvite,
   type GroupSettings,
   type InvitedTo,
@@ -34,6 +35,8 @@ import {
   toMember,
   toMessage,
   toSettings,
+  toUserSettings,
+  type UserSettings,
 } from "./model.ts";
 import { Outbox, type OutboxListener } from "./outbox.ts";
 import { type PageListener, watchPage } from "./page.ts";
@@ -690,6 +693,19 @@ export class ChatClient {
     const request = { ...profile, updateMask: { paths: pathsOf(profile) } };
     const updated = await this.service.call((call) => this.service.users.upsertProfile(request, call));
     return this.#profiles.take(answered(updated.profile));
+  }
+
+  /** Reads how the service treats the user, which nobody else sees. */
+  async getUserSettings(): Promise<UserSettings> {
+    const { settings } = await this.service.call((call) => this.service.users.getUserSettings({}, call));
+    return toUserSettings(answered(settings));
+  }
+
+  /** Sets what is named of that, and nothing else. Answers all of it. */
+  async updateUserSettings(update: Partial<UserSettings>): Promise<UserSettings> {
+    const request = { settings: fromUserSettings(update), updateMask: { paths: pathsOf(update) } };
+    const { settings } = await this.service.call((call) => this.service.users.updateUserSettings(request, call));
+    return toUserSettings(answered(settings));
   }
 
   /** Reads profiles anew, such as of whom one searches for. Those without a profile are left out. */

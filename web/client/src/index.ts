@@ -28,6 +28,7 @@ export type {
   FriendshipState,
   Group,
   GroupAction,
+  GroupAdders,
   GroupChange,
   GroupInvite,
   GroupPermission,
@@ -43,6 +44,7 @@ export type {
   Profile,
   Quote,
   Reply,
+  UserSettings,
 } from "./model.ts";
 export type { CallOptions, Calls, Service, ServiceOptions, TokenSource } from "./service.ts";
 export { type Kept, MemoryStorage, type Outgoing, type Storage } from "./storage.ts";

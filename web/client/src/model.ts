@@ -32,7 +32,7 @@ import type {
   ListMessagesResponse as ListMessagesProto,
   Message as MessageProto,
 } from "./generated/chat/v1/message_pb.ts";
-import type { Profile as ProfileProto } from "./generated/chat/v1/user_pb.ts";
+import type { Profile as ProfileProto, UserSettings as UserSettingsProto } from "./generated/chat/v1/user_pb.ts";
 
 /** Something that was said. */
 export interface Message {
@@ -99,6 +99,15 @@ export interface GroupSettings {
   readonly adminPermissions: readonly GroupPermission[];
   /** Whether new members see what was said before they came. */
   readonly showsHistory: boolean;
+}
+
+/** Who may make a user a member of groups without asking them. */
+export type GroupAdders = "friends" | "anyone" | "nobody";
+
+/** How the service treats a user. */
+export interface UserSettings {
+  /** Nothing where a later version of the service knows more than these. */
+  readonly groupAdders: GroupAdders | undefined;
 }
 
 /** What a conversation is beyond one, if it is a group. */
@@ -421,6 +430,8 @@ const PERMISSIONS: readonly (GroupPermission | undefined)[] = [
   "manageInvites",
 ];
 
+const GROUP_ADDERS: readonly (GroupAdders | undefined)[] = [undefined, "friends", "anyone", "nobody"];
+
 const ACTIONS: readonly GroupAction[] = [
   "unknown",
   "created",
@@ -467,6 +478,15 @@ export function fromGroupSettings({
     adminPermissions: fromPermissions(adminPermissions),
     showsHistory,
   };
+}
+
+export function toUserSettings({ groupAdders }: UserSettingsProto): UserSettings {
+  return { groupAdders: GROUP_ADDERS[groupAdders] };
+}
+
+/** A user's settings for a request: those that are given. */
+export function fromUserSettings({ groupAdders }: Partial<UserSettings>) {
+  return { groupAdders: GROUP_ADDERS.indexOf(groupAdders) };
 }
 
 /** A role for a request. */

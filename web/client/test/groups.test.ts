@@ -391,3 +391,18 @@ test("who is in a group no more is told why, before the group is gone", async ()
   await alice.chat.leaveGroup(other);
   await expect.poll(() => ends.map(([name, reason]) => `${name} ${reason}`)).toContain("alice left");
 });
+
+test("who lets nobody add them is named, and who lets anyone is added by who is no friend", async () => {
+  const [ofAlice, ofBob] = await alice();
+  const dave = arrive("dave");
+  expect(await ofBob.chat.getUserSettings()).toEqual({ groupAdders: "friends" });
+  expect(await ofBob.chat.updateUserSettings({ groupAdders: "nobody" })).toEqual({ groupAdders: "nobody" });
+  await dave.chat.updateUserSettings({ groupAdders: "anyone" });
+  const made = await ofAlice.chat.createGroup({ name: "Trains", userIds: [ofBob.id, dave.id] });
+  expect(made.notAddedUserIds).toEqual([ofBob.id]);
+  await waitFor(dave.chat.conversations(), (all) => all.some((it) => it.conversationId === made.conversationId));
+  await ofBob.chat.updateUserSettings({ groupAdders: "friends" });
+  expect(await ofBob.chat.getUserSettings()).toEqual({ groupAdders: "friends" });
+  const added = await ofAlice.chat.addGroupMembers(made.conversationId, [ofBob.id]);
+  expect(added.notAddedUserIds).toEqual([]);
+});

@@ -108,7 +108,8 @@ export const ar: Texts = {
   membersTitle: "الأعضاء",
   addMembers: "إضافة أعضاء",
   nobodyToAdd: "كل أصدقائك في هذه المجموعة.",
-  notAdded: (names) => `تعذّرت إضافة: ${names}. يجب أن يكونوا أصدقاءك وأن يتسع لديهم المكان لمجموعة.`,
+  notAdded: (names) =>
+    `تعذّرت إضافة: ${names}. يجب أن يكونوا أصدقاءك، وأن يسمحوا للأصدقاء بإضافتهم، وأن يتسع لديهم المكان لمجموعة.`,
   toGroup: "إلى المجموعة",
   roles: { member: "عضو", admin: "مشرف", owner: "المالك" },
   memberActions: (name) => `خيارات ${name}`,
@@ -259,6 +260,9 @@ export const ar: Texts = {
   notificationsDenied: "المتصفح لا يسمح لهذه الصفحة بالإشعارات.",
   turnOn: "تشغيل",
   turnOff: "إيقاف",
+  groupAdders: "من يحق له إضافتي إلى المجموعات",
+  groupAdderChoices: { friends: "الأصدقاء", anyone: "أي شخص", nobody: "لا أحد" },
+  groupAddersText: "من لا يحق له ذلك يستطيع أن يرسل إليك رابط انضمام.",
   signedInAs: (id) => `سُجّل الدخول باسم ${id}`,
   signOutText: "يُحذف ما حفظه هذا الجهاز من محادثاتك.",
   signOutUnsent: (count, written) =>

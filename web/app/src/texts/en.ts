@@ -91,7 +91,8 @@ export const en = {
   membersTitle: "Members",
   addMembers: "Add members",
   nobodyToAdd: "All your friends are in this group.",
-  notAdded: (names: string) => `Could not be added: ${names}. They have to be your friends, and have room for a group.`,
+  notAdded: (names: string) =>
+    `Could not be added: ${names}. They have to be your friends, let friends add them, and have room for a group.`,
   toGroup: "To the group",
   roles: { member: "Member", admin: "Admin", owner: "Owner" },
   memberActions: (name: string) => `What to do with ${name}`,
@@ -238,6 +239,9 @@ export const en = {
   notificationsDenied: "The browser does not allow notifications of this page.",
   turnOn: "Turn on",
   turnOff: "Turn off",
+  groupAdders: "Who may add me to groups",
+  groupAdderChoices: { friends: "Friends", anyone: "Anyone", nobody: "Nobody" },
+  groupAddersText: "Whoever may not can still send you a link to join.",
   signedInAs: (id: string) => `Signed in as ${id}`,
   signOutText: "What this device has kept of your chat is deleted.",
   signOutUnsent: (count: number, written: string) =>
