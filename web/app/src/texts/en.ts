@@ -241,7 +241,7 @@ export const en = {
   turnOff: "Turn off",
   groupAdders: "Who may add me to groups",
   groupAdderChoices: { friends: "Friends", anyone: "Anyone", nobody: "Nobody" },
-  groupAddersText: "Whoever may not can still send you a link to join.",
+  groupAddersText: "Everybody else can only send you a link to join.",
   signedInAs: (id: string) => `Signed in as ${id}`,
   signOutText: "What this device has kept of your chat is deleted.",
   signOutUnsent: (count: number, written: string) =>
