@@ -440,7 +440,8 @@ fn seen_by(feed: &FeedPlace, looked: &Looked, entry: Option<&GroupEntry>) -> Con
     if let (Some(group), Some(role)) = (&mut conversation.group, own.and_then(|own| own.role)) {
         group.role = chat_view::role(role).into();
     }
-    // Whoever asks is among the first ones of a large group that are shown; a new member must be as well.
+    // Of a large group the first ones are shown, and who sees it: whoever made the change is not.
+    conversation.members.truncate(NAMED_MEMBERS_MAX);
     if let Some(own) = own
         && conversation.members.iter().all(|member| member.user_id != own.user_id)
     {

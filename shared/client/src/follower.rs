@@ -29,7 +29,14 @@ use crate::timeline::Timeline;
 
 pub use outbox::SendError;
 
-/// How long a client waits for a missing live event before it syncs, when the options do not say.
+/// Members of a group, at most, of whom each is told by whoever has something to tell; more hear of it in no order.
+const LARGE_GROUP: i32 = 100;
+/// By how much longer, at most, a client waits for a missing live event there.
+const LARGE_GROUP_GAP_FACTOR: f64 = 10.0;
+
+/// How long a client waits for a missing live event before it syncs, when the options do not say. In a conversation of more than
+/// 100 members it waits up to ten times as long: so many clients miss the same one, as theirs come in no order, and are not to
+/// sync at once.
 pub const GAP_WAIT_DEFAULT: Duration = Duration::from_millis(300);
 /// How often a client syncs while it has no live connection, when the options do not say.
 pub const POLL_INTERVAL_DEFAULT: Duration = Duration::from_secs(30);
@@ -377,6 +384,18 @@ impl Engine {
         tasks.spawn(task);
     }
 
+    /// How long to wait for what is missing in a conversation.
+    fn gap_wait(&self, conversation_id: &str) -> Duration {
+        let state = lock(&self.book).state();
+        let group = state.conversation(conversation_id).and_then(Timeline::group);
+        let wait = self.options.gap_wait;
+        if group.is_some_and(|group| group.member_count > LARGE_GROUP) {
+            wait.mul_f64(rand::random_range(1.0..=LARGE_GROUP_GAP_FACTOR))
+        } else {
+            wait
+        }
+    }
+
     fn take_event(&self, event: LiveEvent) -> Wants {
         if let Some(Event::MessageSent(message)) = &event.event {
             self.outbox.hear(&event.conversation_id, message);
@@ -601,12 +620,13 @@ impl<'a> Following<'a> {
     }
 
     fn heard(&mut self, event: LiveEvent) {
+        let conversation_id = event.conversation_id.clone();
         match self.engine.take_event(event) {
             Wants::Nothing => {}
             Wants::Sync => self.sync_at = Some(Instant::now()),
             Wants::GapSync => {
-                let wait = self.engine.options.gap_wait;
-                self.gap_at = self.gap_at.or_else(|| Some(Instant::now() + wait));
+                let wait = self.engine.gap_wait(&conversation_id);
+                self.gap_at = earliest(self.gap_at, Some(Instant::now() + wait));
             }
         }
     }

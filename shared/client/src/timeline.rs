@@ -224,7 +224,8 @@ impl Timeline {
         Some(group)
     }
 
-    /// The members that are known, by user id, each with their role: all of up to 100, once a sync has named them.
+    /// The members that are known, by user id, each with their role: all of up to 100, once a sync has named them; of more, the
+    /// first hundred, and those of whom something was heard.
     pub fn roles(&self) -> impl Iterator<Item = (&str, GroupRole)> {
         let members = self.about.members.iter().filter(|(_, standing)| standing.is_member);
         members.map(|(user, standing)| (user.as_str(), standing.role))
@@ -669,6 +670,11 @@ impl Timeline {
         let is_known = self.is_loaded() && asked.revision == 0 && cursor.revision <= self.cursor;
         if sync.reset && !is_known {
             self.restart(cursor);
+            // Changes have been passed over, and a list may not name all.
+            if let Some(group) = sync.group.as_ref().filter(|_| !sync.members.is_empty()) {
+                let as_of = group.state_revision;
+                Arc::make_mut(&mut self.about).members.retain(|_, it| it.as_of > as_of);
+            }
         }
         if self.phase == Phase::Starting && moves_on {
             self.phase = Phase::Paging;
@@ -683,7 +689,10 @@ impl Timeline {
             match &change.kind {
                 Some(change::Kind::MessageSent(message)) => self.take_message(message.clone()),
                 Some(change::Kind::Void(_)) => self.voids.insert_mut(change.revision),
-                Some(change::Kind::GroupChanged(changed)) => self.take_change(changed.clone()),
+                Some(change::Kind::GroupChanged(changed)) => {
+                    self.take_standings(changed);
+                    self.take_change(changed.clone());
+                }
                 // Of a later version of the service: stepped over.
                 None => {}
             }
@@ -825,6 +834,32 @@ impl Timeline {
         for member in members {
             self.raise_read_position(&member.user_id, member.read_seq);
             self.take_delivered_position(&member.user_id, member.delivered_seq);
+        }
+    }
+
+    /// Notes what a change makes of users, which no list may tell where there are too many members for one.
+    fn take_standings(&mut self, change: &GroupChange) {
+        let (as_of, actor) = (change.revision, [&change.actor_id]);
+        let (is_member, role, users): (bool, GroupRole, Vec<&String>) = match change.action() {
+            GroupAction::Created | GroupAction::MembersAdded => {
+                (true, GroupRole::Member, change.user_ids.iter().collect())
+            }
+            GroupAction::MemberJoined => (true, GroupRole::Member, actor.to_vec()),
+            GroupAction::RoleChanged | GroupAction::OwnershipTransferred => {
+                (true, change.role(), change.user_ids.iter().collect())
+            }
+            GroupAction::MemberRemoved => (false, GroupRole::Unspecified, change.user_ids.iter().collect()),
+            GroupAction::MemberLeft => (false, GroupRole::Unspecified, actor.to_vec()),
+            _ => return,
+        };
+        let about = Arc::make_mut(&mut self.about);
+        for user in users {
+            about.put(user, is_member, role, as_of);
+        }
+        match change.action() {
+            GroupAction::Created => about.put(&change.actor_id, true, GroupRole::Owner, as_of),
+            GroupAction::OwnershipTransferred => about.put(&change.actor_id, true, GroupRole::Admin, as_of),
+            _ => {}
         }
     }
 

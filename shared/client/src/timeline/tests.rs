@@ -373,6 +373,170 @@ fn own_messages_hide_no_unread_ones() {
     assert_eq!(timeline.unread_count(), 4);
 }
 
+/// The first members of a group of 5,000 and alice, as of a state.
+fn first_members(users: &[&str], state_revision: i64) -> (Vec<Member>, Option<Group>) {
+    let users = users.iter().chain([&ALICE]);
+    let members = users.map(|user| Member {
+        user_id: (*user).to_owned(),
+        role: GroupRole::Member.into(),
+        ..Member::default()
+    });
+    let group = Group {
+        member_count: 5_000,
+        state_revision,
+        ..Group::default()
+    };
+    (members.collect(), Some(group))
+}
+
+/// What a sync tells that went on to this revision, with a change.
+fn synced(users: &[&str], change: GroupChange) -> ConversationSync {
+    let (members, group) = first_members(users, change.revision);
+    ConversationSync {
+        cursor: Some(ConversationCursor {
+            revision: change.revision,
+            ..ConversationCursor::default()
+        }),
+        revision: change.revision,
+        members,
+        group,
+        changes: vec![Change {
+            revision: change.revision,
+            kind: Some(change::Kind::GroupChanged(change)),
+        }],
+        ..ConversationSync::default()
+    }
+}
+
+/// Alice's view of a large group without history.
+fn large() -> Timeline {
+    let (members, group) = first_members(&[], 0);
+    let conversation = Conversation {
+        members,
+        group,
+        ..Conversation::default()
+    };
+    let mut timeline = Timeline::new(ALICE, &conversation);
+    timeline.open();
+    let sync = ConversationSync {
+        cursor: Some(ConversationCursor::default()),
+        reset: true,
+        ..ConversationSync::default()
+    };
+    timeline.take_sync(&timeline.cursor(), &sync);
+    timeline.take_page(ListMessagesResponse::default());
+    timeline
+}
+
+fn roles(timeline: &Timeline) -> Vec<(&str, GroupRole)> {
+    timeline.roles().filter(|(user, _)| *user != ALICE).collect()
+}
+
+fn group_change(revision: i64, action: GroupAction, users: &[&str], role: GroupRole) -> GroupChange {
+    GroupChange {
+        revision,
+        action: action.into(),
+        actor_id: "zoe".to_owned(),
+        user_ids: users.iter().map(|&user| user.to_owned()).collect(),
+        role: role.into(),
+        ..GroupChange::default()
+    }
+}
+
+#[test]
+fn changes_that_a_sync_tells_hold_for_those_whom_no_list_of_a_large_group_names() {
+    let mut timeline = large();
+    let none = GroupRole::Unspecified;
+    let first = ["b1", "b2"];
+    let steps = [
+        (
+            GroupAction::MembersAdded,
+            none,
+            vec![
+                ("b1", GroupRole::Member),
+                ("b2", GroupRole::Member),
+                ("yan", GroupRole::Member),
+            ],
+        ),
+        (
+            GroupAction::RoleChanged,
+            GroupRole::Admin,
+            vec![
+                ("b1", GroupRole::Member),
+                ("b2", GroupRole::Member),
+                ("yan", GroupRole::Admin),
+            ],
+        ),
+        (
+            GroupAction::OwnershipTransferred,
+            GroupRole::Owner,
+            vec![
+                ("b1", GroupRole::Member),
+                ("b2", GroupRole::Member),
+                ("yan", GroupRole::Owner),
+                ("zoe", GroupRole::Admin),
+            ],
+        ),
+        (
+            GroupAction::MemberRemoved,
+            none,
+            vec![
+                ("b1", GroupRole::Member),
+                ("b2", GroupRole::Member),
+                ("zoe", GroupRole::Admin),
+            ],
+        ),
+        (
+            GroupAction::MemberLeft,
+            none,
+            vec![("b1", GroupRole::Member), ("b2", GroupRole::Member)],
+        ),
+    ];
+    for (revision, (action, role, expected)) in (1..).zip(steps) {
+        let change = group_change(revision, action, &["yan"], role);
+        timeline.take_sync(&timeline.cursor(), &synced(&first, change));
+        assert_eq!(roles(&timeline), expected, "{action:?}");
+    }
+}
+
+#[test]
+fn who_starts_over_in_a_large_group_knows_those_who_are_named_and_what_is_newer() {
+    let mut timeline = large();
+    let joined = group_change(
+        1,
+        GroupAction::MembersAdded,
+        &["b1", "b2", "yan"],
+        GroupRole::Unspecified,
+    );
+    timeline.take_sync(&timeline.cursor(), &synced(&[], joined));
+    let added = GroupChanged {
+        change: Some(group_change(
+            9,
+            GroupAction::MembersAdded,
+            &["xia"],
+            GroupRole::Unspecified,
+        )),
+        group: first_members(&[], 9).1,
+        members: first_members(&["xia"], 9).0,
+    };
+    timeline.take_pushed_change(added, 8);
+    let (members, group) = first_members(&["b2"], 7);
+    let reset = ConversationSync {
+        cursor: Some(ConversationCursor {
+            revision: 7,
+            ..ConversationCursor::default()
+        }),
+        reset: true,
+        revision: 9,
+        members,
+        group,
+        ..ConversationSync::default()
+    };
+    timeline.take_sync(&timeline.cursor(), &reset);
+    let known: Vec<_> = roles(&timeline).into_iter().map(|(user, _)| user).collect();
+    assert_eq!(known, ["b2", "xia"]);
+}
+
 fn moved(user: &str, read_seq: i64, counts: Option<(i64, i64)>) -> ReadPositionMoved {
     ReadPositionMoved {
         user_id: user.into(),
