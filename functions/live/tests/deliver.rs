@@ -60,7 +60,7 @@ impl Scene {
         sqlx::query(
             "WITH made AS (
                  INSERT INTO conversations (conversation_id, kind, member_count, revision, created_at, allocated_at, last_activity_at)
-                 VALUES ($1, 'group', $2, 1, now(), now(), now())
+                 VALUES ($1, 'group', $2, 2, now(), now(), now())
              ), feeding AS (
                  INSERT INTO feeds (user_id, revision, conversation_count)
                  SELECT 'm' || lpad(n::text, 5, '0'), 1, 1 FROM generate_series(1, $2) n
@@ -153,6 +153,15 @@ async fn a_large_group_is_divided_into_ranges_that_cover_it() {
         ranges,
         [(json!("m01000"), json!("m02000")), (json!("m02000"), Value::Null)]
     );
+}
+
+#[tokio::test]
+async fn what_is_of_another_life_of_the_databases_is_told_to_nobody() {
+    let scene = Scene::new(2_500).await;
+    scene.leave(said(), 3).await;
+    let whole = scene.take().await.remove(0);
+    assert_eq!(deliver(scene.fixture.settings(), &[&whole]).await, [""; 0]);
+    assert_eq!(scene.take().await, [""; 0]);
 }
 
 #[tokio::test]

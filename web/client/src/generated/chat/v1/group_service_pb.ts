@@ -1182,7 +1182,7 @@ export const GroupService: GenService<{
   },
   /**
    * Joins a group by an invite, or asks to where that is needed: by the invite, or since somebody has removed the caller from
-   * this group before. All members are told who joins; those who manage invites are told who asks. Who is a member already, or
+   * this group before. All members are told who joins; those who manage invites (the first 100) are told who asks. Who is a member already, or
    * has asked already, is answered as if they came now, and uses up nothing.
    *
    * INVALID_ARGUMENT: a malformed token or request id.

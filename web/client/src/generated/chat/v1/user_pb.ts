@@ -20,7 +20,8 @@
 //
 // Each user has a budget of calls, and RESOURCE_EXHAUSTED (RATE_LIMITED) with google.rpc.RetryInfo answers what exceeds it;
 // nothing was done then. Writes: 2,000 at once, refilled at 100 a second. Lists and syncs that have much to read: 6,000,
-// at 200 a second. Friend requests and answers to them: 100, at one each 5 seconds. A deployment may scale all three.
+// at 200 a second. Friend requests and answers to them: 100, at one each 5 seconds. A deployment may scale all three. A message to
+// a group, and a change of it, counts once for each hundred members.
 //
 // What API Gateway refuses before a function is called is no gRPC answer but JSON with an HTTP status: 401 without a valid
 // token, 413 for a body of more than 10 MB, 429 when the whole service is called too often, 5xx when a function could not
