@@ -47,12 +47,11 @@ impl Operation for SyncConversations {
         let mut plan = Plan::new(state.epoch, state.now);
         let (mut lost, mut lost_conversation_ids) = (Vec::new(), Vec::new());
         for (name, cursor) in cursors {
-            match known.remove(&cursor.conversation) {
-                Some(row) => plan.add(cursor, row),
-                None => {
-                    lost.push(cursor.conversation);
-                    lost_conversation_ids.push(name.to_owned());
-                }
+            if let Some(row) = known.remove(&cursor.conversation) {
+                plan.add(cursor, row);
+            } else {
+                lost.push(cursor.conversation);
+                lost_conversation_ids.push(name.to_owned());
             }
         }
         plan.share();

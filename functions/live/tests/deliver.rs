@@ -183,7 +183,7 @@ async fn what_is_no_errand_fails_alone() {
     let mut broken: Value = serde_json::from_str(&good).unwrap();
     broken["event"] = json!("////");
     let bodies = [
-        "".to_owned(),
+        String::new(),
         "{}".to_owned(),
         good.clone(),
         nowhere.to_string(),

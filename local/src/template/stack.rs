@@ -475,7 +475,15 @@ impl Deployed {
 {properties}{response}"
                 )
             }
-            Trigger::DeliveryQueue => format!(
+            Trigger::DeliveryQueue => queue_source(id),
+            Trigger::Deployment => String::new(),
+        }
+    }
+}
+
+/// What has a queue call a function.
+fn queue_source(id: &str) -> String {
+    format!(
                 "
   # A message each, so that none waits for another; what fails comes again, and after a few times is put with the dead letters.
   {id}Source:
@@ -487,10 +495,7 @@ impl Deployed {
       FunctionResponseTypes: [ReportBatchItemFailures]
       ScalingConfig: {{MaximumConcurrency: 10}}
 "
-            ),
-            Trigger::Deployment => String::new(),
-        }
-    }
+            )
 }
 
 /// A line of a function's environment.

@@ -84,6 +84,7 @@ impl Fanout {
     }
 
     /// The same for other recipients.
+    #[must_use]
     pub fn to(&self, to: Recipients) -> Self {
         Self { to, ..self.clone() }
     }

@@ -739,11 +739,11 @@ impl RawConversation {
 
 /// Whom Postgres names as those to be told; null where they are too many.
 pub(super) fn audience(members: Option<Vec<String>>) -> Audience {
-    members.map_or(Audience::Members, |members| users(members).into())
+    members.map_or(Audience::Members, |members| users(&members).into())
 }
 
 /// Stored ids. The tables hold no others.
-pub(super) fn users(stored: Vec<String>) -> Vec<UserId> {
+pub(super) fn users(stored: &[String]) -> Vec<UserId> {
     stored.iter().filter_map(|user| user.parse().ok()).collect()
 }
 
@@ -1225,7 +1225,7 @@ impl Postgres {
                     counted_seq,
                     announce,
                     at,
-                    members: users(row.member_ids.unwrap_or_default()),
+                    members: users(&row.member_ids.unwrap_or_default()),
                     unflagged: row.unflagged.at(at),
                 })))
             }
@@ -1374,7 +1374,7 @@ impl Postgres {
             (Some(delivered_seq), Some(at)) => Ok(Ok(Some(Delivered {
                 delivered_seq,
                 at,
-                members: users(row.member_ids.unwrap_or_default()),
+                members: users(&row.member_ids.unwrap_or_default()),
             }))),
             _ => Err(unknown_outcome(ACTION)),
         }

@@ -353,7 +353,7 @@ impl Postgres {
         match raw.conversation_id {
             Some(conversation) if raw.outcome == "requested" => Ok(Ok(Joined::Requested {
                 conversation: conversation.into(),
-                told: users(raw.told.unwrap_or_default()),
+                told: users(&raw.told.unwrap_or_default()),
                 at: raw.allocated_at,
             })),
             Some(_) if raw.outcome == "too_many_ask" => Ok(Ok(Joined::TooManyAsk)),
