@@ -6,7 +6,7 @@ import { useAction, useChat, useName } from "./chat.tsx";
 import { GroupAvatar, may } from "./group.tsx";
 import { useI18n } from "./i18n.tsx";
 import { useNames } from "./names.ts";
-import { DESCRIPTION_MAX, MEMBERS_MAX, NAME_MAX, NotAdded, Pick, useFriendIds } from "./new-group.tsx";
+import { ADDED_MAX, DESCRIPTION_MAX, MEMBERS_MAX, NAME_MAX, NotAdded, Pick, useFriendIds } from "./new-group.tsx";
 import { Answers, Avatar, Confirm, Dialog, Fault, IconButton, Name, PictureField } from "./parts.tsx";
 import { go } from "./router.ts";
 
@@ -247,6 +247,7 @@ function AddMembersDialog({ conversation, group, onClose }: Shown & { onClose: (
   const { client } = useChat();
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
   const [notAdded, setNotAdded] = useState<readonly string[]>([]);
+  const room = MEMBERS_MAX - group.memberCount;
   const others = useFriendIds().filter((userId) => !conversation.memberIds.includes(userId));
   const { run, isBusy, error } = useAction(async () => {
     const { notAddedUserIds } = await client.addGroupMembers(conversation.conversationId, [...picked]);
@@ -270,7 +271,8 @@ function AddMembersDialog({ conversation, group, onClose }: Shown & { onClose: (
             label={texts.friends}
             userIds={others}
             picked={picked}
-            pickedMax={MEMBERS_MAX - group.memberCount}
+            pickedMax={Math.min(ADDED_MAX, room)}
+            fullText={room > ADDED_MAX ? texts.noMoreAtOnce : texts.errors.GROUP_FULL}
             onPick={setPicked}
           />
         ) : (
