@@ -89,19 +89,21 @@ export class Roster {
     this.#tell();
   }
 
-  /** Takes a change, with the members that it is about as they are as of then. */
-  takeChange(change: GroupChange, members: readonly Member[], asOf: number): void {
-    const present = new Set<string>();
+  /** Takes some of the members, which says nothing of the others. */
+  takeSome(members: readonly Member[], asOf: number): void {
     for (const { userId, role } of members) {
-      present.add(userId);
       this.#put(userId, { isMember: true, role, asOf });
     }
-    for (const userId of gone(change)) {
-      if (!present.has(userId)) {
-        this.#put(userId, { isMember: false, role: undefined, asOf });
-      }
-    }
     this.#tell();
+  }
+
+  /** Takes a change, with the members that it is about as they are as of then. */
+  takeChange(change: GroupChange, members: readonly Member[], asOf: number): void {
+    for (const userId of gone(change)) {
+      this.#put(userId, { isMember: false, role: undefined, asOf });
+    }
+    // Who has come back by then is among them.
+    this.takeSome(members, asOf);
   }
 
   clear(): void {

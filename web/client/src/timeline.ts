@@ -479,6 +479,15 @@ export class Timeline {
     return this.takePoke(change.revision);
   }
 
+  /** Takes some of a group's members, as of a state that was known when they were asked for. */
+  takeGroupMembers(members: readonly Member[], asOf: number): void {
+    // Unless another life of the databases has begun meanwhile.
+    if (asOf <= (this.#group?.stateRevision ?? -1)) {
+      this.#roster.takeSome(members, asOf);
+      this.#changed();
+    }
+  }
+
   /** Takes a message that a live event tells of, with the revision before it. */
   takePushedMessage(message: Message, revision: number, previousRevision: number): Step {
     this.#takeMessage(message);

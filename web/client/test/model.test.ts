@@ -202,3 +202,15 @@ test("what starts over knows those that it is told of then, and those of whom it
   timeline.takeSync(timeline.cursor, { ...told(30), reset: true, members, group });
   expect(Object.keys(roles(timeline)).sort()).toEqual(["bob", "carol", "dave", "mia", "zoe"]);
 });
+
+test("a page of members is as of what was known when it was asked for, and kept up to date then", () => {
+  const timeline = largeGroup(10);
+  timeline.takeSync(timeline.cursor, told(10, [GroupAction.MEMBER_REMOVED, "carol", ["zoe"]]));
+  timeline.takeConversation(listed(12, ["bob"], ["carol"], ["dave"], ["mia"]));
+  const page = ["xia", "yve", "zoe"].map((userId) => ({ userId, readSeq: 0, role: "member" as const }));
+  // Asked for before it was known that Zoe was removed, and before another life of the databases.
+  timeline.takeGroupMembers(page, 10);
+  timeline.takeGroupMembers([{ userId: "wim", readSeq: 0, role: "member" }], 99);
+  timeline.takeSync(timeline.cursor, told(12, [GroupAction.MEMBER_LEFT, "yve", []]));
+  expect(Object.keys(roles(timeline)).sort()).toEqual(["bob", "carol", "dave", "mia", "xia"]);
+});

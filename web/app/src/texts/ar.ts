@@ -107,6 +107,7 @@ export const ar: Texts = {
     }),
   membersTitle: "الأعضاء",
   addMembers: "إضافة أعضاء",
+  showMoreMembers: "عرض المزيد من الأعضاء",
   noMoreAtOnce: "لا يمكن اختيار المزيد دفعة واحدة. يمكنك إضافة آخرين لاحقًا.",
   nobodyToAdd: "كل أصدقائك في هذه المجموعة.",
   notAdded: (names) =>

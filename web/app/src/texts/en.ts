@@ -90,6 +90,7 @@ export const en = {
   members: (count: number, written: string) => (count === 1 ? "1 member" : `${written} members`),
   membersTitle: "Members",
   addMembers: "Add members",
+  showMoreMembers: "Show more members",
   noMoreAtOnce: "No more at once. You can add others afterwards.",
   nobodyToAdd: "All your friends are in this group.",
   notAdded: (names: string) =>
