@@ -1,12 +1,12 @@
 /** What a group is, and who is in it, beside its conversation; and all that may be changed of that. */
 
 import type { ConversationState, Group, GroupPermission, GroupRole, GroupSettings } from "chat-client";
-import { lazy, Suspense, useState } from "react";
+import { lazy, Suspense, useRef, useState } from "react";
 import { useAction, useChat, useName } from "./chat.tsx";
-import { GroupAvatar, may } from "./group.tsx";
+import { GroupAvatar, hasManyMembers, may } from "./group.tsx";
 import { useI18n } from "./i18n.tsx";
 import { useNames } from "./names.ts";
-import { DESCRIPTION_MAX, MEMBERS_MAX, NAME_MAX, NotAdded, Pick, useFriendIds } from "./new-group.tsx";
+import { ADDED_MAX, DESCRIPTION_MAX, MEMBERS_MAX, NAME_MAX, NotAdded, Pick, useFriendIds } from "./new-group.tsx";
 import { Answers, Avatar, Confirm, Dialog, Fault, IconButton, Name, PictureField } from "./parts.tsx";
 import { go } from "./router.ts";
 
@@ -124,19 +124,68 @@ function EditDialog({ conversation, group, onClose }: Shown & { onClose: () => v
   );
 }
 
-/** The members, those first who look after the group. */
+/** The members that are known, those first who look after the group, and a way to know more. */
 function Members({ conversation, group }: Shown) {
   const nameOf = useNames(conversation.memberIds);
   const roleOf = (userId: string) => conversation.roles.get(userId) ?? "member";
+  const isPartial = hasManyMembers(group);
+  // Many come by user id, and each page stands below the one before.
   const sorted = conversation.memberIds.toSorted(
-    (one, other) => RANKS[roleOf(other)] - RANKS[roleOf(one)] || nameOf(one).localeCompare(nameOf(other)),
+    (one, other) =>
+      RANKS[roleOf(other)] - RANKS[roleOf(one)] || (isPartial ? 0 : nameOf(one).localeCompare(nameOf(other))),
   );
   return (
-    <ul className="list">
-      {sorted.map((userId) => (
-        <MemberLine key={userId} id={conversation.conversationId} group={group} userId={userId} role={roleOf(userId)} />
-      ))}
-    </ul>
+    <>
+      <ul className="list">
+        {sorted.map((userId) => (
+          <MemberLine
+            key={userId}
+            id={conversation.conversationId}
+            group={group}
+            userId={userId}
+            role={roleOf(userId)}
+          />
+        ))}
+      </ul>
+      {isPartial && <MoreMembers conversation={conversation} group={group} />}
+    </>
+  );
+}
+
+/** A button that reads the next page of members, as long as there is one. */
+function MoreMembers({ conversation, group }: Shown) {
+  const { texts } = useI18n();
+  const { client } = useChat();
+  const { conversationId, memberIds } = conversation;
+  const [pageToken, setPageToken] = useState<string>();
+  const button = useRef<HTMLButtonElement>(null);
+  const { run, isBusy, error } = useAction(async () => {
+    const around = button.current?.closest("aside");
+    let next = pageToken;
+    let isNews = false;
+    // The first ones are known already.
+    while (next !== "" && !isNews) {
+      const page = await client.listGroupMembers(conversationId, next);
+      isNews = page.members.some(({ userId }) => !memberIds.includes(userId));
+      next = page.nextPageToken;
+      setPageToken(next);
+    }
+    if (next === "") {
+      // The button goes, and the focus with it.
+      around?.focus({ preventScroll: true });
+    }
+  });
+  if (pageToken === "" || memberIds.length >= group.memberCount) {
+    return undefined;
+  }
+  // One page after the other; a button that is disabled meanwhile would lose the focus.
+  return (
+    <>
+      {error && <Fault text={error} />}
+      <button ref={button} type="button" className="button" aria-busy={isBusy} onClick={() => !isBusy && run()}>
+        {texts.showMoreMembers}
+      </button>
+    </>
   );
 }
 
@@ -247,6 +296,7 @@ function AddMembersDialog({ conversation, group, onClose }: Shown & { onClose: (
   const { client } = useChat();
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
   const [notAdded, setNotAdded] = useState<readonly string[]>([]);
+  const room = MEMBERS_MAX - group.memberCount;
   const others = useFriendIds().filter((userId) => !conversation.memberIds.includes(userId));
   const { run, isBusy, error } = useAction(async () => {
     const { notAddedUserIds } = await client.addGroupMembers(conversation.conversationId, [...picked]);
@@ -270,7 +320,8 @@ function AddMembersDialog({ conversation, group, onClose }: Shown & { onClose: (
             label={texts.friends}
             userIds={others}
             picked={picked}
-            pickedMax={MEMBERS_MAX - group.memberCount}
+            pickedMax={Math.min(ADDED_MAX, room)}
+            fullText={room > ADDED_MAX ? texts.noMoreAtOnce : texts.errors.GROUP_FULL}
             onPick={setPicked}
           />
         ) : (

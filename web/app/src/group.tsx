@@ -1,6 +1,6 @@
 /** Groups, where they are shown. */
 
-import type { Group, GroupPermission } from "chat-client";
+import { type Group, type GroupPermission, NAMED_MEMBERS_MAX } from "chat-client";
 import { Picture } from "./parts.tsx";
 
 /** Whether the person may do something in a group. */
@@ -11,6 +11,11 @@ export function may({ role, settings }: Group, permission: GroupPermission): boo
     memberPermissions.includes(permission) ||
     (role === "admin" && adminPermissions.includes(permission))
   );
+}
+
+/** Whether it has so many members that nobody is told of all of them, nor of who has read what. */
+export function hasManyMembers({ memberCount }: Group): boolean {
+  return memberCount > NAMED_MEMBERS_MAX;
 }
 
 /** The first letter of a group's name, or its picture. */

@@ -13,6 +13,7 @@ import { type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useRef, us
 import { useChat } from "./chat.tsx";
 import type { Target } from "./conversation.tsx";
 import { isSameDay } from "./days.tsx";
+import { hasManyMembers } from "./group.tsx";
 import { Changes } from "./group-change.tsx";
 import { useI18n } from "./i18n.tsx";
 import { MessageRow, type RowKind } from "./message.tsx";
@@ -222,7 +223,10 @@ export function MessageList({
 
   const isAtEnd = !hasNewer && virtualizer.isAtEnd(END_MARGIN);
   const { unreadCount, group } = conversation;
-  const others = group ? conversation.memberIds.filter((member) => member !== userId) : [other];
+  let others: readonly string[] = [other];
+  if (group) {
+    others = hasManyMembers(group) ? [] : conversation.memberIds.filter((member) => member !== userId);
+  }
   const readSeqs = others.map((member) => conversation.readSeqs.get(member) ?? 0);
   const readersOf = (seq: number) => readSeqs.filter((readSeq) => readSeq >= seq).length;
   let { beginning } = texts;

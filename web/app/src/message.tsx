@@ -22,7 +22,7 @@ export interface RowKind {
   readonly isLastOfGroup: boolean;
   readonly isFirstUnread: boolean;
   readonly isMarked: boolean;
-  /** How many others have read it, if it is the user's own, and how many there are. */
+  /** How many others have read it, if it is the user's own, and how many there are; none where nobody is told. */
   readonly readers: number;
   readonly readersMax: number;
 }

@@ -12,7 +12,9 @@ import { go } from "./router.ts";
 export const NAME_MAX = 100;
 export const DESCRIPTION_MAX = 1_000;
 /** Members of a group, at most. */
-export const MEMBERS_MAX = 100;
+export const MEMBERS_MAX = 10_000;
+/** Users that one call adds, at most; who makes a group is one of them. */
+export const ADDED_MAX = 100;
 /** From so many on, one may search among them. */
 const SEARCHED_FROM = 8;
 
@@ -21,18 +23,20 @@ export function useFriendIds(): readonly string[] {
   return friends.filter((friend) => friend.state === "accepted").map((friend) => friend.userId);
 }
 
-/** Friends to pick from, so many at most. */
+/** Friends to pick from, so many at most; `fullText` says why no more. */
 export function Pick({
   label,
   userIds,
   picked,
   pickedMax,
+  fullText,
   onPick,
 }: {
   label: string;
   userIds: readonly string[];
   picked: ReadonlySet<string>;
   pickedMax: number;
+  fullText: string;
   onPick: (picked: ReadonlySet<string>) => void;
 }) {
   const { texts } = useI18n();
@@ -76,7 +80,7 @@ export function Pick({
       </ul>
       <p className="quiet" role="status">
         {found.length === 0 && texts.nobodyFound}
-        {isFull && texts.errors.GROUP_FULL}
+        {isFull && fullText}
       </p>
     </fieldset>
   );
@@ -162,7 +166,8 @@ function NewGroupDialog({ onClose }: { onClose: () => void }) {
           label={texts.whoIsIn}
           userIds={friendIds}
           picked={picked}
-          pickedMax={MEMBERS_MAX - 1}
+          pickedMax={ADDED_MAX - 1}
+          fullText={texts.noMoreAtOnce}
           onPick={setPicked}
         />
         <Answers action={texts.create} isDisabled={isBusy || !name.trim()} error={error} onCancel={onClose} />

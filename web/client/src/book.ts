@@ -11,6 +11,7 @@ import type {
   Cursor,
   Friend,
   LiveEvent,
+  Member,
   Message,
   Page,
   SyncAnswer,
@@ -541,6 +542,13 @@ export class Book {
         this.#askFor(conversation.conversationId);
       }
     }
+  }
+
+  /** Takes some of a group's members, as they were at a state that was known, or since. */
+  takeGroupMembers(conversationId: string, members: readonly Member[], asOf: number): void {
+    this.#change(conversationId, (timeline) => {
+      timeline.takeGroupMembers(members, asOf);
+    });
   }
 
   /** Takes a message that the user has sent. */

@@ -433,14 +433,23 @@ export class ChatClient {
     await this.#changeGroup(this.service.groups.deleteGroup, { conversationId });
   }
 
-  /** Reads all members of a group, by user id. Those of an opened one are in its store, up to date. */
-  async listGroupMembers(conversationId: string): Promise<readonly Member[]> {
+  /**
+   * Reads members of a group, a hundred at a time, by user id. Those that were read are in the store of an opened group then, up to
+   * date, as all of them are where there are no more than 100.
+   */
+  async listGroupMembers(
+    conversationId: string,
+    pageToken = "",
+  ): Promise<{ readonly members: readonly Member[]; readonly nextPageToken: string }> {
     const { groups } = this.service;
-    return allPages(async (page) => {
-      const request = { ...page, conversationId };
-      const answer = await this.service.call((call) => groups.listGroupMembers(request, call));
-      return [answer.members.map(toMember), answer.nextPageToken];
-    });
+    // It is as of what is known before it is asked, or newer.
+    const asOf = this.#book.conversation(conversationId)?.group?.stateRevision ?? 0;
+    const request = { conversationId, pageSize: 100, pageToken };
+    const answer = await this.service.call((call) => groups.listGroupMembers(request, call));
+    const members = answer.members.map(toMember);
+    this.#book.takeGroupMembers(conversationId, members, asOf);
+    this.#tell();
+    return { members, nextPageToken: answer.nextPageToken };
   }
 
   /** Makes a link into a group. */

@@ -7,13 +7,13 @@ import { create } from "@bufbuild/protobuf";
 import type { Asked, Book, Load } from "./book.ts";
 import { ChatError } from "./errors.ts";
 import { ListMessagesRequestSchema } from "./generated/chat/v1/message_pb.ts";
-import { fromSyncRequest, type LiveEvent, type Page, toPage, toSyncAnswer } from "./model.ts";
+import { fromSyncRequest, type LiveEvent, NAMED_MEMBERS_MAX, type Page, toPage, toSyncAnswer } from "./model.ts";
 import type { Service } from "./service.ts";
 import { backoff, jittered, sleep } from "./time.ts";
 
 /** How it follows. All in milliseconds. */
 export interface FollowOptions {
-  /** How long to wait for a missing live event before syncing. */
+  /** How long to wait for a missing live event before syncing; in a large group, up to ten times as long. */
   readonly gapWait: number;
   /** How often to sync while there is no live connection. */
   readonly pollInterval: number;
@@ -21,6 +21,11 @@ export interface FollowOptions {
 
 export const FOLLOW_DEFAULTS: FollowOptions = { gapWait: 300, pollInterval: 30_000 };
 
+/**
+ * How many times as long the wait for a gap is in a large group, at most, at random. Live events come in no order there, and
+ * thousands see the same gap: they are not to sync at once because two events have swapped places.
+ */
+const LARGE_GAP_FACTOR_MAX = 10;
 /** How often the wait for a gap is doubled, at most. */
 const GAP_DOUBLINGS_MAX = 7;
 /** Calls of one sync, at most; what is left follows after a pause. */
@@ -123,7 +128,9 @@ export class Follower {
     if (wants === "sync") {
       this.#syncAt = now();
     } else if (wants === "gapSync") {
-      this.#gapAt ??= now() + this.#options.gapWait;
+      const { memberCount = 0 } = this.#book.conversation(event.conversationId)?.group ?? {};
+      const factor = memberCount > NAMED_MEMBERS_MAX ? 1 + Math.random() * (LARGE_GAP_FACTOR_MAX - 1) : 1;
+      this.#gapAt = earliest(this.#gapAt, now() + this.#options.gapWait * factor);
     }
     this.#changed();
     this.#plan();

@@ -110,6 +110,12 @@ export interface UserSettings {
   readonly groupAdders: GroupAdders | undefined;
 }
 
+/**
+ * Members of a conversation of whom all are named, at most. Where there are more, how far each has read is told to nobody else, and
+ * live events come out of order more often.
+ */
+export const NAMED_MEMBERS_MAX = 100;
+
 /** What a conversation is beyond one, if it is a group. */
 export interface Group {
   readonly name: string;

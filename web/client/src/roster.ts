@@ -1,9 +1,10 @@
 /**
- * Who is in a conversation, and in which role. Lists of all members, lists of some, and events about some come in any order:
- * each says as of which state of the group it is, and for each user the newest one holds.
+ * Who is in a conversation, and in which role. Lists of all members, lists of some, and changes about some come in any order:
+ * each says as of which state of the group it is, and for each user the newest one holds. Of a large group, there are only
+ * lists of some: those who are not on them are known by the changes alone.
  */
 
-import type { Group, GroupChange, GroupRole, Member } from "./model.ts";
+import { type Group, type GroupChange, type GroupRole, type Member, NAMED_MEMBERS_MAX } from "./model.ts";
 
 interface Standing {
   readonly isMember: boolean;
@@ -14,7 +15,7 @@ interface Standing {
 
 export class Roster {
   #standings = new Map<string, Standing>();
-  /** The revision of the group as of which a list named all members. Older lists are no news. */
+  /** The revision of the group as of which a list told of all that are known. Older lists are no news. */
   #listedAt = 0;
   #memberIds: readonly string[] = [];
   #roles: ReadonlyMap<string, GroupRole> = new Map();
@@ -29,40 +30,80 @@ export class Roster {
     return this.#roles;
   }
 
-  /** Takes a list of members, as of the group that comes with it. None at all is nothing that was said about them. */
-  takeList(members: readonly Member[], group: Group | undefined): void {
+  /**
+   * Takes a list of members, as of the group that comes with it: all of them, or the first ones by user id, and the user. None
+   * at all is nothing that was said about them. At a start, nothing tells what became of those that it does not name.
+   */
+  takeList(members: readonly Member[], group: Group | undefined, selfId: string, isStart = false): void {
     const asOf = group?.stateRevision ?? 0;
     if (members.length === 0 || asOf < this.#listedAt) {
       return;
     }
+    const isAll = isStart || !group || group.memberCount === members.length;
+    const listed = new Set<string>();
+    const isLarge = (group?.memberCount ?? 0) > NAMED_MEMBERS_MAX;
+    // Whoever is not named although somebody behind them is, is no member. Where all can be named, a list of all follows.
+    let through = "";
+    for (const { userId, role } of members) {
+      listed.add(userId);
+      this.#put(userId, { isMember: true, role, asOf });
+      if (userId !== selfId && userId > through) {
+        through = userId;
+      }
+    }
+    for (const userId of this.#standings.keys()) {
+      if (!listed.has(userId) && (isAll || (isLarge && userId < through))) {
+        this.#put(userId, { isMember: false, role: undefined, asOf });
+      }
+    }
+    if (isAll) {
+      this.#listedAt = asOf;
+    }
+    this.#tell();
+  }
+
+  /** Takes changes without the members that they are about: each is what it made of them, as of its own revision. */
+  takeChanges(changes: readonly GroupChange[]): void {
+    for (const change of changes) {
+      const { action, actorId, userIds, revision: asOf } = change;
+      const put = (ids: readonly string[], role: GroupRole | undefined, isMember = true) => {
+        for (const userId of ids) {
+          this.#put(userId, { isMember, role, asOf });
+        }
+      };
+      put(gone(change), undefined, false);
+      if (action === "created" || action === "membersAdded") {
+        put(userIds, "member");
+      } else if (action === "memberJoined") {
+        put([actorId], "member");
+      } else if (action === "roleChanged") {
+        put(userIds, change.role);
+      } else if (action === "ownershipTransferred") {
+        put(userIds, "owner");
+        put([actorId], "admin");
+      }
+      if (action === "created") {
+        put([actorId], "owner");
+      }
+    }
+    this.#tell();
+  }
+
+  /** Takes some of the members, which says nothing of the others. */
+  takeSome(members: readonly Member[], asOf: number): void {
     for (const { userId, role } of members) {
       this.#put(userId, { isMember: true, role, asOf });
-    }
-    if (!group || group.memberCount === members.length) {
-      this.#listedAt = asOf;
-      const listed = new Set(members.map(({ userId }) => userId));
-      for (const [userId, standing] of this.#standings) {
-        if (standing.asOf <= asOf && !listed.has(userId)) {
-          this.#standings.delete(userId);
-        }
-      }
     }
     this.#tell();
   }
 
   /** Takes a change, with the members that it is about as they are as of then. */
   takeChange(change: GroupChange, members: readonly Member[], asOf: number): void {
-    const present = new Set<string>();
-    for (const { userId, role } of members) {
-      present.add(userId);
-      this.#put(userId, { isMember: true, role, asOf });
-    }
     for (const userId of gone(change)) {
-      if (!present.has(userId)) {
-        this.#put(userId, { isMember: false, role: undefined, asOf });
-      }
+      this.#put(userId, { isMember: false, role: undefined, asOf });
     }
-    this.#tell();
+    // Who has come back by then is among them.
+    this.takeSome(members, asOf);
   }
 
   clear(): void {

@@ -284,7 +284,10 @@ export class Timeline {
   }
 
   /** Takes what a device has kept of the line, besides what the service had counted. */
-  restoreLine({ readSeq = 0, markedSeq = 0, heard }: KeptLine): void {
+  restoreLine({ conversation, readSeq = 0, markedSeq = 0, heard }: KeptLine): void {
+    // Who was known as of when is not kept: the changes since the cursor are news, also those below what was heard of.
+    this.#roster.clear();
+    this.#roster.takeList(conversation.members, undefined, this.#userId);
     this.#readSeq = Math.max(this.#readSeq, readSeq);
     this.#markedSeq = Math.max(this.#markedSeq, markedSeq);
     for (const seq of heard) {
@@ -476,6 +479,15 @@ export class Timeline {
     return this.takePoke(change.revision);
   }
 
+  /** Takes some of a group's members, as of a state that was known when they were asked for. */
+  takeGroupMembers(members: readonly Member[], asOf: number): void {
+    // Unless another life of the databases has begun meanwhile.
+    if (asOf <= (this.#group?.stateRevision ?? -1)) {
+      this.#roster.takeSome(members, asOf);
+      this.#changed();
+    }
+  }
+
   /** Takes a message that a live event tells of, with the revision before it. */
   takePushedMessage(message: Message, revision: number, previousRevision: number): Step {
     this.#takeMessage(message);
@@ -555,7 +567,8 @@ export class Timeline {
     const movesOn = cursor.revision > 0 || !sync.incomplete;
     // To name a conversation without history is to ask for a start: nothing new, when all of it is known.
     const isKnown = this.isLoaded && asked.revision === 0 && cursor.revision <= this.#cursor;
-    if (sync.reset && !isKnown) {
+    const isStart = sync.reset && !isKnown;
+    if (isStart) {
       this.#restart(cursor);
     }
     if (this.#phase === "starting" && movesOn) {
@@ -565,7 +578,9 @@ export class Timeline {
     this.#epoch = cursor.epoch;
     this.#head = Math.max(this.#head, sync.revision);
     this.#cursorSeq = Math.max(this.#cursorSeq, sync.cursorSeq);
-    this.#takeMembers(sync.members, sync.group);
+    // Before the list, which is newer: nobody whom it leaves out comes back by them. What pages tell is older, or synced as well.
+    this.#roster.takeChanges(sync.changes.flatMap((it) => (it.kind === "group" ? it.change : [])));
+    this.#takeMembers(sync.members, sync.group, isStart);
     this.takeCounts(this.#ownPosition(sync.members), sync.unreadCount, sync.countedSeq);
     for (const change of sync.changes) {
       this.#takeChange(change);
@@ -738,9 +753,9 @@ export class Timeline {
     return this.#group;
   }
 
-  #takeMembers(members: readonly Member[], group: Group | undefined): void {
+  #takeMembers(members: readonly Member[], group: Group | undefined, isStart = false): void {
     this.#takeGroup(group);
-    this.#roster.takeList(members, group);
+    this.#roster.takeList(members, group, this.#userId, isStart);
     for (const member of members) {
       this.#raiseReadSeq(member.userId, member.readSeq);
       this.takeDeliveredSeq(member.userId, member.deliveredSeq ?? 0);

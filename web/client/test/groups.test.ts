@@ -135,7 +135,8 @@ test("an answer is known at once to who asked, and to the others by events", asy
   expect(conversation?.group).toMatchObject({ name: "Boats", description: "On Sundays" });
   await waitFor(bob.chat.messages(id), (it) => it.conversation?.changes.length === 4);
   expect(state(bob, id)?.changes.map(({ action }) => action)).toEqual(["created", "renamed", "updated", "roleChanged"]);
-  const members = await bob.chat.listGroupMembers(id);
+  const { members, nextPageToken } = await bob.chat.listGroupMembers(id);
+  expect(nextPageToken).toBe("");
   expect(new Map(members.map(({ userId, role }) => [userId, role]))).toEqual(state(bob, id)?.roles);
 });
 

@@ -90,6 +90,8 @@ export const en = {
   members: (count: number, written: string) => (count === 1 ? "1 member" : `${written} members`),
   membersTitle: "Members",
   addMembers: "Add members",
+  showMoreMembers: "Show more members",
+  noMoreAtOnce: "No more at once. You can add others afterwards.",
   nobodyToAdd: "All your friends are in this group.",
   notAdded: (names: string) =>
     `Could not be added: ${names}. They have to be your friends, let friends add them, and have room for a group.`,
