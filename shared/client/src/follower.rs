@@ -25,13 +25,11 @@ use crate::book::{Asked, Book, History, Load, State, Wants};
 use crate::client::{ChatClient, Retries};
 use crate::error::CallError;
 use crate::live::{LiveConnection, LiveError, LiveOptions, jittered};
-use crate::timeline::Timeline;
+use crate::timeline::{NAMED_MEMBERS_MAX, Timeline};
 
 pub use outbox::SendError;
 
-/// Members of a group, at most, of whom each is told by whoever has something to tell; more hear of it in no order.
-const LARGE_GROUP: i32 = 100;
-/// By how much longer, at most, a client waits for a missing live event there.
+/// By how much longer, at most, a client waits for a missing live event in a large group, whose members hear of all in no order.
 const LARGE_GROUP_GAP_FACTOR: f64 = 10.0;
 
 /// How long a client waits for a missing live event before it syncs, when the options do not say. In a conversation of more than
@@ -389,7 +387,7 @@ impl Engine {
         let state = lock(&self.book).state();
         let group = state.conversation(conversation_id).and_then(Timeline::group);
         let wait = self.options.gap_wait;
-        if group.is_some_and(|group| group.member_count > LARGE_GROUP) {
+        if group.is_some_and(|group| group.member_count > NAMED_MEMBERS_MAX) {
             wait.mul_f64(rand::random_range(1.0..=LARGE_GROUP_GAP_FACTOR))
         } else {
             wait

@@ -11,7 +11,7 @@
 //!
 //! A clone shares everything with its original that neither has changed since: clones are cheap, however long the history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -29,6 +29,8 @@ pub const HINTS_MAX: usize = 1_000;
 /// Where counts of unread messages end: this many or more.
 pub const UNREAD_MAX: i64 = 1_000;
 
+/// Members of a group, at most, whom its conversation names; of more, the first ones by user id, and the user.
+pub(crate) const NAMED_MEMBERS_MAX: i32 = 100;
 /// The length of an excerpt, in characters.
 const EXCERPT_CHARS: usize = 140;
 
@@ -673,7 +675,9 @@ impl Timeline {
             // Changes have been passed over, and a list may not name all.
             if let Some(group) = sync.group.as_ref().filter(|_| !sync.members.is_empty()) {
                 let as_of = group.state_revision;
-                Arc::make_mut(&mut self.about).members.retain(|_, it| it.as_of > as_of);
+                let about = Arc::make_mut(&mut self.about);
+                about.members.retain(|_, it| it.as_of > as_of);
+                about.listed_at = about.listed_at.max(as_of);
             }
         }
         if self.phase == Phase::Starting && moves_on {
@@ -829,6 +833,8 @@ impl Timeline {
                 about
                     .members
                     .retain(|user, it| it.as_of > as_of || members.iter().any(|member| member.user_id == *user));
+            } else if group.is_some_and(|group| group.member_count > NAMED_MEMBERS_MAX) {
+                about.leave_out(members, as_of);
             }
         }
         for member in members {
@@ -922,6 +928,19 @@ impl Timeline {
 }
 
 impl About {
+    /// Notes who is no member by a list of the first ones by user id, and the user: whoever would stand among them.
+    fn leave_out(&mut self, listed: &[Member], as_of: i64) {
+        let listed: BTreeSet<&str> = listed.iter().map(|member| member.user_id.as_str()).collect();
+        let others = listed.iter().filter(|user| ***user != *self.user_id);
+        let Some(last) = others.max().copied() else { return };
+        for (user, standing) in &mut self.members {
+            if standing.is_member && standing.as_of <= as_of && user.as_str() < last && !listed.contains(user.as_str())
+            {
+                (standing.is_member, standing.as_of) = (false, as_of);
+            }
+        }
+    }
+
     /// Notes what a user is to the conversation, unless something newer is known.
     fn put(&mut self, user: &str, is_member: bool, role: GroupRole, as_of: i64) {
         let standing = Standing { is_member, role, as_of };

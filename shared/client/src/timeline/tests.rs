@@ -537,6 +537,22 @@ fn who_starts_over_in_a_large_group_knows_those_who_are_named_and_what_is_newer(
     assert_eq!(known, ["b2", "xia"]);
 }
 
+#[test]
+fn who_would_stand_in_a_list_of_the_first_members_and_does_not_is_none() {
+    let mut timeline = large();
+    let list = |timeline: &mut Timeline, users: &[&str], state_revision| {
+        let (members, group) = first_members(users, state_revision);
+        timeline.take_members(&members, group.as_ref());
+        let known: Vec<_> = roles(timeline).into_iter().map(|(user, _)| user.to_owned()).collect();
+        known
+    };
+    assert_eq!(list(&mut timeline, &["b1", "b2", "b3"], 5), ["b1", "b2", "b3"]);
+    assert_eq!(list(&mut timeline, &["b1", "b3"], 6), ["b1", "b3"]);
+    // A shorter list says nothing of those after it, and an older one nothing that is known to be otherwise.
+    assert_eq!(list(&mut timeline, &["b1"], 7), ["b1", "b3"]);
+    assert_eq!(list(&mut timeline, &["b1", "b2", "b3"], 4), ["b1", "b3"]);
+}
+
 fn moved(user: &str, read_seq: i64, counts: Option<(i64, i64)>) -> ReadPositionMoved {
     ReadPositionMoved {
         user_id: user.into(),

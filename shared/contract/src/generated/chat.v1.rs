@@ -1254,7 +1254,7 @@ pub struct ConversationSync {
     /// How many messages of others the caller has not read; 1,000 means that many or more.
     #[prost(int64, tag = "9")]
     pub unread_count: i64,
-    /// All members with their read positions.
+    /// The members with their read positions: of a group of more than 100, the first 100 by user id, and the caller.
     #[prost(message, repeated, tag = "10")]
     pub members: ::prost::alloc::vec::Vec<Member>,
     /// What it is now beyond a conversation, if it is a group.

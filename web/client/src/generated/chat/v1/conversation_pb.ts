@@ -1295,7 +1295,7 @@ export type ConversationSync = Message<"chat.v1.ConversationSync"> & {
   unreadCount: bigint;
 
   /**
-   * All members with their read positions.
+   * The members with their read positions: of a group of more than 100, the first 100 by user id, and the caller.
    *
    * @generated from field: repeated chat.v1.Member members = 10;
    */
