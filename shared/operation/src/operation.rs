@@ -35,8 +35,8 @@ pub trait Operation: Sized + Send + Sync + 'static {
         request: Self::Request,
     ) -> impl Future<Output = Result<Answer<<Self::Request as Rpc>::Response>, Failure>> + Send;
 
-    /// Seals the conversations of [`Answer::seal`], after the answer has left and its notices are delivered, as far as the
-    /// time allows. Nobody waits for it, and nothing is lost when it is not done: another call finds the same to do.
+    /// Completes what was met unfinished in the conversations of [`Answer::seal`]: places that are open, or memberships that a
+    /// deletion has yet to end. After the answer has left and its notices are delivered, as far as the time allows. Nobody waits for it, and nothing is lost when it is not done: another call finds the same to do.
     fn seal(&self, conversations: Vec<ConversationId>) -> impl Future<Output = ()> + Send {
         let _ = conversations;
         std::future::ready(())
