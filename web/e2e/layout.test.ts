@@ -2,7 +2,7 @@
 
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, expect, test } from "vitest";
-import { call, closeBrowser, Person, URL_OF_SERVICE } from "./browser.ts";
+import { call, closeBrowser, Person, twoFriends, URL_OF_SERVICE } from "./browser.ts";
 
 const people: Person[] = [];
 
@@ -124,4 +124,32 @@ test("words of any length stay where they belong, in both directions, on a phone
   await second.getByText(alice.id).waitFor();
   found.push(...(await overflowing(second)));
   expect(found).toEqual([]);
+});
+
+test("what one says oneself stands at the end of the line and what others say at its start, as wide as its text", async () => {
+  const [alice, bob] = await twoFriends();
+  people.push(alice, bob);
+  await bob.say("Hello");
+  await alice.message("Hello").waitFor();
+  await alice.say("Hi");
+  await alice.page.locator(".message:not(.pending)", { hasText: "Hi" }).waitFor();
+  for (const width of [1_100, 390]) {
+    await alice.page.setViewportSize({ width, height: 700 });
+    for (const direction of ["ltr", "rtl"]) {
+      await alice.page.evaluate((dir) => document.documentElement.setAttribute("dir", dir), direction);
+      const log = await alice.page.getByRole("log").boundingBox();
+      const boxOf = async (text: string) => {
+        const bubble = alice.page.locator(".message", { hasText: text }).locator(".bubble");
+        const box = await bubble.boundingBox();
+        const start = (box?.x ?? 0) - (log?.x ?? 0);
+        return { start, end: (log?.width ?? 0) - start - (box?.width ?? 0), width: box?.width ?? 0 };
+      };
+      const [own, other] = [await boxOf("Hi"), await boxOf("Hello")];
+      const [ownGap, otherGap] = direction === "ltr" ? [own.end, other.start] : [own.start, other.end];
+      const where = `${width} px, ${direction}: ${JSON.stringify({ own, other, log })}`;
+      expect(ownGap, where).toBeLessThan(60);
+      expect(otherGap, where).toBeLessThan(100);
+      expect(Math.max(own.width, other.width), where).toBeLessThan(200);
+    }
+  }
 });

@@ -36,7 +36,7 @@ export function ForOneself({ conversation }: { conversation: ConversationState }
     });
   const muted = untilWhen(mutedUntil);
   return (
-    <fieldset className="own" disabled={isBusy}>
+    <fieldset className="own-settings" disabled={isBusy}>
       <legend>{texts.forYou}</legend>
       <label className="field">
         <span>{texts.notifications}</span>
