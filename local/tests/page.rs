@@ -294,6 +294,12 @@ async fn the_page_is_served_wherever_there_is_no_file() {
         );
         assert_eq!(response.headers()["x-content-type-options"], "nosniff", "{path}");
     }
+    // A call that is made the wrong way is told so, as by the API, and shown no page.
+    let call = page.get("/chat.v1.ConversationService/ListConversations").await;
+    assert_eq!(
+        (call.status().as_u16(), text(&call)),
+        (404, r#"{"message":"Not Found"}"#)
+    );
     let script = page.get("/assets/app-1234.js").await;
     assert_eq!(text(&script), "'the script'");
     assert_eq!(script.headers()["cache-control"], "public, max-age=31536000, immutable");

@@ -19,6 +19,8 @@ use super::reply::{self, Answer};
 
 /// The client that the local issuer knows the page as.
 const CLIENT_ID: &str = "chat-web";
+/// Where RPCs are.
+const RPCS: &str = "/chat.v1.";
 /// Files under this path have their content's hash in their name.
 const HASHED: &str = "/assets/";
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
@@ -120,8 +122,8 @@ impl Site {
         }
     }
 
-    /// Whether a request is for a file, and not for the service.
+    /// Whether a request is for a file, and not for the service: deployed, the service's paths are none of the page's.
     pub(crate) fn is_asked(parts: &request::Parts) -> bool {
-        parts.method == Method::GET || parts.method == Method::HEAD
+        (parts.method == Method::GET || parts.method == Method::HEAD) && !parts.uri.path().starts_with(RPCS)
     }
 }

@@ -1066,7 +1066,7 @@ function subjectOf(token: string): string {
   } catch {
     // Told below.
   }
-  throw new Error("the token is none that says whose it is: give the option userId");
+  throw new Error("what `token` answered is no JWT with a `sub`: see what it is, or give the option userId");
 }
 
 /** The fields of the contract that an update names. */
