@@ -69,3 +69,14 @@ async fn who_is_no_member_neither_pays_nor_waits_for_those_who_are() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_reaches_many_costs_as_often_as_there_are_hundreds_of_them() {
+    let scene = Scene::new().await;
+    scene.count_members_as(201).await;
+    let operation = of_two_calls(&scene);
+    // It is told to two hundred, and so are two calls; the next one has to wait.
+    call(&operation, "adam", request(&scene, "mia", "1")).await.unwrap();
+    let refused = call(&operation, "adam", request(&scene, "max", "2")).await.unwrap_err();
+    assert_eq!(refused.reason(), "RATE_LIMITED");
+}
