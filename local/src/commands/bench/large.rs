@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use chat_client::{ChatClient, LiveConnection, LiveOptions};
 use chat_contract::v1::{CreateGroupRequest, live_event};
+use futures::future::join_all;
 use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -78,8 +79,9 @@ pub(super) async fn measure(service: &Service, endpoints: &Endpoints, step: &Ste
             percentile(&mut group.told, 50),
         );
         let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
-        for listener in &mut group.listeners {
-            listener.drain().await;
+        let id = group.conversation.to_string();
+        join_all(group.listeners.iter_mut().map(|listener| listener.drain(&id))).await;
+        for listener in &group.listeners {
             for count in listener.heard.values() {
                 *counts.entry(*count).or_default() += 1;
             }
@@ -178,13 +180,9 @@ impl Listener {
     }
 
     /// Counts what comes late.
-    async fn drain(&mut self) {
+    async fn drain(&mut self, conversation: &str) {
         while let Ok(Some(event)) = timeout(AFTERWARDS, self.connection.next()).await {
-            if let Some(live_event::Event::MessageSent(message)) = event.event
-                && let Some(count) = self.heard.get_mut(&message.seq)
-            {
-                *count += 1;
-            }
+            self.count(conversation, event.event);
         }
     }
 }
