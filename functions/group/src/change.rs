@@ -302,7 +302,8 @@ fn begins(done: &GroupDone) -> bool {
     })
 }
 
-/// Tells members to look, or those who remain of a deleted group that they do not any more, those who came to look at their feed, and those who went that they did.
+/// Tells members to look, or those who remain of a deleted group that they are none any more; those who came to look at their
+/// feed; and those who went that they did.
 fn told(listeners: &Listeners<'_>, conversation: ConversationId, at: Option<DateTime<Utc>>) -> Vec<Notice> {
     let Some(occurred_at) = at else { return Vec::new() };
     let conversation_id = conversation.to_string();

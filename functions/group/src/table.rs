@@ -2,6 +2,9 @@
 
 use chat_domain::{GroupSettings, NAMED_MEMBERS_MAX, Permission, Permissions, Role};
 use chat_testing::Fixture;
+use sqlx::Connection as _;
+
+use crate::scene::Scene;
 
 const ROLES: [Role; 3] = [Role::Member, Role::Admin, Role::Owner];
 
@@ -43,6 +46,20 @@ async fn postgres_names_as_many_members_as_the_rules_say() {
         .await
         .unwrap();
     assert_eq!(usize::try_from(max), Ok(NAMED_MEMBERS_MAX));
+}
+
+#[tokio::test]
+async fn a_count_that_went_wrong_between_migrations_is_right_after_the_last() {
+    let scene = Scene::new().await;
+    scene.remove("olga", "max", "1").await.unwrap();
+    scene.count_members_as(7).await;
+    let mut session = scene.fixture.connect_postgres().await;
+    let recount = include_str!("../../../shared/stores/migrations/0008_member_counts.sql");
+    let mut transaction = session.begin().await.unwrap();
+    sqlx::raw_sql(recount).execute(&mut *transaction).await.unwrap();
+    transaction.commit().await.unwrap();
+    let group = scene.seen_by("olga").await.unwrap().group.unwrap();
+    assert_eq!(group.member_count, 3);
 }
 
 #[tokio::test]

@@ -174,7 +174,7 @@ async fn a_range_is_not_divided_again() {
 }
 
 #[tokio::test]
-async fn what_is_no_errand_fails_alone() {
+async fn what_is_no_fan_out_fails_alone() {
     let scene = Scene::new(101).await;
     scene.leave(said(), 2).await;
     let good = scene.take().await.remove(0);

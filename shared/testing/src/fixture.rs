@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client as DynamoDb;
@@ -67,6 +68,7 @@ pub struct Fixture {
     name: String,
     servers: Settings,
     settings: Settings,
+    has_queue: AtomicBool,
 }
 
 /// Proxies in front of a fixture's Postgres and Mongo.
@@ -105,6 +107,7 @@ impl Fixture {
             name,
             servers,
             settings,
+            has_queue: AtomicBool::new(false),
         };
         let making = async {
             tokio::join!(
@@ -143,6 +146,7 @@ impl Fixture {
     /// # Panics
     /// When SQS fails.
     pub async fn make_queue(&self) {
+        self.has_queue.store(true, Ordering::Relaxed);
         step("making a queue", async {
             LocalQueue::new(&self.settings)?.create().await.map_err(Failure::from)
         })
@@ -218,9 +222,13 @@ impl Drop for Fixture {
     /// Waits for the databases to be dropped, on a thread of its own, since the test's runtime may be gone or unwinding.
     fn drop(&mut self) {
         let (servers, name) = (self.servers.clone(), self.name.clone());
+        let queue = self.has_queue.load(Ordering::Relaxed).then(|| self.settings.clone());
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
+                if let Some(settings) = queue {
+                    drop_queue(&settings).await;
+                }
                 let dropped = tokio::time::timeout(STEP_TIMEOUT, drop_databases(&servers, &name)).await;
                 dropped.map_err(Failure::from)
             })
@@ -248,6 +256,13 @@ async fn drop_databases(servers: &Settings, name: &str) {
         .flatten()
     {
         eprintln!("dropping {name}: {failure}; a later run sweeps it up");
+    }
+}
+
+async fn drop_queue(settings: &Settings) {
+    let dropping = async { LocalQueue::new(settings)?.delete().await.map_err(Failure::from) };
+    if let Err(failure) = dropping.await {
+        eprintln!("dropping a queue: {failure}; it goes with the server");
     }
 }
 
