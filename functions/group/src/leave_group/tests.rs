@@ -145,21 +145,29 @@ async fn a_call_without_a_token_is_refused() {
     assert_eq!(failure.code(), Code::Unauthenticated);
 }
 
-#[tokio::test]
-async fn it_costs_2_round_trips_of_postgres_and_1_of_mongo() {
-    let scene = Scene::new().await;
+/// The round trips of Postgres and of Mongo that a call makes.
+async fn costs(scene: &Scene) -> (u64, u64) {
     let proxies = scene.fixture.with_proxies().await;
     let operation: LeaveGroup = proxies.operation();
     // The first call makes the connections.
-    call(&operation, "max", request(&scene, "warm")).await.unwrap();
+    call(&operation, "max", request(scene, "warm")).await.unwrap();
     let before = (
         proxies.postgres.counts().round_trips,
         proxies.mongo.counts().round_trips,
     );
-    call(&operation, "mia", request(&scene, "counted")).await.unwrap();
+    call(&operation, "mia", request(scene, "counted")).await.unwrap();
     let after = (
         proxies.postgres.counts().round_trips,
         proxies.mongo.counts().round_trips,
     );
-    assert_eq!((after.0 - before.0, after.1 - before.1), (2, 1));
+    (after.0 - before.0, after.1 - before.1)
+}
+
+#[tokio::test]
+async fn it_costs_2_round_trips_of_postgres_and_1_of_mongo_and_2_more_where_not_all_members_are_named() {
+    let scene = Scene::new().await;
+    assert_eq!(costs(&scene).await, (2, 1));
+    let scene = Scene::new().await;
+    scene.count_members_as(104).await;
+    assert_eq!(costs(&scene).await, (4, 1));
 }

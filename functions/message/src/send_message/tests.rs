@@ -728,6 +728,48 @@ async fn a_send_costs_one_postgres_and_one_mongo_round_trip() {
     );
 }
 
+#[tokio::test]
+async fn a_send_to_a_group_of_any_size_costs_the_same_names_nobody_and_tells_nobody_what_is_read() {
+    let fixture = Fixture::new().await;
+    let group = ConversationId::generate();
+    sqlx::query(
+        "WITH made AS (
+             INSERT INTO conversations (conversation_id, kind, member_count, revision, created_at, allocated_at, last_activity_at,
+                 member_may, admin_may)
+             VALUES ($1, 'group', 10000, 1, now(), now(), now(), 1, 1)
+         )
+         INSERT INTO members (conversation_id, user_id, role, joined_revision, visible_from_seq, feed_revision)
+         SELECT $1, m, 'member', 1, 0, 1
+         FROM (SELECT 'alice' UNION ALL SELECT 'm' || n FROM generate_series(1, 9999) n) m (m)",
+    )
+    .bind(group.uuid())
+    .execute(&mut fixture.connect_postgres().await)
+    .await
+    .unwrap();
+    let proxies = fixture.with_proxies().await;
+    let send: SendMessage = proxies.operation();
+    sent(&send, "alice", request(group, "a1", "warm")).await;
+    sent(&send, "m7", request(group, "m1", "warm as well")).await;
+    proxies.postgres.reset_counts();
+    proxies.mongo.reset_counts();
+
+    let counted = SendMessageRequest {
+        read_seq: 2,
+        ..request(group, "a2", "counted")
+    };
+    let answer = call(&send, "alice", counted).await.unwrap();
+
+    assert_eq!(
+        (
+            proxies.postgres.counts().round_trips,
+            proxies.mongo.counts().round_trips
+        ),
+        (1, 1)
+    );
+    let recipients: Vec<_> = answer.notices.iter().map(|notice| notice.recipients.clone()).collect();
+    assert_eq!(recipients, [Audience::Members, vec![user("alice")].into()]);
+}
+
 /// Nine messages of alice, so that the sequencer remembers the first no more.
 async fn nine(send: &SendMessage, conversation: ConversationId) {
     for op in 0..9 {
