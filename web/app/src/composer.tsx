@@ -4,7 +4,7 @@ import type { Message } from "chat-client";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { useChat } from "./chat.tsx";
 import { useI18n } from "./i18n.tsx";
-import { IconButton, Name } from "./parts.tsx";
+import { Form, IconButton, Name } from "./parts.tsx";
 
 /** Characters of a message, at most, as the service counts them. */
 const TEXT_MAX = 4_000;
@@ -94,13 +94,7 @@ export function Composer({
     }
   };
   return (
-    <form
-      className="composer"
-      onSubmit={(event) => {
-        event.preventDefault();
-        send();
-      }}
-    >
+    <Form className="composer" onSubmit={send}>
       {replyTo && (
         <div className="replying">
           <span className="quote">
@@ -131,6 +125,6 @@ export function Composer({
       <p id="too-long" className="fault" role="status">
         {excess > 0 && texts.tooLong(number.format(excess))}
       </p>
-    </form>
+    </Form>
   );
 }

@@ -7,7 +7,7 @@ import { GroupAvatar, hasManyMembers, may } from "./group.tsx";
 import { useI18n } from "./i18n.tsx";
 import { useNames } from "./names.ts";
 import { ADDED_MAX, DESCRIPTION_MAX, MEMBERS_MAX, NAME_MAX, NotAdded, Pick, useFriendIds } from "./new-group.tsx";
-import { Answers, Avatar, Confirm, Dialog, Fault, IconButton, Name, PictureField } from "./parts.tsx";
+import { Answers, Avatar, Confirm, Dialog, Fault, Form, IconButton, Name, PictureField } from "./parts.tsx";
 import { go } from "./router.ts";
 
 const ManageInvites = lazy(() => import("./invites.tsx"));
@@ -89,13 +89,7 @@ function EditDialog({ conversation, group, onClose }: Shown & { onClose: () => v
   });
   return (
     <Dialog title={texts.editGroup} onClose={onClose}>
-      <form
-        className="profile-form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          run();
-        }}
-      >
+      <Form className="profile-form" onSubmit={run}>
         <label className="field">
           <span>{texts.groupName}</span>
           <input
@@ -119,7 +113,7 @@ function EditDialog({ conversation, group, onClose }: Shown & { onClose: () => v
         </label>
         <PictureField label={texts.groupPicture} value={avatarUrl} onChange={setAvatarUrl} />
         <Answers action={texts.save} isDisabled={isBusy || !name.trim()} error={error} onCancel={onClose} />
-      </form>
+      </Form>
     </Dialog>
   );
 }
@@ -308,13 +302,7 @@ function AddMembersDialog({ conversation, group, onClose }: Shown & { onClose: (
   });
   return (
     <Dialog title={texts.addMembers} onClose={onClose}>
-      <form
-        className="profile-form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          run();
-        }}
-      >
+      <Form className="profile-form" onSubmit={run}>
         {others.length > 0 ? (
           <Pick
             label={texts.friends}
@@ -329,7 +317,7 @@ function AddMembersDialog({ conversation, group, onClose }: Shown & { onClose: (
         )}
         {notAdded.length > 0 && <NotAdded userIds={notAdded} />}
         <Answers action={texts.add} isDisabled={isBusy || picked.size === 0} error={error} onCancel={onClose} />
-      </form>
+      </Form>
     </Dialog>
   );
 }

@@ -5,7 +5,7 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import { useAnnounce, useCopy } from "./announcer.tsx";
 import { useAction, useAsked, useChat, useName } from "./chat.tsx";
 import { useI18n } from "./i18n.tsx";
-import { Answers, Avatar, Confirm, Dialog, Fault, IconButton, Name, NotRead } from "./parts.tsx";
+import { Answers, Avatar, Confirm, Dialog, Fault, Form, IconButton, Name, NotRead } from "./parts.tsx";
 import { pathOf } from "./router.ts";
 
 const HOUR = 3_600_000;
@@ -196,13 +196,7 @@ function NewInviteDialog({ id, onMade, onClose }: { id: string; onMade: () => vo
   });
   return (
     <Dialog title={texts.newInvite} onClose={onClose}>
-      <form
-        className="profile-form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          run();
-        }}
-      >
+      <Form className="profile-form" onSubmit={run}>
         <label className="field">
           <span>{texts.validFor}</span>
           <select value={time} onChange={({ target }) => setTime(target.value as keyof typeof TIMES)}>
@@ -234,7 +228,7 @@ function NewInviteDialog({ id, onMade, onClose }: { id: string; onMade: () => vo
           </label>
         </div>
         <Answers action={texts.create} isDisabled={isBusy} error={error} onCancel={onClose} />
-      </form>
+      </Form>
     </Dialog>
   );
 }

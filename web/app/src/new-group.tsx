@@ -6,7 +6,7 @@ import { useState } from "react";
 import { useAction, useChat } from "./chat.tsx";
 import { useI18n } from "./i18n.tsx";
 import { useNames } from "./names.ts";
-import { Answers, Avatar, Dialog, Fault, Name } from "./parts.tsx";
+import { Answers, Avatar, Dialog, Fault, Form, Name } from "./parts.tsx";
 import { go } from "./router.ts";
 
 export const NAME_MAX = 100;
@@ -144,13 +144,7 @@ function NewGroupDialog({ onClose }: { onClose: () => void }) {
   }
   return (
     <Dialog title={texts.newGroup} onClose={onClose}>
-      <form
-        className="profile-form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          run();
-        }}
-      >
+      <Form className="profile-form" onSubmit={run}>
         <label className="field">
           <span>{texts.groupName}</span>
           <input
@@ -171,7 +165,7 @@ function NewGroupDialog({ onClose }: { onClose: () => void }) {
           onPick={setPicked}
         />
         <Answers action={texts.create} isDisabled={isBusy || !name.trim()} error={error} onCancel={onClose} />
-      </form>
+      </Form>
     </Dialog>
   );
 }

@@ -329,3 +329,26 @@ export function Confirm({
     </Dialog>
   );
 }
+
+/** A form that is sent by the page itself: by its button, or by Enter in a field. */
+export function Form({
+  className,
+  onSubmit,
+  children,
+}: {
+  className: string;
+  onSubmit: () => void;
+  children: ReactNode;
+}) {
+  return (
+    <form
+      className={className}
+      onSubmit={(event) => {
+        event.preventDefault();
+        onSubmit();
+      }}
+    >
+      {children}
+    </form>
+  );
+}

@@ -6,7 +6,7 @@ import { useState } from "react";
 import { useCopy } from "./announcer.tsx";
 import { useAction, useChat, useName } from "./chat.tsx";
 import { useI18n } from "./i18n.tsx";
-import { Avatar, Confirm, Empty, Fault, IconButton, Name, Waiting } from "./parts.tsx";
+import { Avatar, Confirm, Empty, Fault, Form, IconButton, Name, Waiting } from "./parts.tsx";
 import { go } from "./router.ts";
 
 export function People() {
@@ -78,13 +78,7 @@ function AddFriend() {
     setSaid(said.isListed ? undefined : { ...said, isListed: true });
   }
   return (
-    <form
-      className="add-friend"
-      onSubmit={(event) => {
-        event.preventDefault();
-        run();
-      }}
-    >
+    <Form className="add-friend" onSubmit={run}>
       <label htmlFor="friend-id">{texts.addFriend}</label>
       <div className="row">
         <input
@@ -115,7 +109,7 @@ function AddFriend() {
         </p>
         <IconButton icon="copy" label={texts.copyOwnId} onClick={() => copy(userId)} />
       </div>
-    </form>
+    </Form>
   );
 }
 

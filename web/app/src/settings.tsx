@@ -4,7 +4,7 @@ import { lazy, Suspense, useState } from "react";
 import { useAction, useChat, useProfile } from "./chat.tsx";
 import { LANGUAGE_NAMES, type Language, useI18n } from "./i18n.tsx";
 import { notificationsAreOn, turnNotifications } from "./notifier.tsx";
-import { Avatar, Confirm, Fault, PictureField, Waiting } from "./parts.tsx";
+import { Avatar, Confirm, Fault, Form, PictureField, Waiting } from "./parts.tsx";
 import { applyTheme, type Theme, theme } from "./theme.ts";
 
 const AddingToGroups = lazy(() => import("./adding-to-groups.tsx"));
@@ -137,13 +137,7 @@ export function ProfileForm({
   });
   const shownName = name ?? profile?.displayName ?? "";
   return (
-    <form
-      className="profile-form"
-      onSubmit={(event) => {
-        event.preventDefault();
-        run();
-      }}
-    >
+    <Form className="profile-form" onSubmit={run}>
       <label className="field">
         <span>{texts.displayName}</span>
         <input
@@ -167,6 +161,6 @@ export function ProfileForm({
           {action}
         </button>
       </div>
-    </form>
+    </Form>
   );
 }
